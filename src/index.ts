@@ -1,0 +1,1 @@
+export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
