@@ -1,0 +1,83 @@
+import { inspect } from 'node:util'
+import { hostProblem, isIpAddress } from './endpoint.ts'
+
+/** Collects what is wrong with the options, so that one error can name all of it. */
+export interface Checks {
+  readonly problems: readonly string[]
+  /** Notes a problem of the option or variable `name`: a clause such as `is missing`. */
+  complain(name: string, problem: string): void
+  text(name: string, value: unknown): string | undefined
+  /** A port from an option, or from the text of an environment variable. */
+  port(name: string, value: unknown): number | undefined
+  /** A host name in lower case, or an IP address. */
+  host(name: string, value: string): string
+  integer(
+    name: string,
+    value: unknown,
+    range: { fallback: number; min: number; max: number; or?: string },
+  ): number
+  boolean(name: string, value: unknown, fallback: boolean): boolean
+  function<F>(name: string, value: F | undefined): F | undefined
+  /** A plain object, or an empty one in place of anything else. */
+  object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>>
+}
+
+export function createChecks(): Checks {
+  const problems: string[] = []
+  const complain = (name: string, problem: string) => void problems.push(`\`${name}\` ${problem}`)
+  return {
+    problems,
+    complain,
+    text(name, value) {
+      if (value === undefined) return undefined
+      if (typeof value === 'string' && value !== '' && value.trim() === value && !value.includes('\0'))
+        return value
+      complain(name, `is not a text without spaces around it; got ${show(value)}`)
+      return undefined
+    },
+    port(name, value) {
+      if (value === undefined) return undefined
+      const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value
+      if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535) return port
+      complain(name, `is not a port, a whole number from 1 to 65535; got ${show(value)}`)
+      return undefined
+    },
+    host(name, value) {
+      const problem = hostProblem(value)
+      if (problem !== undefined) complain(name, `${problem}; got ${show(value)}`)
+      return isIpAddress(value) ? value : value.toLowerCase()
+    },
+    integer(name, value, { fallback, min, max, or = '' }) {
+      if (value === undefined) return fallback
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+      complain(name, `is not a whole number from ${min} to ${max}${or}; got ${show(value)}`)
+      return fallback
+    },
+    boolean(name, value, fallback) {
+      if (value === undefined || typeof value === 'boolean') return value ?? fallback
+      complain(name, `is neither true nor false; got ${show(value)}`)
+      return fallback
+    },
+    function(name, value) {
+      if (value !== undefined && typeof value !== 'function')
+        complain(name, `is not a function; got ${show(value)}`)
+      return value
+    },
+    object(name, value, form) {
+      if (value === undefined) return {}
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value as Record<string, unknown>
+      complain(name, `is not ${form}; got ${show(value)}`)
+      return {}
+    },
+  }
+}
+
+/** Shows a value that is not secret, with its type. What stands before an `@` might be a password. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  const text =
+    typeof value === 'string' ? value.slice(0, 120).replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@') : value
+  return `${inspect(text)} (${typeof value})`
+}

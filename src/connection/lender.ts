@@ -1,0 +1,41 @@
+import type { Invocation } from './invocation.ts'
+
+/** What one invocation holds until it gives it back. */
+export interface Lease<Connection> {
+  readonly connection: Connection
+}
+
+/** Lends connections to invocations: a client to one at a time, a pool to all. */
+export interface Lender<Connection> {
+  /** Begins to connect ahead of the first invocation. Never throws; a failure costs nothing but its time. */
+  prefetch(): void
+  /**
+   * A connection that is alive. Not a promise where it needs no waiting.
+   *
+   * @throws {RdsIamError} where none is to be had before the invocation's deadline.
+   */
+  lend(invocation: Invocation): Lease<Connection> | Promise<Lease<Connection>>
+  /** Takes a connection back. Once is enough, and a second time does nothing. */
+  giveBack(lease: Lease<Connection>): void | Promise<void>
+}
+
+/**
+ * Lets the event loop deliver what happened to the sockets while the process was frozen: one turn reads what arrived, the next one
+ * closes what ended.
+ */
+export async function settle(): Promise<void> {
+  await new Promise(resolve => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
+}
+
+/**
+ * How long a connection has been silent, by the wall clock, which a freeze does not stop. A clock that stepped back tells nothing, so
+ * the answer is then: for ever.
+ */
+export function silenceMs(lastUsedMs: number): number {
+  const silence = Date.now() - lastUsedMs
+  return silence < 0 ? Number.POSITIVE_INFINITY : silence
+}
+
+/** Time in milliseconds for an answer to a ping or a rollback, far more than a round trip inside a VPC. */
+export const answerTimeoutMs = 1_000

@@ -1,0 +1,91 @@
+import { withDeadline } from '../deadline.ts'
+import { diagnose } from '../diagnosis.ts'
+import type { PoolDriver } from '../drivers/driver.ts'
+import { attemptOf, type Settings } from '../settings.ts'
+import type { TokenCache } from '../token/cache.ts'
+import type { TrustSource } from '../trust/verified-tls.ts'
+import { noTimeLeft } from './connector.ts'
+import { connectDeadline, type Invocation } from './invocation.ts'
+import { answerTimeoutMs, type Lease, type Lender, settle, silenceMs } from './lender.ts'
+
+/** What a lender of a pool is made of. */
+export interface PoolLenderParts<Pool> {
+  readonly driver: PoolDriver<Pool>
+  readonly settings: Settings
+  readonly trust: TrustSource
+  readonly tokens: TokenCache
+}
+
+/** Lends every invocation the same pool, with at least one connection in it and without dead ones. */
+export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Pool> {
+  const { driver, settings, trust, tokens } = parts
+  const { connectTimeoutMs, logger, pingAfterIdleMs } = settings
+  let current: Lease<Pool> | undefined
+  let opening: Promise<Lease<Pool>> | undefined
+  let lastUsedMs = 0
+  let checking: Promise<void> | undefined
+
+  const open = (): Promise<Lease<Pool>> => {
+    opening ??= trust()
+      .then(tls => driver.open(tls, tokens))
+      .then(pool => {
+        current = { connection: pool }
+        return current
+      })
+      .finally(() => {
+        opening = undefined
+      })
+    return opening
+  }
+
+  /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
+  const check = async (pool: Pool): Promise<void> => {
+    await settle()
+    if (silenceMs(lastUsedMs) >= pingAfterIdleMs) await driver.pingIdle(pool, answerTimeoutMs)
+    if (driver.size(pool) === 0) await driver.warm(pool)
+    lastUsedMs = Date.now()
+  }
+
+  const prepare = async (): Promise<Lease<Pool>> => {
+    const lease = current !== undefined && driver.isOpen(current.connection) ? current : await open()
+    // Invocations that overlap share one check.
+    checking ??= check(lease.connection).finally(() => {
+      checking = undefined
+    })
+    await checking
+    return lease
+  }
+
+  const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
+    const attempt = attemptOf(settings, invocation.account)
+    const late = () => diagnose(noTimeLeft(connectTimeoutMs), attempt)
+    const timeoutMs = connectDeadline(invocation, connectTimeoutMs) - Date.now()
+    try {
+      return await withDeadline(prepare(), timeoutMs, late)
+    } catch (error) {
+      throw diagnose(error, attempt)
+    }
+  }
+
+  return {
+    prefetch() {
+      prepare().catch(error => logger?.debug('Connecting ahead failed', { error }))
+    },
+    lend(invocation) {
+      const isFresh = current !== undefined && silenceMs(lastUsedMs) <= 1 && driver.isOpen(current.connection)
+      if (current === undefined || !isFresh || driver.size(current.connection) === 0)
+        return lendSlowly(invocation)
+      return current
+    },
+    giveBack({ connection }) {
+      lastUsedMs = Date.now()
+      const inUse = driver.isOpen(connection) ? driver.inUse(connection) : 0
+      if (inUse > 0 && settings.oneAtATime) {
+        logger?.warn('The handler did not release every connection of the pool', {
+          host: settings.host,
+          inUse,
+        })
+      }
+    },
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Waits for a promise, but not beyond a time.
+ *
+ * @param late Makes the error to reject with when the time is over. The promise's own outcome is then ignored.
+ */
+export function withDeadline<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), Math.max(0, timeoutMs))
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

@@ -1,0 +1,45 @@
+import type { TokenCache } from '../token/cache.ts'
+import type { Token } from '../token/token.ts'
+import type { VerifiedTls } from '../trust/verified-tls.ts'
+
+/** What a driver needs for one physical connection. */
+export interface ConnectRequest {
+  readonly tls: VerifiedTls
+  /** Called once the server asks for the token, over TLS, and not before. */
+  readonly token: () => Promise<Token>
+  readonly timeoutMs: number
+}
+
+/** What differs between the drivers, for one connection. Nothing here waits for the network but what returns a promise. */
+export interface Driver<Connection> {
+  /** Rejects with the driver's own error, leaving neither a socket nor a listener behind. */
+  connect(request: ConnectRequest): Promise<Connection>
+  /** Whether the connection can take a query, as far as the process knows. */
+  isUsable(connection: Connection): boolean
+  /** Whether a query is still running. */
+  isBusy(connection: Connection): boolean
+  isInTransaction(connection: Connection): boolean
+  /** Asks the server for a sign of life, for one round trip. */
+  ping(connection: Connection): Promise<unknown>
+  rollback(connection: Connection): Promise<unknown>
+  /** Puts the session's state back to what it was after connecting. */
+  reset(connection: Connection): Promise<unknown>
+  /** Ends the connection at once: politely where it is idle, by its socket where it is not. Never throws. */
+  close(connection: Connection): void
+}
+
+/** What differs between the drivers, for a pool that opens connections by itself. */
+export interface PoolDriver<Pool> {
+  /** Opens a pool without connections. Each that it opens later authenticates with a valid token. */
+  open(tls: VerifiedTls, tokens: TokenCache): Promise<Pool>
+  /** Whether the pool can still be used: the handler may have ended it. */
+  isOpen(pool: Pool): boolean
+  /** How many connections the pool holds or is opening. */
+  size(pool: Pool): number
+  /** How many of them are in the hands of the handler. */
+  inUse(pool: Pool): number
+  /** Opens one connection and leaves it in the pool. */
+  warm(pool: Pool): Promise<void>
+  /** Asks every idle connection for a sign of life, and closes those that give none in time. */
+  pingIdle(pool: Pool, timeoutMs: number): Promise<void>
+}

@@ -1,0 +1,148 @@
+import type { Endpoint } from './endpoint.ts'
+
+/** AWS credentials, as every provider of the AWS SDK gives them. */
+export interface AwsCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  /** Present for temporary credentials: roles, SSO, Lambda. */
+  readonly sessionToken?: string | undefined
+  /** When temporary credentials end. An authentication token dies with them. */
+  readonly expiration?: Date | undefined
+}
+
+/** Gives AWS credentials on demand, for example what `fromTemporaryCredentials()` of the AWS SDK returns. */
+export type AwsCredentialsProvider = (options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>
+
+/** What an authentication token is to be signed for. */
+export interface SignerRequest extends Endpoint {
+  /** The database's Region, for example `eu-west-1`. */
+  readonly region: string
+  /** The database user, case-sensitive. */
+  readonly user: string
+}
+
+/**
+ * Signs an authentication token, `host:port/?Action=connect&DBUser=…&X-Amz-Signature=…`.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
+ */
+export type TokenSigner = (request: SignerRequest) => Promise<string> | string
+
+/** A logger with levels: the Logger of Powertools for AWS Lambda and `console` both are. */
+export interface RdsIamLogger {
+  debug(message: string, fields: Record<string, unknown>): void
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+  error(message: string, fields: Record<string, unknown>): void
+}
+
+/** Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off. */
+export interface TlsOptions {
+  /**
+   * More certificate authorities, as PEM text: the text of a file, not its path.
+   *
+   * @default none beyond those of the Region and of Amazon Trust Services
+   */
+  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+}
+
+/** The options that every middleware of this package takes. All of them are optional where the environment gives them. */
+export interface RdsIamOptions {
+  /**
+   * The host to connect to: the endpoint of an instance, a cluster or an RDS Proxy, for example
+   * `orders.c1x2.eu-west-1.rds.amazonaws.com`; or a CNAME, a tunnel or an IP address, together with `endpoint`.
+   *
+   * @default the environment variable `PGHOST`
+   */
+  readonly host?: string | undefined
+  /**
+   * The TCP port to connect to, 1 to 65535.
+   *
+   * @default the environment variable `PGPORT`, else 5432
+   */
+  readonly port?: number | undefined
+  /**
+   * The database user, case-sensitive, a member of `rds_iam`.
+   *
+   * @default the environment variable `PGUSER`
+   */
+  readonly user?: string | undefined
+  /**
+   * The database's name.
+   *
+   * @default the environment variable `PGDATABASE`, else the user's name
+   */
+  readonly database?: string | undefined
+  /**
+   * The database's Region, for example `eu-west-1`.
+   *
+   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   */
+  readonly region?: string | undefined
+  /**
+   * The real RDS endpoint to sign tokens for and to verify the certificate against, where `host` is a CNAME, a tunnel
+   * or an IP address, for example `{ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }`.
+   *
+   * @default `host`, and `port` where only `endpoint.port` is missing
+   */
+  readonly endpoint?: { readonly host: string; readonly port?: number | undefined } | undefined
+  /** Trust beyond Amazon's own certificate authorities. */
+  readonly tls?: TlsOptions | undefined
+  /**
+   * AWS credentials, or a provider of them.
+   *
+   * @default the AWS SDK's default chain; in Lambda, that is the function's role
+   */
+  readonly credentials?: AwsCredentials | AwsCredentialsProvider | undefined
+  /**
+   * Signs the authentication tokens in place of the AWS SDK. What it returns is cached until it expires.
+   *
+   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are in the environment
+   */
+  readonly signer?: TokenSigner | undefined
+  /**
+   * Whether to connect at once in Lambda, so that the handshake runs during the initialisation of the execution environment.
+   *
+   * @default true
+   */
+  readonly prefetch?: boolean | undefined
+  /**
+   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication. An invocation that has
+   * less time left gives up earlier.
+   *
+   * @default 5000
+   */
+  readonly connectTimeoutMs?: number | undefined
+  /**
+   * The silence in milliseconds after which a connection is asked for a sign of life before it is lent again; `false` for never.
+   *
+   * @default 10000
+   */
+  readonly pingAfterIdleMs?: number | false | undefined
+  /**
+   * How long in milliseconds before its end an authentication token is no longer used, 0 to 840000.
+   *
+   * @default 60000
+   */
+  readonly tokenMarginMs?: number | undefined
+  /**
+   * Whether to put the session's state back (settings, role, temporary tables, listeners, advisory locks) after each invocation, for the
+   * price of a round trip.
+   *
+   * @default false
+   */
+  readonly resetSession?: boolean | undefined
+  /**
+   * How many connections one execution environment may hold, 1 to 1000: the size of a pool, and the number of invocations that
+   * may overlap.
+   *
+   * @default 10
+   */
+  readonly max?: number | undefined
+  /**
+   * Where to log connections, and mistakes of the handler such as a transaction left open.
+   *
+   * @default nowhere
+   */
+  readonly logger?: RdsIamLogger | undefined
+}

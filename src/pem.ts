@@ -1,0 +1,32 @@
+import { X509Certificate } from 'node:crypto'
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** The certificates in a text, each as PEM. */
+export function splitPem(text: string): readonly string[] {
+  return text.match(pemCertificate) ?? []
+}
+
+/**
+ * What is wrong with a text that should hold certificates, as a clause that gives nothing of a secret away; or nothing.
+ *
+ * @example `pemProblem('./ca.pem')` is `'looks like a path; pass the text of the file'`
+ */
+export function pemProblem(text: string): string | undefined {
+  if (text.includes('PRIVATE KEY')) return 'holds a private key, which does not belong here'
+  const certificates = splitPem(text)
+  if (certificates.length === 0) {
+    const isPath = text.length < 300 && /^[\w.~/\\:-]+\.\w{2,4}$/.test(text)
+    return isPath
+      ? `is a path ("${text}"); pass the text of the file`
+      : `holds no certificate; got a text of ${text.length} characters`
+  }
+  for (const [index, pem] of certificates.entries()) {
+    try {
+      new X509Certificate(pem)
+    } catch {
+      return `holds a certificate that cannot be read, number ${index + 1} of ${certificates.length}`
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,139 @@
+import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
+import { createClientLender } from './connection/client-lender.ts'
+import { createConnector } from './connection/connector.ts'
+import { createPoolLender } from './connection/pool-lender.ts'
+import { createPgDriver, createPgPoolDriver } from './drivers/pg.ts'
+import { isLambda } from './environment.ts'
+import { createMiddleware, type RdsIamMiddleware } from './middleware.ts'
+import type { RdsIamOptions } from './options.ts'
+import { type Engine, readSettings, type Settings } from './settings.ts'
+import { createTokenCache } from './token/cache.ts'
+import { createSigner } from './token/signer.ts'
+import { createTrust } from './trust/verified-tls.ts'
+
+export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
+export type { RdsIamMiddleware } from './middleware.ts'
+export type {
+  AwsCredentials,
+  AwsCredentialsProvider,
+  RdsIamLogger,
+  RdsIamOptions,
+  SignerRequest,
+  TlsOptions,
+  TokenSigner,
+} from './options.ts'
+
+/** The options of pg that this package decides about. */
+type OwnedOption = keyof typeof ownedClientOptions
+
+const ownedClientOptions = {
+  host: 'give it beside `client`',
+  port: 'give it beside `client`',
+  user: 'give it beside `client`',
+  database: 'give it beside `client`',
+  password: 'an authentication token takes its place',
+  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
+  connectionString: 'give `host`, `port`, `user` and `database`',
+  connection: 'it would get round the verification of the server',
+  Client: 'it would get round the verification of the server',
+  connectionTimeoutMillis: 'give `connectTimeoutMs`',
+  max: 'give it beside `client`',
+  poolSize: 'give `max`',
+  replication: 'IAM authentication does not cover replication connections',
+} as const
+
+/** Options of {@link iamPg}. */
+export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
+  /**
+   * The name on the handler's context that the client is attached to.
+   *
+   * @default 'db'
+   */
+  readonly contextKey?: Key
+  /**
+   * Options of pg's `Client`, for example `{ statement_timeout: 2000, application_name: 'orders' }`, but for those that this package
+   * decides about.
+   *
+   * @see https://node-postgres.com/apis/client
+   */
+  readonly client?: Omit<ClientConfig, OwnedOption>
+}
+
+/** Options of {@link iamPgPool}. */
+export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptions {
+  /**
+   * The name on the handler's context that the pool is attached to.
+   *
+   * @default 'db'
+   */
+  readonly contextKey?: Key
+  /**
+   * Options of pg's `Pool` and `Client`, but for those that this package decides about. `idleTimeoutMillis` is 0, that is none, unless
+   * given: an idle connection costs a frozen process nothing.
+   *
+   * @see https://node-postgres.com/apis/pool
+   */
+  readonly client?: Omit<PoolConfig, OwnedOption>
+}
+
+/**
+ * A middy middleware that attaches a connected `pg.Client` to the handler's context, this invocation's alone, authenticated by an IAM
+ * token over verified TLS. The connection is kept for the next invocation of the execution environment.
+ *
+ * @example
+ * ```ts
+ * export const handler = middy()
+ *   .use(iamPg({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders' }))
+ *   .handler(async (event, context) => (await context.db.query('select now()')).rows)
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the handler runs.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ */
+export function iamPg<const Key extends string = 'db'>(
+  options?: IamPgOptions<Key>,
+): RdsIamMiddleware<Key, Client> {
+  const { settings, tokens, trust } = assemble('iamPg', options)
+  const driver = createPgDriver(settings)
+  const lender = createClientLender(driver, createConnector({ driver, settings, trust, tokens }), settings)
+  if (settings.prefetch && isLambda()) lender.prefetch()
+  return createMiddleware('iamPg', settings.contextKey, lender)
+}
+
+/**
+ * A middy middleware that attaches a `pg.Pool` to the handler's context, whose every new connection authenticates by an IAM token of
+ * its own over verified TLS. For handlers that run queries side by side.
+ *
+ * @example
+ * ```ts
+ * export const handler = middy()
+ *   .use(iamPgPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders', max: 4 }))
+ *   .handler(async (event, context) => Promise.all([context.db.query('select 1'), context.db.query('select 2')]))
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the handler runs.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ */
+export function iamPgPool<const Key extends string = 'db'>(
+  options?: IamPgPoolOptions<Key>,
+): RdsIamMiddleware<Key, Pool> {
+  const { settings, tokens, trust } = assemble('iamPgPool', options)
+  const lender = createPoolLender({ driver: createPgPoolDriver(settings), settings, trust, tokens })
+  if (settings.prefetch && isLambda()) lender.prefetch()
+  return createMiddleware('iamPgPool', settings.contextKey, lender)
+}
+
+function assemble(middleware: string, options: unknown) {
+  const engine: Engine = {
+    middleware,
+    defaultPort: 5432,
+    environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+    ownedClientOptions,
+  }
+  const settings: Settings = readSettings(engine, options)
+  const { endpoint, region, user, credentials, signer } = settings
+  const request = { ...endpoint, region, user }
+  return {
+    settings,
+    tokens: createTokenCache(createSigner({ request, credentials, signer }), settings.tokenMarginMs),
+    trust: createTrust(settings),
+  }
+}

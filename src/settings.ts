@@ -1,0 +1,280 @@
+import { type Checks, createChecks, show } from './checks.ts'
+import type { Attempt } from './diagnosis.ts'
+import { type Endpoint, isIpAddress, isRegionName, regionOfHost } from './endpoint.ts'
+import { isOneAtATime, readVariable } from './environment.ts'
+import { RdsIamError } from './errors.ts'
+import type {
+  AwsCredentials,
+  AwsCredentialsProvider,
+  RdsIamLogger,
+  RdsIamOptions,
+  TokenSigner,
+} from './options.ts'
+import { pemProblem, splitPem } from './pem.ts'
+
+/** What differs between the database engines in reading options. */
+export interface Engine {
+  /** The middleware's name, for errors: `iamPg`. */
+  readonly middleware: string
+  readonly defaultPort: number
+  /** The environment variables that options fall back to. */
+  readonly environment: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
+  /** The driver's options that this package owns, and what to do instead. */
+  readonly ownedClientOptions: Readonly<Record<string, string>>
+}
+
+/** Options that were checked, with every default filled in. */
+export interface Settings {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly database: string
+  readonly region: string
+  /** What tokens are signed for and the certificate is verified against. */
+  readonly endpoint: Endpoint
+  /** Certificates in PEM, each on its own. */
+  readonly ca: readonly string[]
+  readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
+  readonly signer: TokenSigner | undefined
+  readonly contextKey: string
+  readonly prefetch: boolean
+  readonly connectTimeoutMs: number
+  /** Infinity for never. */
+  readonly pingAfterIdleMs: number
+  readonly tokenMarginMs: number
+  readonly resetSession: boolean
+  readonly max: number
+  readonly logger: RdsIamLogger | undefined
+  /** Options for the driver. */
+  readonly client: Readonly<Record<string, unknown>>
+  /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
+  readonly extraCaFile: string | undefined
+  readonly oneAtATime: boolean
+}
+
+/** The options of a middleware as somebody wrote them, right or wrong. */
+type Given = { readonly [Name in keyof RdsIamOptions | 'contextKey' | 'client']?: unknown }
+
+const optionNames: Readonly<Record<keyof Given, true>> = {
+  host: true,
+  port: true,
+  user: true,
+  database: true,
+  region: true,
+  endpoint: true,
+  tls: true,
+  credentials: true,
+  signer: true,
+  contextKey: true,
+  prefetch: true,
+  connectTimeoutMs: true,
+  pingAfterIdleMs: true,
+  tokenMarginMs: true,
+  resetSession: true,
+  max: true,
+  logger: true,
+  client: true,
+}
+
+const misnamed: Readonly<Record<string, string>> = {
+  hostname: 'it is called `host`',
+  username: 'it is called `user`',
+  dbname: 'it is called `database`',
+  password: 'an authentication token takes its place',
+  connectionString: 'give `host`, `port`, `user` and `database`',
+  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
+}
+
+// https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html, and `lambdaContext` of durable functions
+const namesInContext =
+  'functionName functionVersion invokedFunctionArn memoryLimitInMB awsRequestId logGroupName logStreamName identity ' +
+  'clientContext callbackWaitsForEmptyEventLoop getRemainingTimeInMillis done fail succeed lambdaContext __proto__'
+
+/**
+ * Checks the options of a middleware and fills in the defaults.
+ *
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
+ */
+export function readSettings(engine: Engine, options: unknown): Settings {
+  const checks = createChecks()
+  const given = readGiven(checks, options)
+
+  const address = readAddress(checks, given, engine)
+  const settings: Settings = {
+    ...address,
+    region: readRegion(checks, given, address.endpoint),
+    ca: readCa(checks, given.tls),
+    credentials: readCredentials(checks, given.credentials),
+    signer: checks.function('signer', given.signer) as TokenSigner | undefined,
+    contextKey: readContextKey(checks, given.contextKey),
+    prefetch: checks.boolean('prefetch', given.prefetch, true),
+    connectTimeoutMs: checks.integer('connectTimeoutMs', given.connectTimeoutMs, {
+      fallback: 5_000,
+      min: 1,
+      max: 900_000,
+    }),
+    pingAfterIdleMs:
+      given.pingAfterIdleMs === false
+        ? Number.POSITIVE_INFINITY
+        : checks.integer('pingAfterIdleMs', given.pingAfterIdleMs, {
+            fallback: 10_000,
+            min: 0,
+            max: 86_400_000,
+            or: ', or false',
+          }),
+    tokenMarginMs: checks.integer('tokenMarginMs', given.tokenMarginMs, {
+      fallback: 60_000,
+      min: 0,
+      max: 840_000,
+    }),
+    resetSession: checks.boolean('resetSession', given.resetSession, false),
+    max: checks.integer('max', given.max, { fallback: 10, min: 1, max: 1_000 }),
+    logger: readLogger(checks, given.logger),
+    client: readClient(checks, given.client, engine),
+    extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
+    oneAtATime: isOneAtATime(),
+  }
+
+  if (checks.problems.length > 0) {
+    const summary =
+      checks.problems.length === 1 ? 'an option is wrong' : `${checks.problems.length} options are wrong`
+    throw new RdsIamError(
+      'RDS_IAM_OPTIONS',
+      `${engine.middleware}: ${summary}:\n- ${checks.problems.join('\n- ')}`,
+    )
+  }
+  return settings
+}
+
+function readGiven(checks: Checks, options: unknown): Given {
+  const given = checks.object('options', options, 'an object')
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(optionNames, name)) continue
+    checks.complain(name, `is not an option${Object.hasOwn(misnamed, name) ? `: ${misnamed[name]}` : ''}`)
+  }
+  return given
+}
+
+function readAddress(checks: Checks, given: Given, { defaultPort, environment }: Engine) {
+  /** An option's place and value: its own, or its environment variable's. */
+  const find = (name: keyof Engine['environment']): [string, unknown] => {
+    const variable = environment[name]
+    return given[name] === undefined ? [variable, readVariable(variable)] : [name, given[name]]
+  }
+  const host = checks.text(...find('host'))
+  const user = checks.text(...find('user'))
+  if (find('host')[1] === undefined)
+    checks.complain('host', `is missing; give it, or set ${environment.host}`)
+  if (find('user')[1] === undefined)
+    checks.complain('user', `is missing; give it, or set ${environment.user}`)
+  const port = checks.port(...find('port')) ?? defaultPort
+  const checkedHost = host === undefined ? '' : checks.host(find('host')[0], host)
+  return {
+    host: checkedHost,
+    port,
+    user: user ?? '',
+    database: checks.text(...find('database')) ?? user ?? '',
+    endpoint: readEndpoint(checks, given.endpoint, { host: checkedHost, port }),
+  }
+}
+
+function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoint {
+  if (given === undefined) {
+    if (isIpAddress(address.host)) {
+      checks.complain(
+        'host',
+        `is an IP address, which no certificate and no token names: add \`endpoint\`; got ${show(address.host)}`,
+      )
+    }
+    return address
+  }
+  const { host, port, ...rest } = checks.object('endpoint', given, 'of the form { host, port? }')
+  for (const name of Object.keys(rest)) checks.complain(`endpoint.${name}`, 'is not an option')
+  const name = checks.text('endpoint.host', host)
+  if (host === undefined) checks.complain('endpoint.host', 'is missing')
+  if (name !== undefined && isIpAddress(name)) {
+    checks.complain('endpoint.host', `is an IP address; give the name of the RDS endpoint; got ${show(name)}`)
+  }
+  return {
+    host: name === undefined ? '' : checks.host('endpoint.host', name),
+    port: checks.port('endpoint.port', port) ?? address.port,
+  }
+}
+
+function readRegion(checks: Checks, given: Given, endpoint: Endpoint): string {
+  const told = regionOfHost(endpoint.host)
+  const value = given.region ?? told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
+  if (value === undefined) {
+    checks.complain(
+      'region',
+      'is missing: the name of the endpoint does not tell it; give it, or set AWS_REGION',
+    )
+  } else if (typeof value !== 'string' || !isRegionName(value)) {
+    checks.complain('region', `is not the name of a Region, such as eu-west-1; got ${show(value)}`)
+  } else if (told !== undefined && value !== told) {
+    checks.complain('region', `is not the endpoint's own, ${told}; leave it out; got ${show(value)}`)
+  } else {
+    return value
+  }
+  return ''
+}
+
+function readCa(checks: Checks, tls: unknown): readonly string[] {
+  const { ca, ...rest } = checks.object('tls', tls, 'of the form { ca? }')
+  for (const name of Object.keys(rest)) {
+    checks.complain(
+      `tls.${name}`,
+      'is not an option: TLS is always verified, and only `tls.ca` can add trust',
+    )
+  }
+  const entries: readonly unknown[] = ca === undefined ? [] : Array.isArray(ca) ? ca : [ca]
+  return entries.flatMap((entry, index) => {
+    const name = Array.isArray(ca) ? `tls.ca[${index}]` : 'tls.ca'
+    const text = entry instanceof Uint8Array ? Buffer.from(entry).toString('latin1') : entry
+    const problem = typeof text === 'string' ? pemProblem(text) : `is not a text in PEM; got ${show(text)}`
+    if (problem !== undefined) checks.complain(name, problem)
+    return typeof text === 'string' ? splitPem(text) : []
+  })
+}
+
+function readCredentials(checks: Checks, value: unknown): Settings['credentials'] {
+  if (value === undefined || typeof value === 'function') return value as AwsCredentialsProvider | undefined
+  const form = '{ accessKeyId, secretAccessKey, sessionToken? } or a function that gives it'
+  const keys = checks.object('credentials', value, form)
+  for (const name of ['accessKeyId', 'secretAccessKey']) {
+    if (typeof keys[name] !== 'string' || keys[name] === '')
+      checks.complain(`credentials.${name}`, 'is missing')
+  }
+  return keys as unknown as AwsCredentials
+}
+
+function readContextKey(checks: Checks, value: unknown): string {
+  const name = checks.text('contextKey', value) ?? 'db'
+  if (namesInContext.split(' ').includes(name)) {
+    checks.complain('contextKey', `is a name that Lambda's context uses itself; got ${show(name)}`)
+  }
+  return name
+}
+
+function readLogger(checks: Checks, value: unknown): RdsIamLogger | undefined {
+  if (value === undefined) return undefined
+  const levels = (typeof value === 'object' ? value : null) as Record<string, unknown> | null
+  const missing = ['debug', 'info', 'warn', 'error'].filter(level => typeof levels?.[level] !== 'function')
+  if (missing.length > 0) checks.complain('logger', `has no method ${missing.join(', ')}; got ${show(value)}`)
+  return value as RdsIamLogger
+}
+
+function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {
+  const client = checks.object('client', value, 'an object of driver options')
+  for (const name of Object.keys(client)) {
+    const instead = Object.hasOwn(ownedClientOptions, name) ? ownedClientOptions[name] : undefined
+    if (instead !== undefined) checks.complain(`client.${name}`, `belongs to this package: ${instead}`)
+  }
+  return { ...client }
+}
+
+/** What to call an attempt to connect in an error. */
+export function attemptOf(settings: Settings, account?: string): Attempt {
+  const { user, host, port, database, region, endpoint } = settings
+  return { user, host, port, database, region, endpointHost: endpoint.host, account }
+}

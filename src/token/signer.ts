@@ -1,0 +1,77 @@
+import { readEnvironmentCredentials } from '../environment.ts'
+import { RdsIamError } from '../errors.ts'
+import type { AwsCredentials, AwsCredentialsProvider, SignerRequest, TokenSigner } from '../options.ts'
+import { readToken, type Token } from './token.ts'
+
+/** Where tokens come from: the database they are for, and the user's choice of credentials or signer. */
+export interface SignerSettings {
+  readonly request: SignerRequest
+  readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
+  readonly signer: TokenSigner | undefined
+}
+
+interface Signed {
+  readonly value: string
+  /** The credentials that signed it, where they are known. */
+  readonly credentials?: AwsCredentials | undefined
+}
+
+/**
+ * Makes a function that signs authentication tokens for one database user.
+ *
+ * Nothing is imported before the first token: `@smithy/signature-v4` where the credentials stand in the environment, as in Lambda,
+ * and `@aws-sdk/rds-signer`, which takes longer to load, for every other kind of credentials.
+ */
+export function createSigner({ request, credentials, signer }: SignerSettings): () => Promise<Token> {
+  let signWithSdk: (() => Promise<Signed>) | undefined
+
+  const sign = async (): Promise<Signed> => {
+    if (signer !== undefined) return { value: await signer(request) }
+    const environment = credentials === undefined ? readEnvironmentCredentials() : undefined
+    if (environment !== undefined) {
+      requireLive(environment)
+      const { signWithEnvironment } = await import('./environment-signer.ts')
+      return { value: await signWithEnvironment(request, environment), credentials: environment }
+    }
+    if (signWithSdk === undefined) {
+      const { createSdkSigner } = await import('./sdk-signer.ts')
+      signWithSdk = createSdkSigner(request, credentials, requireLive)
+    }
+    return signWithSdk()
+  }
+
+  return async () => {
+    const signed = await sign().catch(error => {
+      throw error instanceof RdsIamError ? error : signingFailed(request, error)
+    })
+    const token = readToken(String(signed.value), signed.credentials?.expiration?.getTime())
+    if (token === undefined || !token.value.startsWith(`${request.host}:${request.port}/?`)) {
+      throw new RdsIamError(
+        'RDS_IAM_CREDENTIALS',
+        `The signer did not return an authentication token for ${request.host}:${request.port}. Check that it returns ` +
+          'what `Signer.getAuthToken()` of @aws-sdk/rds-signer does; nothing else is sent to a server.',
+      )
+    }
+    return token
+  }
+}
+
+/** Expired credentials sign without complaint, and the server then refuses the token without saying why. */
+function requireLive({ expiration }: AwsCredentials): void {
+  if (expiration === undefined || expiration.getTime() > Date.now()) return
+  throw new RdsIamError(
+    'RDS_IAM_CREDENTIALS',
+    `The AWS credentials expired at ${expiration.toISOString()}. Renew them, or pass \`credentials\` as a provider that does.`,
+  )
+}
+
+function signingFailed({ user, host, port, region }: SignerRequest, cause: unknown): RdsIamError {
+  const observed = cause instanceof Error ? cause.message : String(cause)
+  return new RdsIamError(
+    'RDS_IAM_CREDENTIALS',
+    `Could not sign an authentication token for ${user}@${host}:${port} in ${region}: ${observed}. ` +
+      'Check that the process has AWS credentials: in Lambda the role of the function, elsewhere AWS_PROFILE or ' +
+      'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    { cause },
+  )
+}

@@ -1,0 +1,40 @@
+/** An authentication token, with what is needed to know when it dies. */
+export interface Token {
+  /** The secret itself: `host:port/?Action=connect&…`. */
+  readonly value: string
+  /** When it was signed, by its own `X-Amz-Date`, in milliseconds since the epoch; the date has a resolution of a second. */
+  readonly signedAtMs: number
+  /** When it dies: with its own lifetime, or with the credentials that signed it, in milliseconds since the epoch. */
+  readonly expiresAtMs: number
+}
+
+const amzDate = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
+
+/**
+ * Reads the dates of a signed token.
+ *
+ * @param value The token, for example `orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&…`.
+ * @param credentialsExpireAtMs When the credentials end that signed it, in milliseconds since the epoch, if they do.
+ * @returns Nothing where the text is not an authentication token.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+ */
+export function readToken(
+  value: string,
+  credentialsExpireAtMs = Number.POSITIVE_INFINITY,
+): Token | undefined {
+  const query = value.slice(value.indexOf('?') + 1)
+  const parameters = new URLSearchParams(query)
+  const date = amzDate.exec(parameters.get('X-Amz-Date') ?? '')
+  const lifetimeSeconds = Number(parameters.get('X-Amz-Expires') ?? Number.NaN)
+  if (date === null || !(lifetimeSeconds > 0) || !parameters.has('X-Amz-Signature')) return undefined
+  const [, year, month, day, hour, minute, second] = date.map(Number) as [
+    0,
+    ...[number, number, number, number, number, number],
+  ]
+  const signedAtMs = Date.UTC(year, month - 1, day, hour, minute, second)
+  return {
+    value,
+    signedAtMs,
+    expiresAtMs: Math.min(signedAtMs + lifetimeSeconds * 1_000, credentialsExpireAtMs),
+  }
+}

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises'
+import { rootCertificates } from 'node:tls'
+import type { Endpoint } from '../endpoint.ts'
+import { RdsIamError } from '../errors.ts'
+import { splitPem } from '../pem.ts'
+
+/** What decides which certificate authorities are trusted. */
+export interface TrustSettings {
+  readonly region: string
+  readonly endpoint: Endpoint
+  /** Authorities that the user adds, each as PEM. */
+  readonly ca: readonly string[]
+  /** The file that `NODE_EXTRA_CA_CERTS` names. */
+  readonly extraCaFile: string | undefined
+}
+
+/**
+ * The certificate authorities of Amazon RDS, as Lambda's managed Node.js runtimes bring them; a container image has no such file.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
+ */
+export const runtimeCaFile = '/var/runtime/ca-cert.pem'
+
+/**
+ * The certificate authorities to trust for a database, each as PEM: those of Amazon RDS in its Region and those of Amazon Trust
+ * Services, from which RDS Proxy and Aurora Serverless v1 have their certificates, and what the user adds. Only a Region's own are
+ * taken because every authority costs time in each new TLS context.
+ *
+ * For a Region that this package does not carry, they come from Lambda's runtime or from `NODE_EXTRA_CA_CERTS`.
+ *
+ * @throws {RdsIamError} `RDS_IAM_TRUST` where there are none.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html#rds-proxy-security
+ */
+export async function loadRoots(
+  settings: TrustSettings,
+  runtimeFile = runtimeCaFile,
+): Promise<readonly string[]> {
+  const carried = await loadCarriedRoots(settings.region)
+  const rds = carried.rds.length > 0 ? carried.rds : await readRegionRoots(settings, runtimeFile)
+  const isProxy = /\.proxy-[^.]+\./.test(settings.endpoint.host)
+  if (rds.length === 0 && settings.ca.length === 0 && !isProxy) throw noRoots(settings)
+  return [...rds, ...carried.amazon, ...settings.ca]
+}
+
+async function loadCarriedRoots(
+  region: string,
+): Promise<{ rds: readonly string[]; amazon: readonly string[] }> {
+  try {
+    const { rdsRoots, amazonRoots } = await import('middy-rds-iam/roots')
+    const rds = Object.hasOwn(rdsRoots, region) ? (rdsRoots[region] ?? []) : []
+    return { rds: rds.map(toPem), amazon: amazonRoots.map(toPem) }
+  } catch (error) {
+    // A bundle may leave the module out where the runtime brings the same certificates.
+    if (!isMissingModule(error)) throw error
+    return {
+      rds: [],
+      amazon: rootCertificates.filter(pem => names(pem, ['Amazon Root CA ', 'Starfield Services Root'])),
+    }
+  }
+}
+
+/** The Region's own authorities in the first file that has any. */
+async function readRegionRoots(
+  { region, extraCaFile }: TrustSettings,
+  runtimeFile: string,
+): Promise<readonly string[]> {
+  for (const file of [runtimeFile, extraCaFile]) {
+    const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')
+    const certificates = splitPem(text)
+    const ofRegion = certificates.filter(pem => names(pem, [`Amazon RDS ${region} `]))
+    if (ofRegion.length > 0) return ofRegion
+    // What an operator named may hold an authority of another name, a local gateway's for example.
+    if (file === extraCaFile && certificates.length > 0) return certificates
+  }
+  return []
+}
+
+/** Whether a certificate has one of the texts in its subject or issuer, which for a root are the same; far cheaper than to parse it. */
+function names(pem: string, texts: readonly string[]): boolean {
+  const der = Buffer.from(pem.replace(/-----[A-Z ]+-----/g, ''), 'base64')
+  return texts.some(text => der.includes(text, 0, 'latin1'))
+}
+
+function toPem(der: string): string {
+  return `-----BEGIN CERTIFICATE-----\n${der}\n-----END CERTIFICATE-----\n`
+}
+
+function isMissingModule(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
+}
+
+function noRoots({ region, endpoint }: TrustSettings): RdsIamError {
+  return new RdsIamError(
+    'RDS_IAM_TRUST',
+    `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that ` +
+      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Pass the text of ` +
+      `https://truststore.pki.rds.amazonaws.com/${region}/${region}-bundle.pem as \`tls.ca\`.`,
+  )
+}

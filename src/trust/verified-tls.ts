@@ -1,0 +1,61 @@
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  TLSSocket,
+} from 'node:tls'
+import type { Endpoint } from '../endpoint.ts'
+import { RdsIamError } from '../errors.ts'
+import { loadRoots, type TrustSettings } from './roots.ts'
+
+/** Options of `tls.connect` that verify the server's chain and name, whatever the environment says. */
+export interface VerifiedTls {
+  readonly secureContext: SecureContext
+  readonly rejectUnauthorized: true
+  readonly checkServerIdentity: (host: string, certificate: PeerCertificate) => Error | undefined
+  readonly servername: string
+}
+
+/** Gives the one set of TLS options that all connections of a middleware share; the authorities are read once. */
+export type TrustSource = () => Promise<VerifiedTls>
+
+/** A failure is not kept: the next call tries again. */
+export function createTrust(settings: TrustSettings): TrustSource {
+  let pending: Promise<VerifiedTls> | undefined
+  return () => {
+    pending ??= loadRoots(settings).then(
+      ca => verifiedTls(settings.endpoint, ca),
+      error => {
+        pending = undefined
+        throw error
+      },
+    )
+    return pending
+  }
+}
+
+function verifiedTls({ host }: Endpoint, ca: readonly string[]): VerifiedTls {
+  return {
+    // One context for all connections: to build it from the authorities again costs more than the rest of the handshake.
+    secureContext: createSecureContext({ ca: [...ca], minVersion: 'TLSv1.2' }),
+    // Set, so that neither NODE_TLS_REJECT_UNAUTHORIZED nor a driver's default can decide otherwise.
+    rejectUnauthorized: true,
+    // The name is the endpoint's, where the driver would take the CNAME or the tunnel's that it dials.
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(host, certificate),
+    servername: host,
+  }
+}
+
+/**
+ * The last check before a token leaves the process, whatever the driver did before.
+ *
+ * @throws {RdsIamError} `RDS_IAM_TRUST` unless the stream is a TLS connection to a verified server.
+ */
+export function requireVerified(stream: unknown, { host }: Endpoint): void {
+  if (stream instanceof TLSSocket && stream.encrypted && stream.authorized && !stream.destroyed) return
+  throw new RdsIamError(
+    'RDS_IAM_TRUST',
+    `${host} asked for the authentication token over a connection that is not verified TLS; it was not sent.`,
+  )
+}
