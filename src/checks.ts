@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { hostProblem, isIpAddress } from './endpoint.ts'
+import { hostProblem } from './endpoint.ts'
 
 /** Collects what is wrong with the options, so that one error can name all of it. */
 export interface Checks {
@@ -10,7 +10,7 @@ export interface Checks {
   /** A port from an option, or from the text of an environment variable. */
   port(name: string, value: unknown): number | undefined
   /** A host name in lower case, or an IP address. */
-  host(name: string, value: string): string
+  host(name: string, value: unknown): string | undefined
   integer(
     name: string,
     value: unknown,
@@ -18,23 +18,25 @@ export interface Checks {
   ): number
   boolean(name: string, value: unknown, fallback: boolean): boolean
   function<F>(name: string, value: F | undefined): F | undefined
-  /** A plain object, or an empty one in place of anything else. */
-  object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>>
+  /** A plain object, or nothing in place of anything else. */
+  object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>> | undefined
 }
 
 export function createChecks(): Checks {
   const problems: string[] = []
   const complain = (name: string, problem: string) => void problems.push(`\`${name}\` ${problem}`)
+  const text = (name: string, value: unknown): string | undefined => {
+    if (value === undefined) return undefined
+    const isClean =
+      typeof value === 'string' && value !== '' && value.trim() === value && !value.includes('\0')
+    if (isClean) return value
+    complain(name, `is not a text without spaces around it; got ${show(value)}`)
+    return undefined
+  }
   return {
     problems,
     complain,
-    text(name, value) {
-      if (value === undefined) return undefined
-      if (typeof value === 'string' && value !== '' && value.trim() === value && !value.includes('\0'))
-        return value
-      complain(name, `is not a text without spaces around it; got ${show(value)}`)
-      return undefined
-    },
+    text,
     port(name, value) {
       if (value === undefined) return undefined
       const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value
@@ -43,9 +45,12 @@ export function createChecks(): Checks {
       return undefined
     },
     host(name, value) {
-      const problem = hostProblem(value)
-      if (problem !== undefined) complain(name, `${problem}; got ${show(value)}`)
-      return isIpAddress(value) ? value : value.toLowerCase()
+      const host = text(name, value)
+      if (host === undefined) return undefined
+      const problem = hostProblem(host)
+      if (problem === undefined) return host.toLowerCase()
+      complain(name, `${problem}; got ${show(value)}`)
+      return undefined
     },
     integer(name, value, { fallback, min, max, or = '' }) {
       if (value === undefined) return fallback
@@ -60,15 +65,16 @@ export function createChecks(): Checks {
     },
     function(name, value) {
       if (value !== undefined && typeof value !== 'function')
-        complain(name, `is not a function; got ${show(value)}`)
+        complain(name, `is not a function; got a ${typeof value}`)
       return value
     },
     object(name, value, form) {
-      if (value === undefined) return {}
+      if (value === undefined) return undefined
       if (typeof value === 'object' && value !== null && !Array.isArray(value))
         return value as Record<string, unknown>
-      complain(name, `is not ${form}; got ${show(value)}`)
-      return {}
+      // A text in its place may be a secret.
+      complain(name, `is not ${form}; got ${typeof value === 'string' ? 'a text' : show(value)}`)
+      return undefined
     },
   }
 }

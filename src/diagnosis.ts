@@ -14,16 +14,24 @@ export interface Attempt {
   readonly account?: string | undefined
 }
 
-/** How one kind of failure is recognised, and what to say of it. */
+/** A way to recognise a failure: all that is given must fit. */
+interface Sign {
+  /** Codes of the driver or of Node: a SQLSTATE, an `errno` name. Many errors of drivers carry none. */
+  readonly codes?: readonly string[]
+  readonly message?: RegExp
+}
+
+/** One kind of failure. */
 interface Rule {
   readonly code: RdsIamErrorCode
-  /** Codes of the driver or of Node: a SQLSTATE, an `errno` name. */
-  readonly codes?: readonly string[]
-  /** Many errors of drivers carry no code, and some codes have two meanings: the message decides then. */
-  readonly message?: RegExp
+  /** Any of these will do. */
+  readonly signs: readonly Sign[]
   /** What it means and what to check first. */
   readonly check: string | ((attempt: Attempt) => string)
 }
+
+/** SQLSTATEs that say that authentication failed, and not why. */
+const authentication = ['28000', '28P01']
 
 // The first rule that fits is taken.
 // SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -31,28 +39,32 @@ interface Rule {
 const rules: readonly Rule[] = [
   {
     code: 'RDS_IAM_TRUST',
-    codes: ['ERR_TLS_CERT_ALTNAME_INVALID'],
+    signs: [{ codes: ['ERR_TLS_CERT_ALTNAME_INVALID'] }],
     check: ({ endpointHost }) =>
       `The certificate is another server's than ${endpointHost}. If the host is a CNAME or a tunnel, pass the real RDS ` +
       'endpoint as `endpoint`.',
   },
   {
     code: 'RDS_IAM_TRUST',
-    codes: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'],
+    signs: [{ codes: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'] }],
     check:
       'The certificate is not valid today. Rotate the certificate of the database instance, or check the clock of this machine.',
   },
   {
     code: 'RDS_IAM_TRUST',
-    codes: [
-      'SELF_SIGNED_CERT_IN_CHAIN',
-      'DEPTH_ZERO_SELF_SIGNED_CERT',
-      'UNABLE_TO_GET_ISSUER_CERT',
-      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-      'CERT_SIGNATURE_FAILURE',
-      'CERT_UNTRUSTED',
-      'INVALID_CA',
+    signs: [
+      {
+        codes: [
+          'SELF_SIGNED_CERT_IN_CHAIN',
+          'DEPTH_ZERO_SELF_SIGNED_CERT',
+          'UNABLE_TO_GET_ISSUER_CERT',
+          'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+          'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+          'CERT_SIGNATURE_FAILURE',
+          'CERT_UNTRUSTED',
+          'INVALID_CA',
+        ],
+      },
     ],
     check: ({ region }) =>
       `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
@@ -60,14 +72,15 @@ const rules: readonly Rule[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
-    message: /does not support SSL|error establishing an SSL connection|SSL routines|ssl\/tls alert/i,
+    signs: [
+      { message: /does not support SSL|error establishing an SSL connection|SSL routines|ssl\/tls alert/i },
+    ],
     check:
       'The server does not speak TLS as RDS does. Check that the host and the port are those of the RDS database.',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    codes: ['28000', '28P01'],
-    message: /PAM authentication failed|IAM authentication failed/i,
+    signs: [{ codes: authentication, message: /PAM authentication failed|IAM authentication failed/i }],
     check: attempt =>
       'The server refused the authentication token. Check first that the role may `rds-db:connect` on ' +
       `${connectArn(attempt)}; then that IAM authentication is enabled on the database, that the user's name is spelled as in ` +
@@ -76,77 +89,85 @@ const rules: readonly Rule[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    codes: ['28000'],
-    message: /no credentials for the role/i,
+    signs: [{ codes: authentication, message: /no credentials for the role/i }],
     check: 'RDS Proxy has no secret for this user. Add one, or set DefaultAuthScheme to IAM_AUTH.',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
-    codes: ['28000', '28P01'],
-    message: /password authentication failed|asked for a password|does not exist/i,
-    check: ({ user }) =>
-      `The database does not take ${user} for an IAM user. Run \`CREATE USER "${user}"; GRANT rds_iam TO "${user}";\` in it as ` +
-      'its master user, and check the spelling.',
+    signs: [
+      { codes: authentication, message: /password authentication failed|does not exist/i },
+      { message: /asked for a password/i },
+    ],
+    check: ({ user }) => {
+      const name = `"${user.replaceAll('"', '""')}"`
+      return (
+        `The database does not take ${user} for an IAM user. Run \`CREATE USER ${name}; GRANT rds_iam TO ${name};\` in it as its ` +
+        'master user, and check the spelling.'
+      )
+    },
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    codes: ['28000', '28P01'],
+    signs: [{ codes: authentication }],
     check: 'The server refused the connection for a reason of its own; its words above tell.',
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    codes: ['53300'],
-    message: /too many|remaining connection slots|competing requests|rate limit/i,
+    signs: [{ codes: ['53300'] }, { message: /too many competing requests|rate limit exceeded/i }],
     check:
       'There are more connections than the server takes. Lower `max` or the concurrency of the function, or put RDS Proxy before ' +
       'the database.',
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    message: /timeout exceeded when trying to connect|all connections are in use/i,
+    signs: [{ message: /timeout exceeded when trying to connect|all connections are in use/i }],
     check:
       'Every connection of this execution environment is in use. Return them to the pool, or raise `max`.',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    codes: ['57P01', '57P02', '57P03', '57P05'],
+    signs: [{ codes: ['57P01', '57P02', '57P03', '57P05'] }],
     check: 'The server is starting up, shutting down or failing over. It takes connections again shortly.',
   },
   {
     code: 'RDS_IAM_DATABASE',
-    codes: ['3D000'],
+    signs: [{ codes: ['3D000'] }],
     check: ({ database }) =>
       `Authentication worked, but there is no database "${database}". Check \`database\`.`,
   },
   {
     code: 'RDS_IAM_DATABASE',
-    codes: ['42501'],
+    signs: [{ codes: ['42501'] }],
     check: ({ user, database }) =>
       `Authentication worked. Run \`GRANT CONNECT ON DATABASE "${database}" TO "${user}";\` as the database's owner.`,
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    codes: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
+    signs: [{ codes: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'] }],
     check: ({ host }) =>
       `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`,
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    codes: ['ECONNREFUSED'],
+    signs: [{ codes: ['ECONNREFUSED'] }],
     check: 'Nothing listens there. Check the host and the port, and that the database runs.',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    codes: ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'],
-    message: /timeout expired|due to connection timeout|no connection within/i,
+    signs: [
+      { codes: ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'] },
+      { message: /timeout expired|due to connection timeout|no connection within/i },
+    ],
     check:
       "No answer came. Check that the function is in the database's VPC, and that the database's security group admits the " +
       "function's on this port.",
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    codes: ['ECONNRESET', 'EPIPE', 'EPROTO', '08006', '08P01'],
-    message: /connection terminated|socket disconnected|socket hang up/i,
+    signs: [
+      { codes: ['ECONNRESET', 'EPIPE', 'EPROTO', '08006', '08P01'] },
+      { message: /connection terminated|socket disconnected|socket hang up/i },
+    ],
     check:
       'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
   },
@@ -156,7 +177,7 @@ const rules: readonly Rule[] = [
 export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
   if (cause instanceof RdsIamError) return cause
   const { code, message } = readFailure(cause)
-  const rule = rules.find(rule => fits(rule, code, message))
+  const rule = rules.find(({ signs }) => signs.some(sign => fits(sign, code, message)))
   const check = typeof rule?.check === 'function' ? rule.check(attempt) : rule?.check
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
   return new RdsIamError(
@@ -181,12 +202,9 @@ function connectArn({ region, user, account = '<account>' }: Attempt): string {
   return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:<DbiResourceId>/${user}`
 }
 
-function fits({ codes, message: pattern }: Rule, code: string | undefined, message: string): boolean {
-  const hasCode = code !== undefined && (codes?.includes(code) ?? false)
-  const hasMessage = pattern?.test(message) ?? false
-  // A SQLSTATE of authentication says too little without its message.
-  if (code?.startsWith('28')) return hasCode && (pattern === undefined || hasMessage)
-  return hasCode || hasMessage
+function fits({ codes, message: pattern }: Sign, code: string | undefined, message: string): boolean {
+  const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
+  return hasCode && (pattern === undefined || pattern.test(message))
 }
 
 function readFailure(cause: unknown): { code: string | undefined; message: string } {

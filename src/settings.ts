@@ -147,7 +147,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
 }
 
 function readGiven(checks: Checks, options: unknown): Given {
-  const given = checks.object('options', options, 'an object')
+  const given = checks.object('options', options, 'an object') ?? {}
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(optionNames, name)) continue
     checks.complain(name, `is not an option${Object.hasOwn(misnamed, name) ? `: ${misnamed[name]}` : ''}`)
@@ -161,54 +161,52 @@ function readAddress(checks: Checks, given: Given, { defaultPort, environment }:
     const variable = environment[name]
     return given[name] === undefined ? [variable, readVariable(variable)] : [name, given[name]]
   }
-  const host = checks.text(...find('host'))
+  const host = checks.host(...find('host'))
   const user = checks.text(...find('user'))
   if (find('host')[1] === undefined)
     checks.complain('host', `is missing; give it, or set ${environment.host}`)
   if (find('user')[1] === undefined)
     checks.complain('user', `is missing; give it, or set ${environment.user}`)
   const port = checks.port(...find('port')) ?? defaultPort
-  const checkedHost = host === undefined ? '' : checks.host(find('host')[0], host)
   return {
-    host: checkedHost,
+    host: host ?? '',
     port,
     user: user ?? '',
     database: checks.text(...find('database')) ?? user ?? '',
-    endpoint: readEndpoint(checks, given.endpoint, { host: checkedHost, port }),
+    endpoint: readEndpoint(checks, given.endpoint, { host: host ?? '', port }),
   }
 }
 
+/** Where the endpoint is wrong, its host is empty. */
 function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoint {
   if (given === undefined) {
-    if (isIpAddress(address.host)) {
-      checks.complain(
-        'host',
-        `is an IP address, which no certificate and no token names: add \`endpoint\`; got ${show(address.host)}`,
-      )
-    }
-    return address
+    if (!isIpAddress(address.host)) return address
+    const problem = 'is an IP address, which no certificate and no token names: add `endpoint`'
+    checks.complain('host', `${problem}; got ${show(address.host)}`)
+    return { ...address, host: '' }
   }
-  const { host, port, ...rest } = checks.object('endpoint', given, 'of the form { host, port? }')
+  const wrong = { ...address, host: '' }
+  const endpoint = checks.object('endpoint', given, 'of the form { host, port? }')
+  if (endpoint === undefined) return wrong
+  const { host: givenHost, port, ...rest } = endpoint
   for (const name of Object.keys(rest)) checks.complain(`endpoint.${name}`, 'is not an option')
-  const name = checks.text('endpoint.host', host)
-  if (host === undefined) checks.complain('endpoint.host', 'is missing')
-  if (name !== undefined && isIpAddress(name)) {
-    checks.complain('endpoint.host', `is an IP address; give the name of the RDS endpoint; got ${show(name)}`)
-  }
-  return {
-    host: name === undefined ? '' : checks.host('endpoint.host', name),
-    port: checks.port('endpoint.port', port) ?? address.port,
-  }
+  if (givenHost === undefined) checks.complain('endpoint.host', 'is missing')
+  const host = checks.host('endpoint.host', givenHost)
+  const checkedPort = checks.port('endpoint.port', port) ?? address.port
+  if (host === undefined) return wrong
+  if (!isIpAddress(host)) return { host, port: checkedPort }
+  checks.complain('endpoint.host', `is an IP address; give the name of the RDS endpoint; got ${show(host)}`)
+  return wrong
 }
 
 function readRegion(checks: Checks, given: Given, endpoint: Endpoint): string {
   const told = regionOfHost(endpoint.host)
   const value = given.region ?? told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
-  if (value === undefined) {
-    checks.complain(
-      'region',
-      'is missing: the name of the endpoint does not tell it; give it, or set AWS_REGION',
-    )
+  if (endpoint.host === '') {
+    // Wrong or missing, as was said; the Region would only be a second complaint about it.
+  } else if (value === undefined) {
+    const problem = 'is missing: the name of the endpoint does not tell it'
+    checks.complain('region', `${problem}; give it, or set AWS_REGION`)
   } else if (typeof value !== 'string' || !isRegionName(value)) {
     checks.complain('region', `is not the name of a Region, such as eu-west-1; got ${show(value)}`)
   } else if (told !== undefined && value !== told) {
@@ -220,7 +218,7 @@ function readRegion(checks: Checks, given: Given, endpoint: Endpoint): string {
 }
 
 function readCa(checks: Checks, tls: unknown): readonly string[] {
-  const { ca, ...rest } = checks.object('tls', tls, 'of the form { ca? }')
+  const { ca, ...rest } = checks.object('tls', tls, 'of the form { ca? }') ?? {}
   for (const name of Object.keys(rest)) {
     checks.complain(
       `tls.${name}`,
@@ -241,6 +239,7 @@ function readCredentials(checks: Checks, value: unknown): Settings['credentials'
   if (value === undefined || typeof value === 'function') return value as AwsCredentialsProvider | undefined
   const form = '{ accessKeyId, secretAccessKey, sessionToken? } or a function that gives it'
   const keys = checks.object('credentials', value, form)
+  if (keys === undefined) return undefined
   for (const name of ['accessKeyId', 'secretAccessKey']) {
     if (typeof keys[name] !== 'string' || keys[name] === '')
       checks.complain(`credentials.${name}`, 'is missing')
@@ -265,7 +264,7 @@ function readLogger(checks: Checks, value: unknown): RdsIamLogger | undefined {
 }
 
 function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {
-  const client = checks.object('client', value, 'an object of driver options')
+  const client = checks.object('client', value, 'an object of driver options') ?? {}
   for (const name of Object.keys(client)) {
     const instead = Object.hasOwn(ownedClientOptions, name) ? ownedClientOptions[name] : undefined
     if (instead !== undefined) checks.complain(`client.${name}`, `belongs to this package: ${instead}`)

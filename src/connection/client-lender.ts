@@ -4,7 +4,7 @@ import type { Driver } from '../drivers/driver.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import { type Connector, noTimeLeft } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
-import { answerTimeoutMs, type Lease, type Lender, settle, silenceMs } from './lender.ts'
+import { answerTimeoutMs, isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
 interface Held<Connection> {
   readonly connection: Connection
@@ -155,11 +155,10 @@ export function createClientLender<Connection>(
     },
     lend(invocation) {
       const held = idle.at(-1)
-      // A process that was frozen was so for longer than a millisecond: without a pause, nothing can have happened unseen.
       if (
         held === undefined ||
         lent.size > 0 ||
-        silenceMs(held.lastUsedMs) > 1 ||
+        isQuiet(held.lastUsedMs, pingAfterIdleMs) ||
         !driver.isUsable(held.connection)
       ) {
         return lendSlowly(invocation)

@@ -37,5 +37,14 @@ export function silenceMs(lastUsedMs: number): number {
   return silence < 0 ? Number.POSITIVE_INFINITY : silence
 }
 
+/**
+ * Whether so much time has passed that a connection has to be looked at before it is lent. A process that was frozen was so for longer
+ * than a millisecond: without such a pause, nothing can have happened unseen.
+ */
+export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
+  const silence = silenceMs(lastUsedMs)
+  return silence > 1 || silence >= pingAfterIdleMs
+}
+
 /** Time in milliseconds for an answer to a ping or a rollback, far more than a round trip inside a VPC. */
 export const answerTimeoutMs = 1_000

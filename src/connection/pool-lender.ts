@@ -6,7 +6,7 @@ import type { TokenCache } from '../token/cache.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
 import { noTimeLeft } from './connector.ts'
 import { connectDeadline, type Invocation } from './invocation.ts'
-import { answerTimeoutMs, type Lease, type Lender, settle, silenceMs } from './lender.ts'
+import { answerTimeoutMs, isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
 /** What a lender of a pool is made of. */
 export interface PoolLenderParts<Pool> {
@@ -72,10 +72,9 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
       prepare().catch(error => logger?.debug('Connecting ahead failed', { error }))
     },
     lend(invocation) {
-      const isFresh = current !== undefined && silenceMs(lastUsedMs) <= 1 && driver.isOpen(current.connection)
-      if (current === undefined || !isFresh || driver.size(current.connection) === 0)
-        return lendSlowly(invocation)
-      return current
+      if (current === undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return lendSlowly(invocation)
+      const { connection } = current
+      return driver.isOpen(connection) && driver.size(connection) > 0 ? current : lendSlowly(invocation)
     },
     giveBack({ connection }) {
       lastUsedMs = Date.now()

@@ -1,0 +1,461 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import middy from '@middy/core'
+import type { Context } from 'aws-lambda'
+import pg from 'pg'
+import { makeAuthority } from '../../src/gateway/certificate.ts'
+import { type IamPgOptions, iamPg, RdsIamError } from '../../src/pg.ts'
+import { usePostgres } from '../support/database.ts'
+import { inLambda, lambdaContext, recordingLogger } from '../support/lambda.ts'
+import { startRelay } from '../support/relay.ts'
+
+const { postgres, gate } = await usePostgres()
+
+/** A handler that does with its client what the event says. */
+function createHandler(options: IamPgOptions) {
+  const handler = middy<(client: pg.Client) => unknown>()
+    .use(iamPg(options))
+    .handler((run, context) => run(context.db))
+  return (run: (client: pg.Client) => unknown, context: Context) => handler(run, context as never)
+}
+
+const selectPid = async (client: pg.Client): Promise<number> =>
+  (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+
+const terminate = (pid: number) => postgres.query(`SELECT pg_terminate_backend(${pid}, 5000)`)
+
+/** Waits until the client's process knows of the end of its connection, whoever tells it. */
+const seeEnd = (client: pg.Client) => new Promise<void>(resolve => client.once('end', resolve))
+
+test('lends a connected pg.Client, authenticated as the user over TLS', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  const rows = await handler(async client => {
+    assert.ok(client instanceof pg.Client)
+    return (await client.query('SELECT current_user::text, current_database()::text')).rows
+  }, lambdaContext())
+  assert.deepEqual(rows, [{ current_user: 'notes_app', current_database: 'notes' }])
+})
+
+test('opens one connection and signs one token for 100 warm invocations', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler(options)
+  const pids = new Set<unknown>()
+  for (let count = 0; count < 100; count += 1) pids.add(await handler(selectPid, lambdaContext()))
+  const { connections, admitted, tokens } = gateway.stats()
+  assert.deepEqual(
+    { pids: pids.size, connections, admitted, tokens },
+    { pids: 1, connections: 1, admitted: 1, tokens: 1 },
+  )
+})
+
+test('replaces a connection that ended between invocations before the handler runs, with the token at hand', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler(options)
+  const first = (await handler(selectPid, lambdaContext())) as number
+  await terminate(first)
+  const second = await handler(selectPid, lambdaContext())
+  assert.notEqual(second, first)
+  assert.equal(gateway.stats().connections, 2)
+  assert.equal(gateway.stats().tokens, 1)
+})
+
+test('replaces a connection that ended during an invocation', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  const first = await handler(async client => {
+    const pid = await selectPid(client)
+    const end = seeEnd(client)
+    await terminate(pid)
+    await end
+    return pid
+  }, lambdaContext())
+  assert.notEqual(await handler(selectPid, lambdaContext()), first)
+})
+
+test('lends a new connection after the handler ended its own', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  const first = await handler(async client => {
+    const pid = await selectPid(client)
+    await client.end()
+    return pid
+  }, lambdaContext())
+  assert.notEqual(await handler(selectPid, lambdaContext()), first)
+})
+
+test('finds a flow that was silently dropped by a ping, and replaces the connection', async () => {
+  const { gateway, options } = await gate()
+  const relay = await startRelay(gateway.port)
+  const endpoint = { host: 'localhost', port: gateway.port }
+  const handler = createHandler({ ...options, port: relay.port, endpoint, pingAfterIdleMs: 0 })
+  const first = await handler(selectPid, lambdaContext())
+  relay.swallow()
+  relay.heal()
+  assert.notEqual(await handler(selectPid, lambdaContext()), first)
+  assert.equal(gateway.stats().connections, 2)
+})
+
+test('keeps a connection that answers the ping', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler({ ...options, pingAfterIdleMs: 0 })
+  for (let count = 0; count < 3; count += 1) await handler(selectPid, lambdaContext())
+  assert.equal(gateway.stats().connections, 1)
+})
+
+test('keeps no failed connect: the next invocation tries again', async () => {
+  const { gateway, options } = await gate()
+  let attempts = 0
+  const handler = createHandler({
+    ...options,
+    credentials: async () => {
+      attempts += 1
+      if (attempts === 1) throw new Error('no network')
+      return options.credentials
+    },
+  })
+  await assert.rejects(async () => handler(selectPid, lambdaContext()), { code: 'RDS_IAM_CREDENTIALS' })
+  assert.ok(await handler(selectPid, lambdaContext()))
+  assert.equal(gateway.stats().admitted, 1)
+})
+
+test('replaces a refused token that had been signed earlier, and tries once more', async () => {
+  let time = Date.now()
+  const { gateway, decisions, options } = await gate({
+    maxConnectionsPerSecond: 1,
+    now: () => time,
+    onDecision: ({ verdict }) => {
+      if (verdict === 'refused') time += 1_000
+    },
+  })
+  const handler = createHandler(options)
+  await terminate((await handler(selectPid, lambdaContext())) as number)
+  assert.ok(await handler(selectPid, lambdaContext()))
+  assert.deepEqual(
+    decisions.map(({ verdict }) => verdict),
+    ['admitted', 'refused', 'admitted'],
+  )
+  assert.equal(gateway.stats().open, 1)
+})
+
+test('does not try again where a fresh token is refused, and says which ARN the role needs', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler({
+    ...options,
+    credentials: { accessKeyId: 'unknown', secretAccessKey: 'unknown' },
+  })
+  await assert.rejects(
+    async () => handler(selectPid, lambdaContext()),
+    (error: unknown) => {
+      assert.ok(error instanceof RdsIamError)
+      assert.equal(error.code, 'RDS_IAM_ACCESS_DENIED')
+      assert.match(error.message, /arn:aws:rds-db:eu-west-1:123456789012:dbuser:<DbiResourceId>\/notes_app/)
+      assert.ok(error.cause instanceof pg.DatabaseError)
+      return true
+    },
+  )
+  assert.equal(gateway.stats().refused, 1)
+})
+
+test('rolls back a transaction that the handler left open, and says so', async () => {
+  const { gateway, options } = await gate()
+  const logger = recordingLogger()
+  const handler = createHandler({ ...options, logger })
+  const leave = (end: string) => async (client: pg.Client) => {
+    await client.query('BEGIN')
+    await client.query(`INSERT INTO note VALUES ('${end}')`)
+    if (end === 'throws') throw new Error(end)
+    if (end === 'fails') await client.query('SELECT 1/0').catch(() => {})
+  }
+  await handler(leave('returns'), lambdaContext())
+  await assert.rejects(async () => handler(leave('throws'), lambdaContext()), { message: 'throws' })
+  await handler(leave('fails'), lambdaContext())
+  const rows = await handler(
+    async client =>
+      (await client.query('SELECT count(*)::int, now() = statement_timestamp() AS alone FROM note')).rows,
+    lambdaContext(),
+  )
+  assert.deepEqual(rows, [{ count: 0, alone: true }])
+  assert.equal(gateway.stats().connections, 1)
+  assert.equal(logger.warnings().filter(message => /transaction/.test(message)).length, 3)
+})
+
+test('closes a connection whose query still runs when the handler returns, and says so', async () => {
+  const { options } = await gate()
+  const logger = recordingLogger()
+  const handler = createHandler({ ...options, logger })
+  const first = await handler(async client => {
+    const pid = await selectPid(client)
+    client.query('SELECT pg_sleep(30)').catch(() => {})
+    return pid
+  }, lambdaContext())
+  assert.notEqual(await handler(selectPid, lambdaContext()), first)
+  assert.deepEqual(logger.warnings(), ['The handler left a query running; the connection is closed'])
+})
+
+test('keeps the session as the handler left it, unless told to reset it', async () => {
+  const leave = async (client: pg.Client) => {
+    await client.query({ name: 'one', text: 'SELECT 1 AS one' })
+    await client.query(
+      `SET search_path TO nowhere; LISTEN news; CREATE TEMP TABLE mine (x int); SET ROLE rds_iam`,
+    )
+    await client.query('SELECT pg_advisory_lock(42)')
+  }
+  const look = async (client: pg.Client) => {
+    const { rows } =
+      await client.query(`SELECT current_setting('search_path') AS path, current_user::text AS role,
+      (SELECT count(*)::int FROM pg_listening_channels()) AS channels,
+      to_regclass('pg_temp.mine') IS NOT NULL AS temp,
+      (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks`)
+    const { rows: prepared } = await client.query({ name: 'one', text: 'SELECT 1 AS one' })
+    return { ...rows[0], ...prepared[0] }
+  }
+  const left = { path: 'nowhere', role: 'rds_iam', channels: 1, temp: true, locks: 1, one: 1 }
+  const clean = { path: '"$user", public', role: 'notes_app', channels: 0, temp: false, locks: 0, one: 1 }
+  for (const [resetSession, expected] of [
+    [false, left],
+    [true, clean],
+  ] as const) {
+    const { gateway, options } = await gate()
+    const handler = createHandler({ ...options, resetSession })
+    await handler(leave, lambdaContext())
+    assert.deepEqual(await handler(look, lambdaContext()), expected)
+    assert.equal(gateway.stats().connections, 1)
+    await handler(client => client.end(), lambdaContext())
+  }
+})
+
+test('gives invocations that overlap a connection each, and up to `max`', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler({ ...options, max: 2 })
+  let release = () => {}
+  const released = new Promise<void>(resolve => {
+    release = resolve
+  })
+  const hold = async (client: pg.Client) => {
+    const pid = await selectPid(client)
+    await released
+    return pid
+  }
+  const held = [handler(hold, lambdaContext()), handler(hold, lambdaContext())]
+  await assert.rejects(async () => handler(selectPid, lambdaContext(500)), {
+    code: 'RDS_IAM_THROTTLED',
+    message: /max is 2/,
+  })
+  const third = handler(selectPid, lambdaContext())
+  release()
+  const pids = await Promise.all([...held, third])
+  assert.equal(new Set(pids).size, 2)
+  assert.equal(gateway.stats().connections, 2)
+})
+
+test('takes the connection back from an invocation that ended without `after`', async () => {
+  const { gateway, options } = await gate()
+  const handler = inLambda(() =>
+    middy<boolean>()
+      .use(iamPg({ ...options, prefetch: false }))
+      .before(({ event }) => (event ? 'answered early' : undefined))
+      .handler((_event, context) => selectPid(context.db)),
+  )
+  const answers = [await handler(false, lambdaContext() as never)]
+  assert.equal(await handler(true, lambdaContext() as never), 'answered early')
+  answers.push(await handler(false, lambdaContext() as never))
+  assert.equal(answers[0], answers[1])
+  assert.equal(gateway.stats().connections, 1)
+})
+
+test('does not take a connection from its invocation when an earlier one ends late', async () => {
+  const { options } = await gate()
+  const middleware = inLambda(() => iamPg({ ...options, prefetch: false }))
+  const requestOf = (context = lambdaContext()) => ({
+    event: {},
+    context,
+    response: null,
+    error: null,
+    internal: {},
+  })
+  const run = (hook: 'before' | 'after', request: ReturnType<typeof requestOf>) =>
+    middleware[hook]?.(request as unknown as Parameters<NonNullable<typeof middleware.before>>[0])
+  const [first, second, third] = [requestOf(), requestOf(), requestOf()]
+  await run('before', first)
+  await run('before', second)
+  const { db } = second.context as unknown as { db: pg.Client }
+  await run('after', first)
+  await run('before', third)
+  assert.ok(db)
+  assert.equal((third.context as unknown as { db: pg.Client }).db, db, 'the third invocation ends the second')
+  await run('after', second)
+  assert.equal((await db.query('SELECT 1 AS one')).rows[0].one, 1)
+  await run('after', third)
+  await db.end()
+})
+
+test('connects ahead in Lambda, and uses that connection for the first invocation', async () => {
+  let admit = (_: unknown) => {}
+  const admitted = new Promise(resolve => {
+    admit = resolve
+  })
+  const { gateway, options } = await gate({ onDecision: admit })
+  const handler = inLambda(() => createHandler(options))
+  await admitted
+  assert.ok(await handler(selectPid, lambdaContext()))
+  assert.equal(gateway.stats().connections, 1)
+})
+
+test('does not connect ahead outside Lambda, nor where `prefetch` is false', async () => {
+  let signed = 0
+  const { options } = await gate()
+  const credentials = async () => {
+    signed += 1
+    return options.credentials
+  }
+  createHandler({ ...options, credentials })
+  inLambda(() => createHandler({ ...options, credentials, prefetch: false }))
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(signed, 0)
+})
+
+test('forgets that connecting ahead failed', async () => {
+  const { options } = await gate()
+  const logger = recordingLogger()
+  let attempts = 0
+  const handler = inLambda(() =>
+    createHandler({
+      ...options,
+      logger,
+      credentials: async () => {
+        attempts += 1
+        if (attempts === 1) throw new Error('not yet')
+        return options.credentials
+      },
+    }),
+  )
+  assert.ok(await handler(selectPid, lambdaContext()))
+  assert.equal(logger.lines[0]?.message, 'Connecting ahead failed')
+})
+
+test('gives up before the invocation ends, where no answer comes', async () => {
+  const { gateway, options } = await gate()
+  const relay = await startRelay(gateway.port)
+  relay.swallow()
+  const handler = createHandler({
+    ...options,
+    port: relay.port,
+    endpoint: { host: 'localhost', port: gateway.port },
+  })
+  const context = lambdaContext(700)
+  await assert.rejects(async () => handler(selectPid, context), {
+    code: 'RDS_IAM_UNREACHABLE',
+    message: /security group/,
+  })
+  assert.ok(context.getRemainingTimeInMillis() > 0)
+})
+
+test('names what is wrong where nothing listens, the database is missing, or the user is', async () => {
+  const { gateway, options } = await gate({ users: ['notes_app'] })
+  const fail = (changes: Partial<IamPgOptions>) =>
+    createHandler({ ...options, ...changes })(selectPid, lambdaContext())
+  await assert.rejects(async () => fail({ database: 'nowhere' }), {
+    code: 'RDS_IAM_DATABASE',
+    message: /nowhere/,
+  })
+  await assert.rejects(async () => fail({ user: 'stranger' }), {
+    code: 'RDS_IAM_NOT_GRANTED',
+    message: /GRANT rds_iam/,
+  })
+  await gateway.close()
+  await assert.rejects(async () => fail({}), { code: 'RDS_IAM_UNREACHABLE', message: /ECONNREFUSED/ })
+})
+
+test('passes errors of the queries of the handler on as they are', async () => {
+  const { options } = await gate()
+  let thrown: unknown
+  const handler = createHandler(options)
+  await assert.rejects(
+    async () =>
+      handler(
+        client =>
+          client.query('SELECT nothing FROM nowhere').catch(error => {
+            thrown = error
+            throw error
+          }),
+        lambdaContext(),
+      ),
+    error => error === thrown && error instanceof pg.DatabaseError && error.code === '42P01',
+  )
+  assert.ok(await handler(selectPid, lambdaContext()))
+})
+
+test('passes options of the driver on', async () => {
+  const { options } = await gate()
+  const handler = createHandler({
+    ...options,
+    client: { application_name: 'orders', statement_timeout: 1234 },
+  })
+  const rows = await handler(
+    async client =>
+      (
+        await client.query(
+          `SELECT current_setting('application_name') AS name, current_setting('statement_timeout') AS timeout`,
+        )
+      ).rows,
+    lambdaContext(),
+  )
+  assert.deepEqual(rows, [{ name: 'orders', timeout: '1234ms' }])
+})
+
+test('serves two databases in one handler under names of their own, and takes no name that is in use', async () => {
+  const { options } = await gate()
+  const handler = middy()
+    .use([
+      iamPg({ ...options, contextKey: 'notes' }),
+      iamPg({ ...options, database: 'postgres', contextKey: 'main' }),
+    ])
+    .handler(async (_event, { notes, main }) => {
+      const [{ rows: a }, { rows: b }] = (await Promise.all(
+        [notes, main].map(client => client.query('SELECT current_database()::text AS name')),
+      )) as [pg.QueryResult, pg.QueryResult]
+      return [a[0].name, b[0].name]
+    })
+  assert.deepEqual(await handler({}, lambdaContext() as never), ['notes', 'postgres'])
+  const clash = middy()
+    .use(iamPg(options))
+    .use(iamPg(options))
+    .handler(() => 'never')
+  await assert.rejects(async () => clash({}, lambdaContext() as never), {
+    code: 'RDS_IAM_OPTIONS',
+    message: /contextKey/,
+  })
+})
+
+test('says that the user is no IAM user where a real server asks for a SCRAM password', async () => {
+  const authority = await makeAuthority()
+  const { cert, key } = await authority.issue({ names: ['localhost'] })
+  const write = (name: string, text: string) => {
+    const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`
+    return postgres.query(
+      `SELECT lo_from_bytea(7, ${bytes}); SELECT lo_export(7, '${name}'); SELECT lo_unlink(7)`,
+    )
+  }
+  await write('server.crt', cert)
+  await write('server.key', key)
+  await write(
+    'pg_hba.conf',
+    'host all postgres 127.0.0.1/32 trust\nhostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust\n',
+  )
+  await postgres.query(`COPY (SELECT) TO PROGRAM 'chmod 600 server.key'`)
+  await postgres.query(`CREATE USER scram_user PASSWORD 'secret'`)
+  await postgres.query('ALTER SYSTEM SET ssl = on')
+  await postgres.query('SELECT pg_reload_conf()')
+  const { options } = await gate()
+  const handler = createHandler({
+    ...options,
+    port: postgres.port,
+    user: 'scram_user',
+    tls: { ca: authority.ca },
+  })
+  await assert.rejects(async () => handler(selectPid, lambdaContext()), {
+    code: 'RDS_IAM_NOT_GRANTED',
+    message: /asked for a password by SCRAM.*GRANT rds_iam/,
+  })
+})

@@ -1,0 +1,68 @@
+// The assertions of this file are made by the compiler: `npm run types` fails where one does not hold.
+import { test } from 'node:test'
+import type { GenericLogger } from '@aws-lambda-powertools/commons/types'
+import { Logger } from '@aws-lambda-powertools/logger'
+import middy from '@middy/core'
+import type { Client, Pool } from 'pg'
+import { RdsIamError, type RdsIamErrorCode } from '../src/index.ts'
+import { iamPg, iamPgPool, type RdsIamLogger } from '../src/pg.ts'
+
+/** Compiles only where both types are the same, `any` being the same as nothing else. */
+function same<Expected, Actual>(
+  ..._: (<T>() => T extends Expected ? 1 : 2) extends <T>() => T extends Actual ? 1 : 2 ? [] : [never]
+): void {}
+
+declare const token: { value: string }
+
+/** Never runs: a wrong option would throw. */
+function _compile(): void {
+  middy()
+    .use(iamPg())
+    .handler(async (_event, context) => {
+      same<Client, typeof context.db>()
+      same<string, typeof context.awsRequestId>()
+      // @ts-expect-error: there is nothing else on the context
+      context.database
+    })
+
+  middy()
+    .use([iamPg({ contextKey: 'orders' }), iamPgPool({ contextKey: 'stock' })])
+    .handler(async (_event, context) => {
+      same<Client, typeof context.orders>()
+      same<Pool, typeof context.stock>()
+      // @ts-expect-error: the default name is not used
+      context.db
+    })
+
+  middy<{ id: number }, string>()
+    .use(iamPg({ contextKey: 'orders' }))
+    .use(iamPgPool())
+    .handler(async (event, context) => {
+      same<number, typeof event.id>()
+      same<Pool, typeof context.db>()
+      return context.orders.user ?? ''
+    })
+
+  iamPg({ logger: new Logger(), client: { application_name: 'orders' }, tls: { ca: process.env.CA } })
+  iamPg({ logger: console, credentials: { accessKeyId: 'a', secretAccessKey: 'b' }, pingAfterIdleMs: false })
+  iamPg({ signer: ({ host, port }) => `${host}:${port}/?` })
+  iamPgPool({ client: { idleTimeoutMillis: 1_000 } })
+
+  // @ts-expect-error: an authentication token takes the place of a password
+  iamPg({ password: token.value })
+  // @ts-expect-error: there is no way to turn verification off
+  iamPg({ tls: { rejectUnauthorized: false } })
+  // @ts-expect-error: nor by the driver's own options
+  iamPg({ client: { ssl: false } })
+  // @ts-expect-error: nor by a connection string
+  iamPgPool({ client: { connectionString: 'postgres://localhost' } })
+  // @ts-expect-error: not a zero to turn it off, but false
+  iamPg({ pingAfterIdleMs: true })
+}
+
+test('types are checked by the compiler', () => {
+  const toLogger = (logger: GenericLogger): RdsIamLogger => logger
+  toLogger(new Logger())
+  const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_OPTIONS', 'message').code
+  same<RdsIamErrorCode, typeof code>()
+})
