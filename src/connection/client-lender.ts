@@ -26,16 +26,24 @@ export function createClientLender<Connection>(
   const idle: Held<Connection>[] = []
   const lent = new Set<ClientLease<Connection>>()
   const waiting: (() => void)[] = []
-  let opening = 0
+  // All there are: idle, lent, being looked at or tidied up, and on their way.
+  let total = 0
   let prefetching: Promise<void> | undefined
 
   const open = async (deadlineMs: number, account: string | undefined): Promise<Held<Connection>> => {
-    opening += 1
+    total += 1
     try {
       return { connection: await connect(deadlineMs, account), lastUsedMs: Date.now() }
-    } finally {
-      opening -= 1
+    } catch (error) {
+      forget()
+      throw error
     }
+  }
+
+  /** There is room for another one. */
+  const forget = (): void => {
+    total -= 1
+    waiting.shift()?.()
   }
 
   const lease = (held: Held<Connection>, invocation: Invocation): ClientLease<Connection> => {
@@ -53,7 +61,7 @@ export function createClientLender<Connection>(
   const discard = ({ connection }: Held<Connection>, reason: string): void => {
     logger?.debug('Database connection closed', { host: settings.host, reason })
     driver.close(connection)
-    waiting.shift()?.()
+    forget()
   }
 
   /** Why a connection that was kept cannot be lent, or nothing. */
@@ -94,9 +102,9 @@ export function createClientLender<Connection>(
       if (held !== undefined) return lease(held, invocation)
       if (prefetching !== undefined) {
         await withDeadline(prefetching, deadlineMs - Date.now(), late)
-      } else if (lent.size + opening < max) {
+      } else if (total < max) {
         return lease(await open(deadlineMs, invocation.account), invocation)
-      } else {
+      } else if (idle.length === 0) {
         await waitForOne(deadlineMs, invocation)
       }
     }

@@ -22,6 +22,7 @@ export class IamPgClient extends Client {
   readonly #request: ConnectRequest
   readonly #settings: Settings
   #asked = 'clear text'
+  #isStarted = false
 
   constructor(settings: Settings, request: ConnectRequest) {
     const { host, port, user, database, client } = settings
@@ -59,10 +60,13 @@ export class IamPgClient extends Client {
         this.connect((error: Error) => (error ? reject(error) : resolve(this))),
       )
     }
+    // A handler that connects what is connected gets pg's own error, and keeps its connection.
+    const isFirst = !this.#isStarted
+    this.#isStarted = true
     super.connect((error: Error) => {
       // pg keeps the password, and after a failure the socket too.
       this.#forgetToken()
-      if (error) destroy(this)
+      if (error && isFirst) destroy(this)
       ;(callback as (error: Error) => void)(error)
     })
     return undefined

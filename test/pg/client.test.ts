@@ -84,6 +84,22 @@ test('lends a new connection after the handler ended its own', async () => {
   assert.notEqual(await handler(selectPid, lambdaContext()), first)
 })
 
+test('leaves a connection as it is where the handler connects it again', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler(options)
+  const pids = []
+  for (let count = 0; count < 2; count += 1) {
+    pids.push(
+      await handler(async client => {
+        await assert.rejects(client.connect(), /already been connected/)
+        return selectPid(client)
+      }, lambdaContext()),
+    )
+  }
+  assert.equal(pids[0], pids[1])
+  assert.equal(gateway.stats().connections, 1)
+})
+
 test('finds a flow that was silently dropped by a ping, and replaces the connection', async () => {
   const { gateway, options } = await gate()
   const relay = await startRelay(gateway.port)
@@ -247,6 +263,15 @@ test('gives invocations that overlap a connection each, and up to `max`', async 
   const pids = await Promise.all([...held, third])
   assert.equal(new Set(pids).size, 2)
   assert.equal(gateway.stats().connections, 2)
+})
+
+test('holds no more than `max` connections while one is being looked at', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler({ ...options, max: 1, pingAfterIdleMs: 0 })
+  await handler(selectPid, lambdaContext())
+  const pids = await Promise.all(Array.from({ length: 4 }, () => handler(selectPid, lambdaContext())))
+  assert.equal(new Set(pids).size, 1)
+  assert.equal(gateway.stats().connections, 1)
 })
 
 test('takes the connection back from an invocation that ended without `after`', async () => {
