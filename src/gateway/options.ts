@@ -1,0 +1,55 @@
+import type { Endpoint } from '../endpoint.ts'
+import type { Decision } from './decision.ts'
+import type { GatewayPolicy } from './policy.ts'
+import type { GatewayCredentials } from './sigv4.ts'
+
+/** The PostgreSQL server that stands behind the gateway. */
+export interface GatewayUpstream {
+  /** @default '127.0.0.1' */
+  readonly host?: string | undefined
+  /** For example `5432`. */
+  readonly port: number
+  /**
+   * The database password, where the server does not trust the gateway: for everybody, or by user. Cleartext, MD5
+   * and SCRAM-SHA-256 are answered; the last two need the package `pg`. @default none
+   */
+  readonly password?: string | ((user: string) => string | undefined) | undefined
+}
+
+/** What a gateway is started with; only `upstream` and `region` are needed. */
+export interface GatewayOptions {
+  /** The real server, for example `{ port: 5432 }`. */
+  readonly upstream: GatewayUpstream
+  /** The address to listen on. @default '127.0.0.1' */
+  readonly host?: string | undefined
+  /** The port to listen on. @default 0, any free port */
+  readonly port?: number | undefined
+  /** The Region that tokens must be signed for, for example `'eu-west-1'`. */
+  readonly region: string
+  /**
+   * RDS endpoints that tokens may be signed for, and the certificate is valid for, besides the gateway's own names
+   * `localhost` and `host.docker.internal` at its own port.
+   *
+   * @default []
+   */
+  readonly endpoints?: readonly Endpoint[] | undefined
+  /**
+   * The key pairs that tokens may be signed with.
+   *
+   * @default the pair `defaultkey`, `defaultsecret` without a session token
+   * @see https://github.com/aws/aws-sam-cli/blob/develop/samcli/local/lambdafn/env_vars.py where SAM CLI sets it
+   */
+  readonly credentials?: readonly GatewayCredentials[] | undefined
+  /** The database users that are IAM users; others are refused as RDS refuses them. @default every user */
+  readonly users?: readonly string[] | undefined
+  /** The IAM policy that decides who may connect. @default none: every valid token may */
+  readonly policy?: GatewayPolicy | undefined
+  /** New connections a second; those over it are refused in the words for a bad token, as RDS does. @default no limit */
+  readonly maxConnectionsPerSecond?: number | undefined
+  /** Called with every decision. @default none */
+  readonly onDecision?: ((decision: Decision) => void) | undefined
+  /** How long a client may take from connecting to its session, in milliseconds. @default 10000 */
+  readonly handshakeTimeoutMs?: number | undefined
+  /** The clock, in milliseconds since 1970. @default Date.now */
+  readonly now?: (() => number) | undefined
+}

@@ -1,0 +1,394 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, describe, it } from 'node:test'
+import * as tls from 'node:tls'
+import type pg from 'pg'
+import {
+  makeClient,
+  message,
+  openGateway,
+  openNegotiatedTls,
+  openPostgres,
+  openTls,
+  openWire,
+  packets,
+  parseMessages,
+  signToken,
+  tryConnect,
+  type Wire,
+} from './support.ts'
+
+const postgres = await openPostgres({ after })
+const { gateway, decisions } = await openGateway({ after }, postgres)
+
+/** Reads messages until one has the given type. */
+async function takeUntil(wire: Wire, type: string) {
+  for (;;) {
+    const head = await wire.take(5)
+    const body = await wire.take(head.readInt32BE(1) - 4)
+    if (head.toString('latin1', 0, 1) === type) return body
+  }
+}
+
+/** Sees a whole session through: ready, a query answered, and the end. */
+async function assertSession(wire: Wire): Promise<void> {
+  assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 3, 'a cleartext password is asked for')
+  assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 0, 'the token is accepted')
+  await takeUntil(wire, 'Z')
+  wire.socket.write(packets.query("select 'passed on'"))
+  assert.match((await takeUntil(wire, 'D')).toString(), /passed on/)
+  await takeUntil(wire, 'Z')
+  wire.socket.write(packets.terminate)
+  await wire.rest()
+}
+
+describe('encryption', () => {
+  it('refuses a client that does not ask for TLS, in PostgreSQL’s words', async () => {
+    const error = await tryConnect(makeClient(gateway, undefined, { ssl: false }))
+    assert.equal(error?.code, '28000')
+    assert.equal(
+      error?.message,
+      'no pg_hba.conf entry for host "127.0.0.1", user "app", database "orders", no encryption',
+    )
+    assert.equal(decisions.at(-1)?.reason, 'NotEncrypted')
+    assert.equal(decisions.at(-1)?.tls, undefined)
+  })
+
+  it('takes direct TLS', async () => {
+    const client = makeClient(gateway, undefined, { sslnegotiation: 'direct' } as pg.ClientConfig)
+    await client.connect()
+    assert.deepEqual((await client.query('select current_user as user')).rows, [{ user: 'app' }])
+    await client.end()
+  })
+
+  it('refuses direct TLS without ALPN, and with another protocol', async t => {
+    const without = await openTls(t, { port: gateway.port, ca: gateway.ca })
+    without.socket.write(packets.startup())
+    assert.equal((await without.rest()).length, 0)
+    await assert.rejects(
+      openTls(t, { port: gateway.port, ca: gateway.ca, ALPNProtocols: ['h2'] }),
+      /no application protocol/i,
+    )
+  })
+
+  it('refuses TLS 1.1, and takes 1.2', async t => {
+    const connect = (version: 'TLSv1.1' | 'TLSv1.2') =>
+      openTls(t, {
+        port: gateway.port,
+        ca: gateway.ca,
+        ALPNProtocols: ['postgresql'],
+        minVersion: version,
+        maxVersion: version,
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      })
+    await assert.rejects(connect('TLSv1.1'))
+    assert.equal((await connect('TLSv1.2')).socket.getProtocol(), 'TLSv1.2')
+  })
+
+  it('takes a TLS session up again', async t => {
+    const options = { port: gateway.port, ca: gateway.ca, ALPNProtocols: ['postgresql'] }
+    const first = await openTls(t, options)
+    // A ticket comes with the first data of the server.
+    const ticket = once(first.socket, 'session')
+    first.socket.write(packets.startup())
+    const [session] = await ticket
+    const second = await openTls(t, { ...options, session })
+    assert.equal(second.socket.isSessionReused(), true)
+    second.socket.write(Buffer.concat([packets.startup(), packets.password(await signToken(gateway))]))
+    await assertSession(second)
+  })
+
+  it('declines GSSAPI encryption and goes on', async t => {
+    const wire = await openWire(t, gateway.port)
+    wire.socket.write(packets.gssRequest)
+    assert.equal((await wire.take(1)).toString(), 'N')
+    wire.socket.write(packets.sslRequest)
+    assert.equal((await wire.take(1)).toString(), 'S')
+    wire.socket.removeAllListeners('data')
+    const encrypted = await openTls(t, { socket: wire.socket, ca: gateway.ca })
+    encrypted.socket.write(packets.startup())
+    assert.equal((await takeUntil(encrypted, 'R')).readInt32BE(), 3)
+  })
+
+  it('refuses what was sent in plaintext behind the request for TLS', async t => {
+    const wire = await openWire(t, gateway.port)
+    wire.socket.write(Buffer.concat([packets.sslRequest, packets.startup()]))
+    const [error] = parseMessages(await wire.rest())
+    assert.equal(error?.type, 'E')
+    assert.match(error?.body ?? '', /C08P01\0Mreceived unencrypted data after SSL request/)
+  })
+
+  it('asks for encryption no second time', async t => {
+    const plain = await openWire(t, gateway.port)
+    plain.socket.write(Buffer.concat([packets.gssRequest, packets.gssRequest]))
+    assert.match((await plain.rest()).toString(), /^N.*unsupported frontend protocol 1234\.5680/s)
+    const encrypted = await openNegotiatedTls(t, gateway)
+    encrypted.socket.write(packets.sslRequest)
+    assert.match((await encrypted.rest()).toString(), /unsupported frontend protocol 1234\.5679/)
+  })
+
+  it('does not send a token to be read by who has another authority', async () => {
+    let asked = false
+    const password = async () => {
+      asked = true
+      return signToken(gateway)
+    }
+    const error = await tryConnect(makeClient(gateway, password, { ssl: { ca: tls.rootCertificates[0] } }))
+    assert.match(String((error as NodeJS.ErrnoException).code), /SELF_SIGNED_CERT_IN_CHAIN/)
+    assert.equal(asked, false)
+  })
+})
+
+describe('packets', () => {
+  it('may come one byte at a time', async t => {
+    const plain = await openWire(t, gateway.port)
+    for (const byte of packets.sslRequest) {
+      plain.socket.write(Buffer.of(byte))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    assert.equal((await plain.take(1)).toString(), 'S')
+    plain.socket.removeAllListeners('data')
+    const wire = await openTls(t, { socket: plain.socket, ca: gateway.ca })
+    const token = await signToken(gateway)
+    for (const byte of Buffer.concat([packets.startup(), packets.password(token)])) {
+      wire.socket.write(Buffer.of(byte))
+      if (byte % 8 === 0) await new Promise(resolve => setImmediate(resolve))
+    }
+    await assertSession(wire)
+  })
+
+  it('may come glued together: startup, token and first query in the first record', async t => {
+    const wire = await openNegotiatedTls(t, gateway)
+    const all = [
+      packets.startup(),
+      packets.password(await signToken(gateway)),
+      packets.query("select 'early'"),
+    ]
+    wire.socket.write(Buffer.concat(all))
+    await takeUntil(wire, 'Z')
+    assert.match((await takeUntil(wire, 'D')).toString(), /early/)
+  })
+
+  it('may come glued to the handshake of direct TLS', async t => {
+    const token = await signToken(gateway)
+    const socket = tls.connect({
+      port: gateway.port,
+      servername: 'localhost',
+      ca: gateway.ca,
+      ALPNProtocols: ['postgresql'],
+    })
+    // Written before the handshake is done, this leaves with its last flight.
+    socket.write(Buffer.concat([packets.startup(), packets.password(token)]))
+    t.after(() => socket.destroy())
+    let text = ''
+    for await (const chunk of socket) {
+      text += chunk
+      if (text.includes('server_version')) break
+    }
+    assert.match(text, /server_version/)
+  })
+
+  it('of protocol 3.2 and of a version to come reach the server as they are', async t => {
+    for (const version of [0x30002, 0x3270f]) {
+      const wire = await openNegotiatedTls(t, gateway)
+      const startup = packets.startup({ user: 'app', database: 'orders', '_pq_.unknown': '1' }, version)
+      wire.socket.write(Buffer.concat([startup, packets.password(await signToken(gateway))]))
+      // NegotiateProtocolVersion is the server's own answer to the option that it does not know.
+      assert.match((await takeUntil(wire, 'v')).toString(), /_pq_\.unknown/)
+      assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 0)
+      // Cancel keys are longer from 3.2 on.
+      assert.ok((await takeUntil(wire, 'K')).length > 8)
+    }
+  })
+
+  it('carry the parameters of the session to the server', async () => {
+    const client = makeClient(gateway, undefined, {
+      application_name: 'ünïcode',
+      options: '-c statement_timeout=4321',
+    })
+    await client.connect()
+    const { rows } = await client.query(
+      `select current_setting('application_name') as name, current_setting('statement_timeout') as timeout`,
+    )
+    assert.deepEqual(rows, [{ name: '\\xc3\\xbcn\\xc3\\xafcode', timeout: '4321ms' }])
+    await client.end()
+  })
+
+  it('of a user whose name is not in ASCII name the same user everywhere', async () => {
+    await postgres.query('CREATE USER "jürgen o\'x"')
+    const user = "jürgen o'x"
+    const client = makeClient(gateway, await signToken(gateway, { username: user }), { user })
+    await client.connect()
+    assert.equal((await client.query('select current_user as user')).rows[0].user, user)
+    await client.end()
+  })
+})
+
+describe('cancel requests', () => {
+  it('end the query, over plain TCP and over TLS', async t => {
+    for (const open of [() => openWire(t, gateway.port), () => openNegotiatedTls(t, gateway)]) {
+      const client = makeClient(gateway)
+      await client.connect()
+      const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
+      const sleeping = assert.rejects(client.query('select pg_sleep(60)'), { code: '57014' })
+      await waitUntilSleeping(processID)
+      const wire = await open()
+      wire.socket.write(packets.cancel(processID, secretKey))
+      assert.equal((await wire.rest()).length, 0)
+      await sleeping
+      assert.equal((await client.query('select 1 as still_usable')).rowCount, 1)
+      await client.end()
+    }
+  })
+
+  it('arrive although the client leaves at once', async t => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
+    const sleeping = assert.rejects(client.query('select pg_sleep(60)'), { code: '57014' })
+    await waitUntilSleeping(processID)
+    const wire = await openWire(t, gateway.port)
+    wire.socket.end(packets.cancel(processID, secretKey))
+    await sleeping
+    await client.end()
+  })
+
+  it('with a wrong key end nothing', async t => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
+    const wire = await openWire(t, gateway.port)
+    wire.socket.write(packets.cancel(processID, secretKey ^ 1))
+    await wire.rest()
+    assert.equal((await client.query('select 1')).rowCount, 1)
+    await client.end()
+  })
+
+  async function waitUntilSleeping(processId: number): Promise<void> {
+    const sql = `select 1 from pg_stat_activity where pid = ${processId} and wait_event = 'PgSleep'`
+    while ((await postgres.query(sql)).length === 0);
+  }
+})
+
+describe('hostile bytes are refused, and the gateway goes on', () => {
+  const token = () => signToken(gateway)
+  const length = /C08P01\0Minvalid length of startup packet/
+  const layout = /C08P01\0Minvalid startup packet layout/
+  // The client is told by an alert of TLS.
+  const alert = new RegExp(`^${Buffer.of(0x15, 3)}`)
+  const rest = (parameters: string) => {
+    const bytes = Buffer.from(`\0\0\0\0\0\u0003\0\0${parameters}`)
+    bytes.writeInt32BE(bytes.length)
+    return bytes
+  }
+  const firstPackets: [string, Buffer, RegExp][] = [
+    ['a request of HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), length],
+    ['a length of zero', Buffer.alloc(64), length],
+    ['a negative length', Buffer.alloc(64, 0xff), length],
+    ['a length over 10 000', rest(`user\0${'x'.repeat(10_000)}\0\0`), length],
+    ['a TLS record with nonsense in it', Buffer.from([0x16, 3, 1, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8]), alert],
+    [
+      'a TLS record without end',
+      Buffer.concat([Buffer.from([0x16, 3, 1, 255, 255]), Buffer.alloc(70_000, 1)]),
+      alert,
+    ],
+    [
+      'protocol 2.0',
+      packets.startup({ user: 'app' }, 0x20000),
+      /C0A000\0Munsupported frontend protocol 2\.0/,
+    ],
+    ['protocol 0.0', packets.startup({ user: 'app' }, 0), /C0A000\0Munsupported frontend protocol 0\.0/],
+    ['half a packet', packets.startup().subarray(0, 12), /^$/],
+    ['nothing', Buffer.alloc(0), /^$/],
+    ['a cancel request without a key', Buffer.from([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2e]), /^$/],
+    ['a startup without parameters', rest(''), layout],
+    ['a startup without its terminator', rest('user\0app\0'), layout],
+    ['a parameter without a value', rest('user\0'), layout],
+    ['bytes behind the last parameter', rest('user\0app\0\0abc'), layout],
+    ['no user', packets.startup({ database: 'orders' }), /C28000\0Mno PostgreSQL user name specified/],
+  ]
+  for (const [what, bytes, answer] of firstPackets) {
+    it(`in place of a first packet: ${what}`, async t => {
+      const wire = await openWire(t, gateway.port)
+      wire.socket.end(bytes)
+      assert.match((await wire.rest()).toString(), answer)
+      await assertServing()
+    })
+  }
+
+  const sizes = /C08P01\0Minvalid password packet size/
+  const pam = /C28000\0MPAM authentication failed for user "app"/
+  const insteadOfToken: [string, () => Promise<Buffer>, RegExp][] = [
+    [
+      'another message',
+      async () => packets.query('select 1'),
+      /C08P01\0Mexpected password response, got message type 81/,
+    ],
+    ['a password over 64 KiB', async () => packets.password('x'.repeat(65_536)), sizes],
+    ['a length that is negative', async () => Buffer.from([0x70, 255, 255, 255, 255, 1, 2, 3]), sizes],
+    ['a length below its own', async () => Buffer.from([0x70, 0, 0, 0, 3, 0, 0, 0]), sizes],
+    ['no password at all', async () => message('p', Buffer.alloc(0)), sizes],
+    ['a token without its terminator', async () => message('p', Buffer.from(await token())), sizes],
+    ['a token with a NUL in it', async () => packets.password(`${await token()}\0x`), sizes],
+    [
+      'bytes that are no UTF-8',
+      async () => message('p', Buffer.concat([Buffer.alloc(100, 0xc3), Buffer.alloc(1)])),
+      pam,
+    ],
+    ['half a message', async () => packets.password('secret').subarray(0, 6), /^$/],
+    ['an empty password', async () => packets.password(''), pam],
+    ['a SASL response', async () => packets.password('SCRAM-SHA-256'), pam],
+    ['a huge token', async () => packets.password(`localhost:1/?${'X-Amz-Date=1&'.repeat(4000)}`), pam],
+    ['a token of percent signs', async () => packets.password(`localhost:1/?${'%'.repeat(60_000)}`), pam],
+  ]
+  for (const [what, bytes, answer] of insteadOfToken) {
+    it(`in place of the token: ${what}`, async t => {
+      const wire = await openNegotiatedTls(t, gateway)
+      wire.socket.write(packets.startup())
+      await takeUntil(wire, 'R')
+      wire.socket.end(await bytes())
+      assert.match((await wire.rest()).toString(), answer)
+      await assertServing()
+    })
+  }
+
+  it('and a connection that is reset at each stage', async t => {
+    const stages = [
+      Buffer.of(0),
+      packets.sslRequest.subarray(0, 5),
+      packets.sslRequest,
+      Buffer.of(0x16, 3, 1, 2, 0, 1),
+    ]
+    for (const bytes of stages) {
+      const wire = await openWire(t, gateway.port)
+      wire.socket.write(bytes)
+      wire.socket.resetAndDestroy()
+    }
+    const wire = await openNegotiatedTls(t, gateway)
+    wire.socket.write(Buffer.concat([packets.startup(), packets.password(await token())]))
+    wire.socket.destroy()
+    await assertServing()
+  })
+
+  async function assertServing(): Promise<void> {
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+  }
+})
+
+it('closes a client that does not finish its handshake, at whatever stage it stops', async t => {
+  const hasty = await openGateway(t, postgres, { handshakeTimeoutMs: 1000 })
+  const silent = await openWire(t, hasty.gateway.port)
+  const halfway = await openWire(t, hasty.gateway.port)
+  halfway.socket.write(packets.sslRequest)
+  const encrypted = await openNegotiatedTls(t, hasty.gateway)
+  encrypted.socket.write(packets.startup())
+  const refused = await openNegotiatedTls(t, hasty.gateway)
+  refused.socket.allowHalfOpen = true
+  refused.socket.write(Buffer.concat([packets.startup(), packets.password('wrong')]))
+  for (const wire of [silent, halfway, encrypted, refused]) await wire.rest()
+  // A session that was reached stays, however long it is idle.
+  const client = makeClient(hasty.gateway)
+  await client.connect()
+  await client.query('select pg_sleep(1.1)')
+  await client.end()
+})

@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { after, describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import {
+  makeClient,
+  openGateway,
+  openNegotiatedTls,
+  openPostgres,
+  packets,
+  parseMessages,
+  type Scope,
+  signToken,
+  tryConnect,
+} from './support.ts'
+
+const postgres = await openPostgres({ after })
+const { gateway, decisions } = await openGateway({ after }, postgres)
+
+describe('what the server says during its login', () => {
+  it('reaches the client in its own words, and the token counts as accepted', async () => {
+    const error = await tryConnect(makeClient(gateway, undefined, { database: 'nowhere' }))
+    assert.equal(error?.code, '3D000')
+    assert.equal(error?.message, 'database "nowhere" does not exist')
+    assert.equal(error?.file, 'postinit.c')
+    const decision = decisions.at(-1)
+    assert.equal(decision?.verdict, 'admitted')
+    assert.match(decision?.detail ?? '', /refused the session: 3D000 "database \\"nowhere\\" does not exist"/)
+  })
+
+  it('does so for too many connections', async () => {
+    await postgres.query('CREATE USER lonely CONNECTION LIMIT 0')
+    const password = await signToken(gateway, { username: 'lonely' })
+    const error = await tryConnect(makeClient(gateway, password, { user: 'lonely' }))
+    assert.equal(error?.code, '53300')
+  })
+})
+
+describe('a session', () => {
+  it('is one of the client’s own, and ends with it', async () => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const id = (client as unknown as { processID: number }).processID
+    assert.equal(gateway.stats().open, 1)
+    await client.end()
+    await waitUntil(async () => (await backends(id)) === 0)
+    await waitUntil(async () => gateway.stats().open === 0)
+  })
+
+  it('ends at the server when the client is cut off', async () => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const { processID, connection } = client as unknown as {
+      processID: number
+      connection: { stream: Socket }
+    }
+    connection.stream.destroy()
+    await waitUntil(async () => (await backends(processID)) === 0)
+  })
+
+  it('ends at the server when the client’s connection breaks', async t => {
+    // A relay that can be reset: a TLS socket cannot.
+    const relayed: Socket[] = []
+    const relay = createServer(inside => {
+      const outside = connect(gateway.port, '127.0.0.1')
+      relayed.push(
+        inside.on('error', () => {}),
+        outside.on('error', () => {}),
+      )
+      inside.pipe(outside).pipe(inside)
+    }).listen(0, '127.0.0.1')
+    await once(relay, 'listening')
+    t.after(() => relay.close())
+    const { port } = relay.address() as { port: number }
+    const client = makeClient(gateway, undefined, { port })
+    await client.connect()
+    const { processID } = client as unknown as { processID: number }
+    for (const socket of relayed) socket.resetAndDestroy()
+    await waitUntil(async () => (await backends(processID)) === 0)
+    assert.equal(gateway.stats().open, 0)
+  })
+
+  it('keeps all that the server said before it ended, for a client that reads late', async t => {
+    const size = 8_000_000
+    const port = await listen(t, socket => {
+      socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49]))
+      socket.end(Buffer.alloc(size, 'z'))
+    })
+    const { gateway } = await openGateway(t, { port })
+    const wire = await openNegotiatedTls(t, gateway)
+    wire.socket.write(Buffer.concat([packets.startup(), packets.password(await signToken(gateway))]))
+    await wire.take(9)
+    wire.socket.pause()
+    for (let turns = 0; turns < 500; turns += 1) await turn()
+    wire.socket.resume()
+    assert.equal((await wire.rest()).length, 15 + size)
+  })
+
+  it('ends at the client, with the server’s last words, when the server ends it', async () => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const { processID } = client as unknown as { processID: number }
+    const words: string[] = []
+    client.on('error', error => words.push((error as NodeJS.ErrnoException).code ?? ''))
+    // Not by `once` of node:events, which an error event rejects.
+    const ended = new Promise(resolve => client.once('end', resolve))
+    await postgres.query(`select pg_terminate_backend(${processID})`)
+    await ended
+    assert.ok(words.includes('57P01'), String(words))
+  })
+
+  it('passes 100 MB each way while the gateway keeps none of it', async () => {
+    const client = makeClient(gateway)
+    await client.connect()
+    const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
+    const sql = `select repeat('x', 100000) from generate_series(1, 1000)`
+    const before = measure()
+    let peak = 0
+    let received = 0
+    stream.on('data', chunk => {
+      received += chunk.length
+      peak = Math.max(peak, measure() - before)
+    })
+    // Rows that nobody keeps: pg's own result would be larger than what is measured.
+    await client.query({ text: sql, rowMode: 'array', types: { getTypeParser: () => () => null } } as never)
+    assert.ok(received > 100_000_000)
+    assert.ok(peak < 60_000_000, `grew by ${Math.round(peak / 1e6)} MB`)
+
+    const megabyte = Buffer.alloc(1_000_000, 'y').toString()
+    peak = 0
+    for (let sent = 0; sent < 100; sent += 1) {
+      await client.query('select length($1)', [megabyte])
+      peak = Math.max(peak, measure() - before)
+    }
+    assert.ok(peak < 60_000_000, `grew by ${Math.round(peak / 1e6)} MB`)
+    await client.end()
+  })
+
+  it('makes the server wait for a client that does not read', async t => {
+    const wire = await openNegotiatedTls(t, gateway)
+    wire.socket.write(Buffer.concat([packets.startup(), packets.password(await signToken(gateway))]))
+    await wire.take(9 + 9)
+    wire.socket.removeAllListeners('data').pause()
+    const before = measure()
+    wire.socket.write(packets.query(`select repeat('x', 100000) from generate_series(1, 1000)`))
+    const stuck = `select 1 from pg_stat_activity where wait_event = 'ClientWrite'`
+    await waitUntil(async () => (await postgres.query(stuck)).length === 1)
+    assert.ok(measure() - before < 30_000_000)
+    let received = 0
+    for await (const chunk of wire.socket) {
+      received += chunk.length
+      if (received > 100_000_000) break
+    }
+    assert.ok(received > 100_000_000)
+  })
+
+  it('copies in both directions', async t => {
+    const wire = await openNegotiatedTls(t, gateway)
+    const rows = `${'row\n'.repeat(1000)}`
+    const copyData = Buffer.concat([Buffer.from('d'), int32(rows.length + 4), Buffer.from(rows)])
+    wire.socket.write(
+      Buffer.concat([
+        packets.startup(),
+        packets.password(await signToken(gateway)),
+        packets.query('create temp table copied (text text); copy copied from stdin'),
+        copyData,
+        Buffer.from([0x63, 0, 0, 0, 4]),
+        packets.query('copy copied to stdout'),
+        packets.terminate,
+      ]),
+    )
+    const messages = parseMessages(await wire.rest())
+    assert.equal(messages.filter(({ type }) => type === 'd').length, 1000)
+  })
+})
+
+it('serves 200 clients at once, each with a session of its own', async () => {
+  const clients = Array.from({ length: 200 }, () => makeClient(gateway))
+  await Promise.all(clients.map(client => client.connect()))
+  assert.equal(gateway.stats().open, 200)
+  const results = await Promise.all(clients.map(client => client.query('select pg_backend_pid() as id')))
+  assert.equal(new Set(results.map(({ rows }) => rows[0].id)).size, 200)
+  await Promise.all(clients.map(client => client.end()))
+  await waitUntil(async () => gateway.stats().open === 0)
+})
+
+describe('where the server cannot be reached', () => {
+  const words = 'the database system is not accepting connections'
+
+  it('says so in PostgreSQL’s words, and logs the true reason', async t => {
+    const nobody = createServer().listen(0, '127.0.0.1')
+    await once(nobody, 'listening')
+    const { port } = nobody.address() as { port: number }
+    nobody.close()
+    const down = await openGateway(t, { port })
+    const error = await tryConnect(makeClient(down.gateway, () => signToken(down.gateway)))
+    assert.equal(error?.code, '57P03')
+    assert.equal(error?.message, words)
+    assert.equal(down.decisions[0]?.verdict, 'refused')
+    assert.equal(down.decisions[0]?.reason, 'InternalError')
+    assert.match(down.decisions[0]?.detail ?? '', /ECONNREFUSED/)
+    assert.equal(down.gateway.stats().refused, 1)
+  })
+
+  it('does not ask it about a bad token', async t => {
+    const down = await openGateway(t, { port: 1 })
+    const error = await tryConnect(makeClient(down.gateway, 'wrong'))
+    assert.equal(error?.code, '28000')
+  })
+
+  const servers: Record<string, (socket: Socket) => void> = {
+    'closes at once': socket => socket.end(),
+    'speaks another protocol': socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    'sends a message without end': socket => socket.write(Buffer.from([0x4e, 0x7f, 255, 255, 255])),
+    'asks for an authentication that there is none of': socket =>
+      socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7])),
+    'goes on with SASL that it never began': socket =>
+      socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 11])),
+    'says nothing': () => {},
+  }
+  it('ends a login that hangs when the client leaves', async t => {
+    let left = (): void => {}
+    const seen = new Promise<void>(resolve => (left = resolve))
+    let reached = (): void => {}
+    const arrived = new Promise<void>(resolve => (reached = resolve))
+    const port = await listen(t, socket => {
+      socket.once('close', left)
+      reached()
+    })
+    const { gateway, decisions } = await openGateway(t, { port }, { handshakeTimeoutMs: 2 ** 31 - 1 })
+    const wire = await openNegotiatedTls(t, gateway)
+    wire.socket.write(Buffer.concat([packets.startup(), packets.password(await signToken(gateway))]))
+    await arrived
+    wire.socket.destroy()
+    await seen
+    await waitUntil(async () => decisions.length === 1)
+    assert.equal(decisions[0]?.reason, 'InternalError')
+  })
+
+  for (const [what, behave] of Object.entries(servers)) {
+    it(`likewise where it ${what}`, async t => {
+      const port = await listen(t, behave)
+      const broken = await openGateway(t, { port }, { handshakeTimeoutMs: 2000 })
+      const error = await tryConnect(makeClient(broken.gateway, () => signToken(broken.gateway)))
+      assert.equal(error?.message, words)
+      assert.equal(broken.decisions.length, 1)
+      assert.equal(broken.decisions[0]?.reason, 'InternalError')
+    })
+  }
+})
+
+describe('a server that asks for a password', () => {
+  const methods = ['password', 'md5', 'scram-sha-256']
+
+  it('gets it, whatever method it asks for', async t => {
+    await requirePasswords(t)
+    for (const method of methods) {
+      const user = `with ${method}`
+      for (const password of ['pá§s wörd', () => 'pá§s wörd']) {
+        const { gateway, decisions } = await openGateway(t, postgres, {
+          upstream: { port: postgres.port, password },
+        })
+        const client = makeClient(gateway, await signToken(gateway, { username: user }), { user })
+        await client.connect()
+        assert.equal((await client.query('select current_user as user')).rows[0].user, user)
+        await client.end()
+        assert.equal(decisions[0]?.verdict, 'admitted')
+      }
+    }
+  })
+
+  it('refuses the session itself where the password is wrong', async t => {
+    await requirePasswords(t)
+    for (const method of methods) {
+      const user = `with ${method}`
+      const { gateway, decisions } = await openGateway(t, postgres, {
+        upstream: { port: postgres.port, password: 'wrong-secret' },
+      })
+      const error = await tryConnect(
+        makeClient(gateway, await signToken(gateway, { username: user }), { user }),
+      )
+      assert.equal(error?.code, '28P01')
+      assert.match(decisions[0]?.detail ?? '', /the upstream then refused the session: 28P01/)
+      assert.ok(!JSON.stringify(decisions).includes('wrong-secret'))
+    }
+  })
+
+  it('cannot be logged in to without one', async t => {
+    await requirePasswords(t)
+    for (const password of [undefined, () => undefined, throwing]) {
+      const { gateway, decisions } = await openGateway(t, postgres, {
+        upstream: { port: postgres.port, password },
+      })
+      const user = 'with md5'
+      const error = await tryConnect(
+        makeClient(gateway, await signToken(gateway, { username: user }), { user }),
+      )
+      assert.equal(error?.code, '57P03')
+      assert.equal(decisions[0]?.reason, 'InternalError')
+      assert.match(decisions[0]?.detail ?? '', /`upstream\.password` gives none|no vault today/)
+    }
+  })
+
+  function throwing(): string {
+    throw new Error('no vault today')
+  }
+
+  /** Lets the server ask three users for their passwords, each by another method. */
+  async function requirePasswords(scope: Scope): Promise<void> {
+    const [file] = await postgres.query('SHOW hba_file')
+    const [rows] = await postgres.query(`select pg_read_file('${file?.hba_file}') as text`)
+    const original = String(rows?.text)
+    const lines = methods.map(method => `host all "with ${method}" 127.0.0.1/32 ${method}`)
+    for (const method of methods) {
+      await postgres.query(`DROP USER IF EXISTS "with ${method}"`)
+      const encryption = method === 'md5' ? 'md5' : 'scram-sha-256'
+      await postgres.query(
+        `SET password_encryption = '${encryption}'; CREATE USER "with ${method}" PASSWORD 'pá§s wörd'`,
+      )
+    }
+    await writeHba(String(file?.hba_file), `${lines.join('\n')}\n${original}`)
+    scope.after(() => writeHba(String(file?.hba_file), original))
+  }
+
+  /** By SQL, as the server is another user's process; resolves once new connections go by it. */
+  async function writeHba(path: string, text: string): Promise<void> {
+    // Only lines that mean something, and none has a character that COPY would escape.
+    const lines = text.split('\n').filter(line => /^[a-z]/.test(line))
+    const values = lines.map(line => `('${line.replace(/\s+/g, ' ')}')`).join(',')
+    await postgres.query(`COPY (VALUES ${values}) TO '${path}'`)
+    const loadedAt = async () =>
+      String((await postgres.query('select pg_conf_load_time()::text as at'))[0]?.at)
+    const before = await loadedAt()
+    await postgres.query('select pg_reload_conf()')
+    await waitUntil(async () => (await loadedAt()) !== before)
+  }
+})
+
+async function listen(scope: Scope, behave: (socket: Socket) => void): Promise<number> {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', () => behave(socket))
+    scope.after(() => socket.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  scope.after(() => server.close())
+  return (server.address() as { port: number }).port
+}
+
+async function backends(id: number): Promise<number> {
+  return (await postgres.query(`select 1 from pg_stat_activity where pid = ${id}`)).length
+}
+
+/** Asks again in later turns of the event loop; the test runner's own limit ends what never becomes true. */
+async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await turn()
+}
+
+/** Memory outside of JavaScript's heap, where buffers are, and in it. */
+function measure(): number {
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return arrayBuffers + heapUsed
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
