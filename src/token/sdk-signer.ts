@@ -1,5 +1,3 @@
-import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
-import { Signer } from '@aws-sdk/rds-signer'
 import type { AwsCredentials, AwsCredentialsProvider, SignerRequest } from '../options.ts'
 
 /**
@@ -7,13 +5,14 @@ import type { AwsCredentials, AwsCredentialsProvider, SignerRequest } from '../o
  *
  * @param check Called with the credentials; throws where they must not be used.
  */
-export function createSdkSigner(
+export async function createSdkSigner(
   { host, port, region, user }: SignerRequest,
-  credentials: AwsCredentials | AwsCredentialsProvider = fromNodeProviderChain(),
+  credentials: AwsCredentials | AwsCredentialsProvider | undefined,
   check: (credentials: AwsCredentials) => void,
-): () => Promise<{ value: string; credentials: AwsCredentials | undefined }> {
-  const provide: AwsCredentialsProvider =
-    typeof credentials === 'function' ? credentials : async () => credentials
+): Promise<() => Promise<{ value: string; credentials: AwsCredentials | undefined }>> {
+  // Not imported at the top: a bundler that leaves the SDK out would load it together with the bundle, needed or not.
+  const { Signer } = await import('@aws-sdk/rds-signer')
+  const provide = await toProvider(credentials)
   return async () => {
     // The SDK asks twice where the credentials are about to end, and falls back to the first answer.
     const given: AwsCredentials[] = []
@@ -40,4 +39,11 @@ export function createSdkSigner(
     if (used !== undefined) check(used)
     return { value, credentials: used }
   }
+}
+
+async function toProvider(credentials: AwsCredentials | AwsCredentialsProvider | undefined) {
+  if (typeof credentials === 'function') return credentials
+  if (credentials !== undefined) return async () => credentials
+  const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers')
+  return fromNodeProviderChain() as AwsCredentialsProvider
 }

@@ -35,7 +35,7 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
     }
     if (signWithSdk === undefined) {
       const { createSdkSigner } = await import('./sdk-signer.ts')
-      signWithSdk = createSdkSigner(request, credentials, requireLive)
+      signWithSdk = await createSdkSigner(request, credentials, requireLive)
     }
     return signWithSdk()
   }
