@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { onExit } from './on-exit.ts'
+import { type FunctionResource, root } from './template.ts'
+
+/**
+ * Bundles a function as `sam build` does: the same esbuild, called with the arguments that SAM CLI makes of `BuildProperties`.
+ *
+ * The result lies inside the checkout, so that what the bundle leaves out, and Lambda's runtime brings, is found in `node_modules`.
+ *
+ * @returns The folder that holds it, `.local/build/NotesFunction` for example.
+ * @see https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-build-typescript.html
+ */
+export async function buildFunction(name: string, resource: FunctionResource): Promise<string> {
+  const folder = join(root, '.local', 'build', name)
+  mkdirSync(folder, { recursive: true })
+  const scratch = mkdtempSync(`${folder}-`)
+  const args = [...esbuildArguments(resource), `--outdir=${scratch}`]
+  const cwd = join(root, resource.Properties.CodeUri)
+  const bundling = promisify(execFile)(join(root, 'node_modules', '.bin', 'esbuild'), args, { cwd })
+  const removeScratch = () => rmSync(scratch, { recursive: true, force: true })
+  const forget = onExit(() => {
+    bundling.child.kill('SIGKILL')
+    removeScratch()
+  })
+  try {
+    await bundling
+    // Each file is replaced at once: another process may be starting the function from there.
+    for (const file of readdirSync(scratch)) renameSync(join(scratch, file), join(folder, file))
+  } finally {
+    forget()
+    removeScratch()
+  }
+  return folder
+}
+
+/** `Minify: true` is `--minify`, `Format: esm` is `--format=esm`, and each item of a list is `--external:item`. */
+function esbuildArguments(resource: FunctionResource): readonly string[] {
+  const { EntryPoints, ...properties } = resource.Metadata.BuildProperties
+  const settings: FunctionResource['Metadata']['BuildProperties'] = {
+    Target: 'es2020',
+    Format: 'cjs',
+    Minify: true,
+    ...properties,
+  }
+  const flags = Object.entries(settings).flatMap(([key, value]) => {
+    const flag = `--${key.replace(/(?!^)[A-Z]/g, '-$&').toLowerCase()}`
+    if (typeof value === 'boolean') return value ? [flag] : []
+    return typeof value === 'string' ? [`${flag}=${value}`] : value.map(item => `${flag}:${item}`)
+  })
+  return [...(EntryPoints as readonly string[]), '--bundle', '--platform=node', ...flags]
+}

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { root } from '../../local/template.ts'
+
+interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function runScript(name: string, args: readonly string[] = []): Promise<Run> {
+  const { INIT_CWD: _, ...env } = process.env
+  return new Promise(resolve => {
+    execFile(
+      process.execPath,
+      [join(root, 'scripts', name), ...args],
+      { cwd: root, env },
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    )
+  })
+}
+
+test('the demo finds everything as it should be', async () => {
+  const { code, stdout, stderr } = await runScript('demo.ts')
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /connections opened {3}1\n {2}tokens signed {8}1\n/)
+  assert.match(stdout, /Everything was as it should be\.\n$/)
+})
+
+test('invoke prints the response alone to standard output, and the time beside it', async () => {
+  const { code, stdout, stderr } = await runScript('invoke.ts', ['events/who-am-i.json'])
+  assert.equal(code, 0, stderr)
+  assert.equal((JSON.parse(stdout) as { user: string }).user, 'notes_app')
+  assert.match(stderr, /^succeeded in \d+ ms/m)
+})
+
+test('invoke exits with 1 and the error where the function fails', async () => {
+  const { code, stdout, stderr } = await runScript('invoke.ts', ['package.json'])
+  assert.equal(code, 1, stderr)
+  assert.equal((JSON.parse(stdout) as { errorType: string }).errorType, 'InvalidEvent')
+})
+
+for (const [name, args, message] of [
+  ['invoke.ts', [], /^Usage: npm run invoke/],
+  ['invoke.ts', ['events/missing.json'], /Cannot read the event file: ENOENT.*missing\.json/],
+  ['invoke.ts', ['template.yaml'], /template\.yaml is not JSON/],
+  ['gateway.ts', ['--port', 'http'], /Expected --port to be a number, got http\n\nUsage/],
+  ['gateway.ts', ['--bind', '::'], /'--bind'[\s\S]*Usage/],
+] as const) {
+  test(`exits with 2 and says why: ${[name, ...args].join(' ')}`, async () => {
+    const { code, stdout, stderr } = await runScript(name, args)
+    assert.equal(code, 2)
+    assert.equal(stdout, '')
+    assert.match(stderr, message)
+  })
+}
