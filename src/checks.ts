@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import { hostProblem } from './endpoint.ts'
 
 /** Collects what is wrong with the options, so that one error can name all of it. */
@@ -81,9 +80,10 @@ export function createChecks(): Checks {
 
 /** Shows a value that is not secret, with its type. What stands before an `@` might be a password. */
 export function show(value: unknown): string {
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  const text =
-    typeof value === 'string' ? value.slice(0, 120).replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@') : value
-  return `${inspect(text)} (${typeof value})`
+  if (typeof value === 'string') {
+    return `${JSON.stringify(value.slice(0, 120).replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@'))} (string)`
+  }
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  return `${String(value)} (${typeof value})`
 }

@@ -66,14 +66,14 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
   ['port 0', { port: 0 }, /`port` is not a port, a whole number from 1 to 65535; got 0 \(number\)/],
   ['port 65536', { port: 65_536 }, /`port` is not a port/],
   ['a port with a fraction', { port: 5432.5 }, /`port` is not a port/],
-  ['a word as port', { port: 'postgres' }, /`port` is not a port.*'postgres' \(string\)/],
+  ['a word as port', { port: 'postgres' }, /`port` is not a port.*"postgres" \(string\)/],
   ['an empty user', { user: '' }, /`user` is not a text/],
   ['a NUL in the user', { user: 'a\0b' }, /`user` is not a text/],
   ['an empty database', { database: '' }, /`database` is not a text/],
   [
     'a Region of no known form',
     { host: 'db.example', region: 'Ireland' },
-    /`region` is not the name of a Region.*'Ireland'/,
+    /`region` is not the name of a Region.*"Ireland"/,
   ],
   [
     "a Region other than the endpoint's",
@@ -129,7 +129,7 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
     { contextKey: 'awsRequestId' },
     /`contextKey` is a name that Lambda's context uses itself/,
   ],
-  ['a word for prefetch', { prefetch: 'yes' }, /`prefetch` is neither true nor false; got 'yes' \(string\)/],
+  ['a word for prefetch', { prefetch: 'yes' }, /`prefetch` is neither true nor false; got "yes" \(string\)/],
   [
     'a word for resetSession',
     { resetSession: 1 },
@@ -230,7 +230,7 @@ test('names every problem at once', () => {
 
 test('names the environment variable where the wrong value came from', () => {
   Object.assign(process.env, { PGHOST: 'postgres://db', PGPORT: 'x', PGUSER: 'app', AWS_REGION: 'eu-west-1' })
-  assert.match(refusal({}), /`PGHOST` has a scheme.*\n.*`PGPORT` is not a port.*'x'/)
+  assert.match(refusal({}), /`PGHOST` has a scheme.*\n.*`PGPORT` is not a port.*"x"/)
 })
 
 test('falls back to the environment, and prefers options', () => {

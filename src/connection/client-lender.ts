@@ -97,7 +97,7 @@ export function createClientLender<Connection>(
     const late = () =>
       diagnose(noTimeLeft(settings.connectTimeoutMs), attemptOf(settings, invocation.account))
     for (;;) {
-      await reclaim(invocation)
+      if (lent.size > 0) await reclaim(invocation)
       const held = await takeIdle()
       if (held !== undefined) return lease(held, invocation)
       if (prefetching !== undefined) {

@@ -1,39 +1,39 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
-import { SignatureV4 } from '@smithy/signature-v4'
+import { createHash, createHmac } from 'node:crypto'
 import type { AwsCredentials, SignerRequest } from '../options.ts'
 
-// What @aws-sdk/rds-signer asks of the same library.
+const algorithm = 'AWS4-HMAC-SHA256'
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives 15 minutes
 const lifetimeSeconds = 900
 
-/** Signs a token with credentials at hand, without the start-up time of the SDK's chain of providers. */
-export async function signWithEnvironment(
-  { host, port, region, user }: SignerRequest,
-  credentials: AwsCredentials,
-): Promise<string> {
+/**
+ * Signs a token with credentials at hand: what `@aws-sdk/rds-signer` signs, without the time that it takes to load. Tests hold the two
+ * equal.
+ *
+ * @returns For example `orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=orders_app&…&X-Amz-Signature=…`.
+ * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ */
+export function signWithEnvironment(request: SignerRequest, credentials: AwsCredentials): string {
+  const { host, port, region, user } = request
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
-  const signer = new SignatureV4({
-    service: 'rds-db',
-    region,
-    credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
-    sha256: Sha256,
-  })
-  const signed = await signer.presign(
-    {
-      method: 'GET',
-      protocol: 'https:',
-      hostname: host,
-      port,
-      path: '/',
-      query: { Action: 'connect', DBUser: user },
-      headers: { host: `${host}:${port}` },
-    },
-    { expiresIn: lifetimeSeconds },
-  )
-  const query = Object.entries(signed.query ?? {}).map(
-    ([name, value]) => `${encode(name)}=${encode(String(value))}`,
-  )
-  return `${host}:${port}/?${query.join('&')}`
+  const date = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+  const day = date.slice(0, 8)
+  const scope = [day, region, 'rds-db', 'aws4_request']
+  const parameters: readonly (readonly [string, string])[] = [
+    // In the order of their names, as a canonical request has them.
+    ['Action', 'connect'],
+    ['DBUser', user],
+    ['X-Amz-Algorithm', algorithm],
+    ['X-Amz-Credential', [accessKeyId, ...scope].join('/')],
+    ['X-Amz-Date', date],
+    ['X-Amz-Expires', String(lifetimeSeconds)],
+    ...(sessionToken === undefined ? [] : ([['X-Amz-Security-Token', sessionToken]] as const)),
+    ['X-Amz-SignedHeaders', 'host'],
+  ]
+  const query = parameters.map(([name, value]) => `${name}=${encode(value)}`).join('&')
+  const canonicalRequest = ['GET', '/', query, `host:${host}:${port}`, '', 'host', hash('')].join('\n')
+  const text = [algorithm, date, scope.join('/'), hash(canonicalRequest)].join('\n')
+  const key = scope.reduce<string | Buffer>((key, part) => hmac(key, part), `AWS4${secretAccessKey}`)
+  return `${host}:${port}/?${query}&X-Amz-Signature=${hmac(key, text).toString('hex')}`
 }
 
 /** Percent-encoding as SigV4 has it: everything but letters, digits and `-._~`. */
@@ -44,38 +44,10 @@ function encode(text: string): string {
   )
 }
 
-type Data = string | ArrayBuffer | ArrayBufferView
-
-/** SHA-256 of node:crypto in the shape that the library takes: a hash, or an HMAC where there is a key. */
-class Sha256 {
-  #hash: Hash | Hmac
-  readonly #key: Data | undefined
-
-  constructor(key?: Data) {
-    this.#key = key
-    this.#hash = this.#start()
-  }
-
-  #start(): Hash | Hmac {
-    return this.#key === undefined ? createHash('sha256') : createHmac('sha256', toBytes(this.#key))
-  }
-
-  reset(): void {
-    this.#hash = this.#start()
-  }
-
-  update(data: Data): void {
-    this.#hash.update(toBytes(data))
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest()
-  }
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
-function toBytes(data: Data): string | Uint8Array {
-  if (typeof data === 'string') return data
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data)
+function hmac(key: string | Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest()
 }

@@ -1,6 +1,7 @@
 import { readEnvironmentCredentials } from '../environment.ts'
 import { RdsIamError } from '../errors.ts'
 import type { AwsCredentials, AwsCredentialsProvider, SignerRequest, TokenSigner } from '../options.ts'
+import { signWithEnvironment } from './environment-signer.ts'
 import { readToken, type Token } from './token.ts'
 
 /** Where tokens come from: the database they are for, and the user's choice of credentials or signer. */
@@ -19,8 +20,8 @@ interface Signed {
 /**
  * Makes a function that signs authentication tokens for one database user.
  *
- * Nothing is imported before the first token: `@smithy/signature-v4` where the credentials stand in the environment, as in Lambda,
- * and `@aws-sdk/rds-signer`, which takes longer to load, for every other kind of credentials.
+ * Where the credentials stand in the environment, as in Lambda, it signs by itself. For every other kind of credentials,
+ * `@aws-sdk/rds-signer` does, which takes tens of milliseconds to load and is not loaded before the first token.
  */
 export function createSigner({ request, credentials, signer }: SignerSettings): () => Promise<Token> {
   let signWithSdk: (() => Promise<Signed>) | undefined
@@ -30,8 +31,7 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
     const environment = credentials === undefined ? readEnvironmentCredentials() : undefined
     if (environment !== undefined) {
       requireLive(environment)
-      const { signWithEnvironment } = await import('./environment-signer.ts')
-      return { value: await signWithEnvironment(request, environment), credentials: environment }
+      return { value: signWithEnvironment(request, environment), credentials: environment }
     }
     if (signWithSdk === undefined) {
       const { createSdkSigner } = await import('./sdk-signer.ts')

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { rootCertificates } from 'node:tls'
 import type { Endpoint } from '../endpoint.ts'
 import { RdsIamError } from '../errors.ts'
@@ -65,6 +64,8 @@ async function readRegionRoots(
   { region, extraCaFile }: TrustSettings,
   runtimeFile: string,
 ): Promise<readonly string[]> {
+  // Most functions never need it, and it takes a millisecond to load.
+  const { readFile } = await import('node:fs/promises')
   for (const file of [runtimeFile, extraCaFile]) {
     const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')
     const certificates = splitPem(text)
