@@ -1,0 +1,1 @@
+export { iamPg } from 'middy-rds-iam/pg'
