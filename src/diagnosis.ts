@@ -63,6 +63,11 @@ const rules: readonly Rule[] = [
           'CERT_SIGNATURE_FAILURE',
           'CERT_UNTRUSTED',
           'INVALID_CA',
+          'INVALID_PURPOSE',
+          'PATH_LENGTH_EXCEEDED',
+          'CERT_CHAIN_TOO_LONG',
+          'CERT_REJECTED',
+          'CERT_REVOKED',
         ],
       },
     ],
@@ -99,7 +104,7 @@ const rules: readonly Rule[] = [
       { message: /asked for a password/i },
     ],
     check: ({ user }) => {
-      const name = `"${user.replaceAll('"', '""')}"`
+      const name = quote(user)
       return (
         `The database does not take ${user} for an IAM user. Run \`CREATE USER ${name}; GRANT rds_iam TO ${name};\` in it as its ` +
         'master user, and check the spelling.'
@@ -139,7 +144,13 @@ const rules: readonly Rule[] = [
     code: 'RDS_IAM_DATABASE',
     signs: [{ codes: ['42501'] }],
     check: ({ user, database }) =>
-      `Authentication worked. Run \`GRANT CONNECT ON DATABASE "${database}" TO "${user}";\` as the database's owner.`,
+      `Authentication worked. Run \`GRANT CONNECT ON DATABASE ${quote(database)} TO ${quote(user)};\` as the database's owner.`,
+  },
+  {
+    code: 'RDS_IAM_OPTIONS',
+    signs: [{ message: /Cannot find (module|package) 'pg-native'/ }],
+    check:
+      'Unset NODE_PG_FORCE_NATIVE: pg loads pg-native because of it, and this package uses the JavaScript client.',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
@@ -181,7 +192,7 @@ export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
   const check = typeof rule?.check === 'function' ? rule.check(attempt) : rule?.check
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
   return new RdsIamError(
-    rule?.code ?? 'RDS_IAM_DATABASE',
+    rule?.code ?? unknownFailure(code),
     `Could not connect as ${describe(attempt)}: ${observed}.${check === undefined ? '' : ` ${check}`}`,
     { cause },
   )
@@ -200,6 +211,16 @@ export function describe({ user, host, port, database, region, endpointHost }: A
  */
 function connectArn({ region, user, account = '<account>' }: Attempt): string {
   return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:<DbiResourceId>/${user}`
+}
+
+/** An error that no rule knows: a server that answers with a SQLSTATE was reached, and had something else to say. */
+function unknownFailure(code: string | undefined): RdsIamErrorCode {
+  return code !== undefined && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? 'RDS_IAM_DATABASE' : 'RDS_IAM_UNREACHABLE'
+}
+
+/** @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS */
+function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`
 }
 
 function fits({ codes, message: pattern }: Sign, code: string | undefined, message: string): boolean {

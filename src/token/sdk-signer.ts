@@ -1,14 +1,12 @@
 import type { AwsCredentials, AwsCredentialsProvider, SignerRequest } from '../options.ts'
+import { readExpirationMs, requireLive } from './expiration.ts'
 
 /**
  * Signs with `@aws-sdk/rds-signer`, and tells which credentials signed, because a token dies with them.
- *
- * @param check Called with the credentials; throws where they must not be used.
  */
 export async function createSdkSigner(
   { host, port, region, user }: SignerRequest,
   credentials: AwsCredentials | AwsCredentialsProvider | undefined,
-  check: (credentials: AwsCredentials) => void,
 ): Promise<() => Promise<{ value: string; credentials: AwsCredentials | undefined }>> {
   // Not imported at the top: a bundler that leaves the SDK out would load it together with the bundle, needed or not.
   const { Signer } = await import('@aws-sdk/rds-signer')
@@ -29,6 +27,7 @@ export async function createSdkSigner(
           ...(sessionToken === undefined ? {} : { sessionToken }),
           ...(expiration === undefined ? {} : { expiration }),
         }
+        readExpirationMs(plain)
         given.push(plain)
         return plain
       },
@@ -36,7 +35,7 @@ export async function createSdkSigner(
     const value = await signer.getAuthToken()
     const keyInToken = new URLSearchParams(value).get('X-Amz-Credential')?.split('/')[0]
     const used = given.findLast(({ accessKeyId }) => accessKeyId === keyInToken)
-    if (used !== undefined) check(used)
+    if (used !== undefined) requireLive(used)
     return { value, credentials: used }
   }
 }

@@ -2,6 +2,7 @@ import { readEnvironmentCredentials } from '../environment.ts'
 import { RdsIamError } from '../errors.ts'
 import type { AwsCredentials, AwsCredentialsProvider, SignerRequest, TokenSigner } from '../options.ts'
 import { signWithEnvironment } from './environment-signer.ts'
+import { readExpirationMs, requireLive } from './expiration.ts'
 import { readToken, type Token } from './token.ts'
 
 /** Where tokens come from: the database they are for, and the user's choice of credentials or signer. */
@@ -35,41 +36,34 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
     }
     if (signWithSdk === undefined) {
       const { createSdkSigner } = await import('./sdk-signer.ts')
-      signWithSdk = await createSdkSigner(request, credentials, requireLive)
+      signWithSdk = await createSdkSigner(request, credentials)
     }
     return signWithSdk()
   }
 
   return async () => {
-    const signed = await sign().catch(error => {
+    const { value, credentials } = await sign().catch(error => {
       throw error instanceof RdsIamError ? error : signingFailed(request, error)
     })
-    const token = readToken(String(signed.value), signed.credentials?.expiration?.getTime())
-    if (token === undefined || !token.value.startsWith(`${request.host}:${request.port}/?`)) {
-      throw new RdsIamError(
-        'RDS_IAM_CREDENTIALS',
-        `The signer did not return an authentication token for ${request.host}:${request.port}. Check that it returns ` +
-          'what `Signer.getAuthToken()` of @aws-sdk/rds-signer does; nothing else is sent to a server.',
-      )
-    }
-    return token
+    const token = readToken(request, value, credentials && readExpirationMs(credentials))
+    if (token !== undefined) return token
+    throw new RdsIamError(
+      'RDS_IAM_CREDENTIALS',
+      `The signer did not return an authentication token for ${describe(request)}. Check that it signs for exactly these, and ` +
+        'returns what `Signer.getAuthToken()` of @aws-sdk/rds-signer does; nothing else is sent to a server.',
+    )
   }
 }
 
-/** Expired credentials sign without complaint, and the server then refuses the token without saying why. */
-function requireLive({ expiration }: AwsCredentials): void {
-  if (expiration === undefined || expiration.getTime() > Date.now()) return
-  throw new RdsIamError(
-    'RDS_IAM_CREDENTIALS',
-    `The AWS credentials expired at ${expiration.toISOString()}. Renew them, or pass \`credentials\` as a provider that does.`,
-  )
+function describe({ user, host, port, region }: SignerRequest): string {
+  return `${user}@${host}:${port} in ${region}`
 }
 
-function signingFailed({ user, host, port, region }: SignerRequest, cause: unknown): RdsIamError {
+function signingFailed(request: SignerRequest, cause: unknown): RdsIamError {
   const observed = cause instanceof Error ? cause.message : String(cause)
   return new RdsIamError(
     'RDS_IAM_CREDENTIALS',
-    `Could not sign an authentication token for ${user}@${host}:${port} in ${region}: ${observed}. ` +
+    `Could not sign an authentication token for ${describe(request)}: ${observed}. ` +
       'Check that the process has AWS credentials: in Lambda the role of the function, elsewhere AWS_PROFILE or ' +
       'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
     { cause },

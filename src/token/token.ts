@@ -1,3 +1,5 @@
+import type { SignerRequest } from '../options.ts'
+
 /** An authentication token, with what is needed to know when it dies. */
 export interface Token {
   /** The secret itself: `host:port/?Action=connect&…`. */
@@ -11,19 +13,24 @@ export interface Token {
 const amzDate = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 
 /**
- * Reads the dates of a signed token.
+ * Reads a signed token.
  *
+ * @param request What it was to be signed for.
  * @param value The token, for example `orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&…`.
  * @param credentialsExpireAtMs When the credentials end that signed it, in milliseconds since the epoch, if they do.
- * @returns Nothing where the text is not an authentication token.
+ * @returns Nothing where the text is not an authentication token, or one for something else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  */
 export function readToken(
-  value: string,
+  { host, port, region, user }: SignerRequest,
+  value: unknown,
   credentialsExpireAtMs = Number.POSITIVE_INFINITY,
 ): Token | undefined {
-  const query = value.slice(value.indexOf('?') + 1)
-  const parameters = new URLSearchParams(query)
+  const start = `${host}:${port}/?`
+  if (typeof value !== 'string' || !value.startsWith(start)) return undefined
+  const parameters = new URLSearchParams(value.slice(start.length))
+  const [, , scopeRegion] = parameters.get('X-Amz-Credential')?.split('/') ?? []
+  if (parameters.get('DBUser') !== user || scopeRegion !== region) return undefined
   const date = amzDate.exec(parameters.get('X-Amz-Date') ?? '')
   const lifetimeSeconds = Number(parameters.get('X-Amz-Expires') ?? Number.NaN)
   if (date === null || !(lifetimeSeconds > 0) || !parameters.has('X-Amz-Signature')) return undefined

@@ -1,5 +1,5 @@
 import { rootCertificates } from 'node:tls'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, partitionOf } from '../endpoint.ts'
 import { RdsIamError } from '../errors.ts'
 import { splitPem } from '../pem.ts'
 
@@ -96,7 +96,17 @@ function noRoots({ region, endpoint }: TrustSettings): RdsIamError {
   return new RdsIamError(
     'RDS_IAM_TRUST',
     `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that ` +
-      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Pass the text of ` +
-      `https://truststore.pki.rds.amazonaws.com/${region}/${region}-bundle.pem as \`tls.ca\`.`,
+      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Pass the text of ${bundleUrl(region)} as \`tls.ca\`.`,
   )
+}
+
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html#UsingWithRDS.SSL.CertificatesAllRegions
+const truststores = {
+  aws: 'https://truststore.pki.rds.amazonaws.com',
+  'aws-us-gov': 'https://truststore.pki.us-gov-west-1.rds.amazonaws.com',
+  'aws-cn': 'https://rds-truststore.s3.cn-north-1.amazonaws.com.cn',
+}
+
+function bundleUrl(region: string): string {
+  return `${truststores[partitionOf(region)]}/${region}/${region}-bundle.pem`
 }
