@@ -38,7 +38,7 @@ test('every TypeScript snippet compiles as it stands', async () => {
 test('the table of options names every option, with the default that the code has', () => {
   const table = readme.slice(readme.indexOf('## Options'), readme.indexOf('## Run it locally'))
   const documented = new Map(
-    [...table.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)].map(match => [match[1] ?? '', match[2] ?? '']),
+    [...table.matchAll(/^\| `(\w+)` *\| (.*?) *\|/gm)].map(match => [match[1] ?? '', match[2] ?? '']),
   )
   const source = readFileSync(join(root, 'src', 'options.ts'), 'utf8')
   const body = source.slice(source.indexOf('export interface RdsIamOptions'))
