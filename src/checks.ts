@@ -78,10 +78,15 @@ export function createChecks(): Checks {
   }
 }
 
-/** Shows a value that is not secret, with its type. What stands before an `@` might be a password. */
+/** Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind a `?` a signature. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
-    return `${JSON.stringify(value.slice(0, 120).replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@'))} (string)`
+    return `${JSON.stringify(
+      value
+        .slice(0, 120)
+        .replace(/\?.*/s, '?…')
+        .replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@'),
+    )} (string)`
   }
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'

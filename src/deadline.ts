@@ -1,3 +1,6 @@
+/** Time in milliseconds for an answer to something small, far more than a round trip inside a VPC. */
+export const answerTimeoutMs = 1_000
+
 /**
  * Waits for a promise, but not beyond a time.
  *
@@ -8,4 +11,9 @@ export function withDeadline<T>(promise: Promise<T>, timeoutMs: number, late: ()
     const timer = setTimeout(() => reject(late()), Math.max(0, timeoutMs))
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
+}
+
+/** Waits for a server's answer to something small. */
+export function withinAnswerTime<T>(answer: Promise<T>, timeoutMs = answerTimeoutMs): Promise<T> {
+  return withDeadline(answer, Math.min(timeoutMs, answerTimeoutMs), () => new Error('no answer'))
 }

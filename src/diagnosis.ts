@@ -112,9 +112,21 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    code: 'RDS_IAM_NOT_GRANTED',
+    signs: [{ codes: authentication, message: /not permitted to log in/i }],
+    check: ({ user }) => `Run \`ALTER ROLE ${quote(user)} LOGIN;\` as the master user.`,
+  },
+  {
     code: 'RDS_IAM_ACCESS_DENIED',
     signs: [{ codes: authentication }],
     check: 'The server refused the connection for a reason of its own; its words above tell.',
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    signs: [{ codes: ['53300'], message: /for (role|database) "/ }],
+    check: ({ user, database }) =>
+      `There is a limit of its own: see \`ALTER ROLE ${quote(user)} CONNECTION LIMIT\` and ` +
+      `\`ALTER DATABASE ${quote(database)} CONNECTION LIMIT\`.`,
   },
   {
     code: 'RDS_IAM_THROTTLED',
@@ -142,7 +154,7 @@ const rules: readonly Rule[] = [
   },
   {
     code: 'RDS_IAM_DATABASE',
-    signs: [{ codes: ['42501'] }],
+    signs: [{ codes: ['42501'], message: /for database/ }],
     check: ({ user, database }) =>
       `Authentication worked. Run \`GRANT CONNECT ON DATABASE ${quote(database)} TO ${quote(user)};\` as the database's owner.`,
   },
@@ -151,6 +163,17 @@ const rules: readonly Rule[] = [
     signs: [{ message: /Cannot find (module|package) 'pg-native'/ }],
     check:
       'Unset NODE_PG_FORCE_NATIVE: pg loads pg-native because of it, and this package uses the JavaScript client.',
+  },
+  {
+    code: 'RDS_IAM_CREDENTIALS',
+    signs: [{ message: /signing did not finish/ }],
+    check:
+      'The server waited for the authentication token. Check that the provider of the credentials, or the `signer`, answers.',
+  },
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [{ message: /no time left to connect/ }],
+    check: "Nothing was tried. Raise the function's timeout, or look at what took its time before.",
   },
   {
     code: 'RDS_IAM_UNREACHABLE',

@@ -37,15 +37,33 @@ export function createMiddleware<Key extends string, Connection extends object>(
     return lease instanceof Promise ? lease.then(lease => attach(request, lease)) : attach(request, lease)
   }
 
-  const release = (request: { context: object }): void | Promise<void> => {
+  const detach = (request: { context: object }): Lease<Connection> | undefined => {
     const lease = leases.get(request)
-    if (lease === undefined) return
+    if (lease === undefined) return undefined
     leases.delete(request)
     ;(request.context as Record<string, unknown>)[contextKey] = undefined
+    return lease
+  }
+
+  const after = (request: { context: object }): void | Promise<void> => {
+    const lease = detach(request)
+    if (lease !== undefined) return lender.giveBack(lease)
+  }
+
+  const onError = (request: { context: object; error?: unknown }): void | Promise<void> => {
+    const lease = detach(request)
+    if (lease === undefined) return
+    if (isEarlyTimeout(request.error)) return lender.abandon(lease)
     return lender.giveBack(lease)
   }
 
-  return { before, after: release, onError: release }
+  return { before, after, onError }
+}
+
+/** middy answers shortly before Lambda would end the invocation, and does not wait for the handler, which runs on. */
+function isEarlyTimeout(error: unknown): boolean {
+  const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { package?: unknown } }
+  return name === 'TimeoutError' && cause?.package === '@middy/core'
 }
 
 function keyTaken(name: string, contextKey: string): RdsIamError {

@@ -87,8 +87,8 @@ const misnamed: Readonly<Record<string, string>> = {
 
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html, and `lambdaContext` of durable functions
 const namesInContext =
-  'functionName functionVersion invokedFunctionArn memoryLimitInMB awsRequestId logGroupName logStreamName identity ' +
-  'clientContext callbackWaitsForEmptyEventLoop getRemainingTimeInMillis done fail succeed lambdaContext __proto__'
+  'tenantId functionName functionVersion invokedFunctionArn memoryLimitInMB awsRequestId logGroupName logStreamName identity ' +
+  'clientContext callbackWaitsForEmptyEventLoop getRemainingTimeInMillis done fail succeed lambdaContext'
 
 /**
  * Checks the options of a middleware and fills in the defaults.
@@ -241,15 +241,20 @@ function readCredentials(checks: Checks, value: unknown): Settings['credentials'
   const keys = checks.object('credentials', value, form)
   if (keys === undefined) return undefined
   for (const name of ['accessKeyId', 'secretAccessKey']) {
-    if (typeof keys[name] !== 'string' || keys[name] === '')
-      checks.complain(`credentials.${name}`, 'is missing')
+    const isFilled = typeof keys[name] === 'string' && keys[name] !== ''
+    if (!isFilled) checks.complain(`credentials.${name}`, 'is missing')
+  }
+  // The answer of STS spells its names with capitals, and its date is a text.
+  if ('SessionToken' in keys) checks.complain('credentials.SessionToken', 'is called `sessionToken`')
+  if (keys.expiration !== undefined && !(keys.expiration instanceof Date)) {
+    checks.complain('credentials.expiration', `is not a Date; got ${show(keys.expiration)}`)
   }
   return keys as unknown as AwsCredentials
 }
 
 function readContextKey(checks: Checks, value: unknown): string {
   const name = checks.text('contextKey', value) ?? 'db'
-  if (namesInContext.split(' ').includes(name)) {
+  if (namesInContext.split(' ').includes(name) || name in Object.prototype) {
     checks.complain('contextKey', `is a name that Lambda's context uses itself; got ${show(name)}`)
   }
   return name
@@ -257,10 +262,18 @@ function readContextKey(checks: Checks, value: unknown): string {
 
 function readLogger(checks: Checks, value: unknown): RdsIamLogger | undefined {
   if (value === undefined) return undefined
-  const levels = (typeof value === 'object' ? value : null) as Record<string, unknown> | null
-  const missing = ['debug', 'info', 'warn', 'error'].filter(level => typeof levels?.[level] !== 'function')
+  const given = (typeof value === 'object' ? value : null) as Partial<RdsIamLogger> | null
+  const levels = ['debug', 'info', 'warn', 'error'] as const
+  const missing = levels.filter(level => typeof given?.[level] !== 'function')
   if (missing.length > 0) checks.complain('logger', `has no method ${missing.join(', ')}; got ${show(value)}`)
-  return value as RdsIamLogger
+  const call = (level: keyof RdsIamLogger) => (message: string, fields: Record<string, unknown>) => {
+    try {
+      given?.[level]?.(message, fields)
+    } catch {
+      // A line that cannot be written must not decide about a connection.
+    }
+  }
+  return { debug: call('debug'), info: call('info'), warn: call('warn'), error: call('error') }
 }
 
 function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {
@@ -269,7 +282,8 @@ function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engi
     const instead = Object.hasOwn(ownedClientOptions, name) ? ownedClientOptions[name] : undefined
     if (instead !== undefined) checks.complain(`client.${name}`, `belongs to this package: ${instead}`)
   }
-  return { ...client }
+  // What is undefined was not given, and must not take the place of a default.
+  return Object.fromEntries(Object.entries(client).filter(([, option]) => option !== undefined))
 }
 
 /** What to call an attempt to connect in an error. */

@@ -121,6 +121,26 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
     { credentials: { accessKeyId: 'AKIA' } },
     /`credentials.secretAccessKey` is missing/,
   ],
+  [
+    'credentials as STS spells them',
+    { credentials: { accessKeyId: 'A', secretAccessKey: 'B', SessionToken: 'hunter2' } },
+    /`credentials.SessionToken` is called `sessionToken`/,
+  ],
+  [
+    'an expiration that is a text',
+    { credentials: { accessKeyId: 'A', secretAccessKey: 'B', expiration: '2030-01-01' } },
+    /`credentials.expiration` is not a Date; got "2030-01-01"/,
+  ],
+  [
+    'a token in the host',
+    { host: 'db:5432/?Action=connect&X-Amz-Signature=hunter2' },
+    /`host` is not a host name; got "db:5432\/\?…"/,
+  ],
+  [
+    'a context key that every object has',
+    { contextKey: 'constructor' },
+    /`contextKey` is a name that Lambda's context uses itself/,
+  ],
   ['credentials as a text', { credentials: 'AKIA:hunter2' }, /`credentials` is not \{ accessKeyId/],
   ['a signer that is a token', { signer: 'hunter2' }, /`signer` is not a function/],
   ['an empty context key', { contextKey: '' }, /`contextKey` is not a text/],
@@ -324,6 +344,23 @@ test('accepts certificates as text, bytes and lists, and any Powertools logger o
     logger: console,
   })
   assert.equal(found.length, 3)
+})
+
+test('takes an option of the driver that is undefined for none', () => {
+  assert.deepEqual(
+    readSettings(engine, { ...right, client: { sslnegotiation: undefined, keepAlive: true } }).client,
+    {
+      keepAlive: true,
+    },
+  )
+})
+
+test('goes on where the logger throws', () => {
+  const broken = () => {
+    throw new Error('disk full')
+  }
+  const logger = { debug: broken, info: broken, warn: broken, error: broken }
+  readSettings(engine, { ...right, logger }).logger?.warn('a line', {})
 })
 
 test('does not change what it was given', () => {

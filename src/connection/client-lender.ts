@@ -1,10 +1,11 @@
-import { withDeadline } from '../deadline.ts'
+import { withDeadline, withinAnswerTime } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
+import { isClean, restoreSession } from '../drivers/session.ts'
 import { attemptOf, type Settings } from '../settings.ts'
-import { type Connector, noTimeLeft } from './connector.ts'
+import { type Connector, tooLate } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
-import { answerTimeoutMs, isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
+import { isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
 interface Held<Connection> {
   readonly connection: Connection
@@ -22,7 +23,7 @@ export function createClientLender<Connection>(
   connect: Connector<Connection>,
   settings: Settings,
 ): Lender<Connection> {
-  const { logger, max, oneAtATime, pingAfterIdleMs, resetSession } = settings
+  const { host, logger, max, oneAtATime, pingAfterIdleMs } = settings
   const idle: Held<Connection>[] = []
   const lent = new Set<ClientLease<Connection>>()
   const waiting: (() => void)[] = []
@@ -59,27 +60,31 @@ export function createClientLender<Connection>(
   }
 
   const discard = ({ connection }: Held<Connection>, reason: string): void => {
-    logger?.debug('Database connection closed', { host: settings.host, reason })
     driver.close(connection)
     forget()
+    logger?.debug('Database connection closed', { host, reason })
   }
 
-  /** Why a connection that was kept cannot be lent, or nothing. */
-  const findDeath = async ({ connection, lastUsedMs }: Held<Connection>): Promise<string | undefined> => {
-    await settle()
-    if (!driver.isUsable(connection)) return 'it was lost between invocations'
-    if (silenceMs(lastUsedMs) < pingAfterIdleMs) return undefined
-    return withDeadline(driver.ping(connection), answerTimeoutMs, () => new Error('no answer')).then(
-      () => undefined,
-      () => 'it did not answer after a silence',
-    )
-  }
-
-  const takeIdle = async (): Promise<Held<Connection> | undefined> => {
+  /** A kept connection that is alive, and the last one that was used first. */
+  const takeIdle = async (deadlineMs: number): Promise<Held<Connection> | undefined> => {
     for (let held = idle.pop(); held !== undefined; held = idle.pop()) {
-      const death = await findDeath(held)
-      if (death === undefined) return held
-      discard(held, death)
+      const { connection, lastUsedMs } = held
+      await settle()
+      if (!driver.isUsable(connection)) {
+        discard(held, 'it was lost between invocations')
+        continue
+      }
+      if (silenceMs(lastUsedMs) < pingAfterIdleMs) return held
+      const ping = withinAnswerTime(driver.ping(connection), deadlineMs - Date.now())
+      if (
+        await ping.then(
+          () => true,
+          () => false,
+        )
+      )
+        return held
+      // The others have been silent for longer: what lost one flow has lost them too, and to wait for each would take too long.
+      for (const silent of [held, ...idle.splice(0)]) discard(silent, 'it did not answer after a silence')
     }
     return undefined
   }
@@ -87,20 +92,19 @@ export function createClientLender<Connection>(
   /** Neither `after` nor `onError` of an earlier invocation need have run. */
   const reclaim = async ({ id }: Invocation): Promise<void> => {
     for (const lease of lent) {
-      const isOver = lease.invocation.deadlineMs < Date.now() || (oneAtATime && lease.invocation.id !== id)
-      if (isOver) await giveBack(lease)
+      if (lease.invocation.deadlineMs < Date.now()) abandon(lease)
+      else if (oneAtATime && lease.invocation.id !== id) await giveBack(lease)
     }
   }
 
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
-    const late = () =>
-      diagnose(noTimeLeft(settings.connectTimeoutMs), attemptOf(settings, invocation.account))
     for (;;) {
       if (lent.size > 0) await reclaim(invocation)
-      const held = await takeIdle()
+      const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
       if (prefetching !== undefined) {
+        const late = () => diagnose(tooLate(settings), attemptOf(settings, invocation.account))
         await withDeadline(prefetching, deadlineMs - Date.now(), late)
       } else if (total < max) {
         return lease(await open(deadlineMs, invocation.account), invocation)
@@ -124,15 +128,9 @@ export function createClientLender<Connection>(
     })
   }
 
-  const tidy = async (held: Held<Connection>): Promise<void> => {
-    const { connection } = held
-    const late = () => new Error('no answer')
+  const restore = async (held: Held<Connection>): Promise<void> => {
     try {
-      if (driver.isInTransaction(connection)) {
-        logger?.warn('The handler left a transaction open; it is rolled back', { host: settings.host })
-        await withDeadline(driver.rollback(connection), answerTimeoutMs, late)
-      }
-      if (resetSession) await withDeadline(driver.reset(connection), answerTimeoutMs, late)
+      await restoreSession(driver, held.connection, settings)
     } catch {
       return discard(held, 'its session could not be put back')
     }
@@ -145,11 +143,18 @@ export function createClientLender<Connection>(
     const { held } = lease
     if (!driver.isUsable(held.connection)) return discard(held, 'it was lost or ended during the invocation')
     if (driver.isBusy(held.connection)) {
-      logger?.warn('The handler left a query running; the connection is closed', { host: settings.host })
+      logger?.warn('The handler left a query running; the connection is closed', { host })
       return discard(held, 'a query was still running')
     }
-    if (resetSession || driver.isInTransaction(held.connection)) return tidy(held)
+    if (!isClean(driver, held.connection, settings)) return restore(held)
     keep(held)
+  }
+
+  const abandon = (given: Lease<Connection>): void => {
+    const lease = given as ClientLease<Connection>
+    if (!lent.delete(lease)) return
+    logger?.warn('The handler was cut off; its connection is closed', { host })
+    discard(lease.held, 'its invocation was cut off')
   }
 
   return {
@@ -175,5 +180,6 @@ export function createClientLender<Connection>(
       return lease(held, invocation)
     },
     giveBack,
+    abandon,
   }
 }

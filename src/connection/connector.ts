@@ -1,6 +1,7 @@
 import { withDeadline } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
+import { RdsIamError } from '../errors.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
@@ -19,15 +20,15 @@ export interface ConnectorParts<Connection> {
 export function createConnector<Connection>(parts: ConnectorParts<Connection>): Connector<Connection> {
   const { driver, settings, trust, tokens } = parts
 
-  const connectOnce = async (deadlineMs: number, use: { lent?: LentToken }): Promise<Connection> => {
-    const timeoutMs = deadlineMs - Date.now()
-    if (timeoutMs <= 0) throw noTimeLeft(settings.connectTimeoutMs)
-    const tls = await withDeadline(trust(), timeoutMs, () => noTimeLeft(settings.connectTimeoutMs))
+  const connectOnce = async (deadlineMs: number, use: TokenUse): Promise<Connection> => {
+    const timeoutMs = timeLeft(deadlineMs)
+    const tls = await withDeadline(trust(), timeoutMs, () => tooLate(settings))
     const lending = lendOnce(tokens)
     const connecting = driver.connect({
       tls,
       timeoutMs: Math.max(1, deadlineMs - Date.now()),
       token: async () => {
+        use.isAsked = true
         use.lent = await lending()
         return use.lent.token
       },
@@ -40,7 +41,7 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
   return async (deadlineMs, account) => {
     const attempt = attemptOf(settings, account)
     for (let replaced = false; ; replaced = true) {
-      const use: { lent?: LentToken } = {}
+      const use: TokenUse = { isAsked: false }
       try {
         const startedMs = Date.now()
         const connection = await connectOnce(deadlineMs, use)
@@ -52,7 +53,7 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
         })
         return connection
       } catch (error) {
-        const failure = diagnose(error, attempt)
+        const failure = diagnose(explainDelay(error, use), attempt)
         const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
         const mayRetry = isRefused && use.lent !== undefined && tokens.refuse(use.lent)
         if (!mayRetry || replaced) throw failure
@@ -61,8 +62,26 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
   }
 }
 
-export function noTimeLeft(connectTimeoutMs: number): Error {
-  return new Error(
-    `no connection within connectTimeoutMs (${connectTimeoutMs}) and the time that the invocation has left`,
-  )
+/** What became of the token of one attempt. */
+interface TokenUse {
+  isAsked: boolean
+  lent?: LentToken
+}
+
+/** A server that is kept waiting for the token is not to blame. */
+function explainDelay(error: unknown, { isAsked, lent }: TokenUse): unknown {
+  if (!isAsked || lent !== undefined || error instanceof RdsIamError) return error
+  return new Error('signing did not finish in time', { cause: error })
+}
+
+/** The time in milliseconds until a deadline. Throws where there is none. */
+export function timeLeft(deadlineMs: number): number {
+  const left = deadlineMs - Date.now()
+  if (left <= 0) throw new Error('the invocation has no time left to connect')
+  return left
+}
+
+/** What to say where the time ran out while something else than the driver was waited for. */
+export function tooLate({ connectTimeoutMs }: Settings): Error {
+  return new Error(`no connection within ${connectTimeoutMs} ms, or the time that the invocation had left`)
 }

@@ -20,18 +20,22 @@ export const initialisation: Invocation = {
  */
 const answerReserveMs = 200
 
+/** What is read of Lambda's context. */
+interface Context {
+  awsRequestId: string
+  invokedFunctionArn: string
+  getRemainingTimeInMillis(): number
+}
+
 /** Reads Lambda's context; in a durable function, it stands inside another. */
 export function readInvocation(context: object): Invocation {
   const { lambdaContext } = context as { lambdaContext?: object }
-  const { awsRequestId, invokedFunctionArn, getRemainingTimeInMillis } = (lambdaContext ?? context) as {
-    awsRequestId?: string
-    invokedFunctionArn?: string
-    getRemainingTimeInMillis?: () => number
-  }
+  const lambda = (lambdaContext ?? context) as Partial<Context>
+  const remainingMs = lambda.getRemainingTimeInMillis?.() ?? Number.NaN
   return {
-    id: awsRequestId,
-    deadlineMs: Date.now() + (getRemainingTimeInMillis?.() ?? Number.POSITIVE_INFINITY),
-    account: invokedFunctionArn?.split(':')[4],
+    id: lambda.awsRequestId,
+    deadlineMs: Number.isNaN(remainingMs) ? Number.POSITIVE_INFINITY : Date.now() + remainingMs,
+    account: lambda.invokedFunctionArn?.split(':')[4],
   }
 }
 

@@ -17,6 +17,8 @@ export interface Lender<Connection> {
   lend(invocation: Invocation): Lease<Connection> | Promise<Lease<Connection>>
   /** Takes a connection back. Once is enough, and a second time does nothing. */
   giveBack(lease: Lease<Connection>): void | Promise<void>
+  /** Takes a connection from a handler that was cut off and may still run: it is closed, so that nobody else's queries mix with it. */
+  abandon(lease: Lease<Connection>): void
 }
 
 /**
@@ -45,6 +47,3 @@ export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
   const silence = silenceMs(lastUsedMs)
   return silence > 1 || silence >= pingAfterIdleMs
 }
-
-/** Time in milliseconds for an answer to a ping or a rollback, far more than a round trip inside a VPC. */
-export const answerTimeoutMs = 1_000

@@ -1,12 +1,12 @@
-import { withDeadline } from '../deadline.ts'
+import { answerTimeoutMs, withDeadline } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { PoolDriver } from '../drivers/driver.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
-import { noTimeLeft } from './connector.ts'
+import { timeLeft, tooLate } from './connector.ts'
 import { connectDeadline, type Invocation } from './invocation.ts'
-import { answerTimeoutMs, isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
+import { isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
 /** What a lender of a pool is made of. */
 export interface PoolLenderParts<Pool> {
@@ -19,11 +19,12 @@ export interface PoolLenderParts<Pool> {
 /** Lends every invocation the same pool, with at least one connection in it and without dead ones. */
 export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Pool> {
   const { driver, settings, trust, tokens } = parts
-  const { connectTimeoutMs, logger, pingAfterIdleMs } = settings
+  const { connectTimeoutMs, host, logger, oneAtATime, pingAfterIdleMs } = settings
   let current: Lease<Pool> | undefined
   let opening: Promise<Lease<Pool>> | undefined
   let lastUsedMs = 0
   let checking: Promise<void> | undefined
+  let prefetching: Promise<void> | undefined
 
   const open = (): Promise<Lease<Pool>> => {
     opening ??= trust()
@@ -58,10 +59,14 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
 
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
     const attempt = attemptOf(settings, invocation.account)
-    const late = () => diagnose(noTimeLeft(connectTimeoutMs), attempt)
-    const timeoutMs = connectDeadline(invocation, connectTimeoutMs) - Date.now()
+    const deadlineMs = connectDeadline(invocation, connectTimeoutMs)
+    const inTime = <T>(promise: Promise<T>): Promise<T> =>
+      withDeadline(promise, deadlineMs - Date.now(), () => tooLate(settings))
     try {
-      return await withDeadline(prepare(), timeoutMs, late)
+      timeLeft(deadlineMs)
+      // What it fails with is its own: the invocation tries for itself.
+      if (prefetching !== undefined) await inTime(prefetching)
+      return await inTime(prepare())
     } catch (error) {
       throw diagnose(error, attempt)
     }
@@ -69,7 +74,14 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
 
   return {
     prefetch() {
-      prepare().catch(error => logger?.debug('Connecting ahead failed', { error }))
+      prefetching = prepare()
+        .then(
+          () => {},
+          error => logger?.debug('Connecting ahead failed', { error }),
+        )
+        .finally(() => {
+          prefetching = undefined
+        })
     },
     lend(invocation) {
       if (current === undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return lendSlowly(invocation)
@@ -78,13 +90,25 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     },
     giveBack({ connection }) {
       lastUsedMs = Date.now()
-      const inUse = driver.isOpen(connection) ? driver.inUse(connection) : 0
-      if (inUse > 0 && settings.oneAtATime) {
-        logger?.warn('The handler did not release every connection of the pool', {
-          host: settings.host,
-          inUse,
+      if (!driver.isOpen(connection)) return
+      // Where invocations overlap, they may be another's.
+      const left = oneAtATime ? driver.closeLent(connection) : 0
+      if (left > 0) {
+        logger?.warn('The handler did not release every connection of the pool; they are closed', {
+          host,
+          left,
         })
       }
+      // A process that is frozen now would leave the server with what the handler left open.
+      return driver.whenRestored(connection)?.then(() => {
+        lastUsedMs = Date.now()
+      })
+    },
+    abandon({ connection }) {
+      if (current?.connection === connection) current = undefined
+      logger?.warn('The handler was cut off; its pool is closed', { host })
+      driver.closeLent(connection)
+      driver.close(connection)
     },
   }
 }

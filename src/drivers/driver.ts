@@ -16,8 +16,13 @@ export interface Driver<Connection> {
   connect(request: ConnectRequest): Promise<Connection>
   /** Whether the connection can take a query, as far as the process knows. */
   isUsable(connection: Connection): boolean
-  /** Whether a query is still running. */
+  /** Whether a query is still running, or waiting to. */
   isBusy(connection: Connection): boolean
+  /**
+   * Ends when the server is ready for another query: it says so after a query's error, often in another packet, and only then tells the
+   * state of the transaction. Nothing where it is ready.
+   */
+  whenReady(connection: Connection): Promise<unknown> | undefined
   isInTransaction(connection: Connection): boolean
   /** Asks the server for a sign of life, for one round trip. */
   ping(connection: Connection): Promise<unknown>
@@ -36,8 +41,12 @@ export interface PoolDriver<Pool> {
   isOpen(pool: Pool): boolean
   /** How many connections the pool holds or is opening. */
   size(pool: Pool): number
-  /** How many of them are in the hands of the handler. */
-  inUse(pool: Pool): number
+  /** Closes the connections that the handler holds, and says how many they were. */
+  closeLent(pool: Pool): number
+  /** Ends when the connections that the handler gave back are put in order; nothing where all are. */
+  whenRestored(pool: Pool): Promise<unknown> | undefined
+  /** Ends the pool: whoever still holds it gets errors. Never throws. */
+  close(pool: Pool): void
   /** Opens one connection and leaves it in the pool. */
   warm(pool: Pool): Promise<void>
   /** Asks every idle connection for a sign of life, and closes those that give none in time. */

@@ -2,7 +2,8 @@ import type { ClientConfig, Connection } from 'pg'
 import Client from 'pg/lib/client.js'
 import type { Settings } from '../settings.ts'
 import { requireVerified } from '../trust/verified-tls.ts'
-import type { ConnectRequest } from './driver.ts'
+import type { ConnectRequest, Driver } from './driver.ts'
+import type { SessionDriver } from './session.ts'
 
 /** What pg keeps to itself but its state cannot be known without. Tests hold these names against the installed version. */
 interface Internals {
@@ -10,6 +11,8 @@ interface Internals {
   readonly connectionParameters: { password: unknown }
   password: unknown
   readonly readyForQuery?: boolean
+  readonly _activeQuery: { callback?: unknown } | null
+  readonly _queryQueue: readonly { callback?: unknown }[]
   readonly _queryable: boolean
   readonly _ended: boolean
   readonly _ending: boolean
@@ -63,9 +66,10 @@ export class IamPgClient extends Client {
     // A handler that connects what is connected gets pg's own error, and keeps its connection.
     const isFirst = !this.#isStarted
     this.#isStarted = true
-    super.connect((error: Error) => {
+    super.connect((failure: Error) => {
       // pg keeps the password, and after a failure the socket too.
       this.#forgetToken()
+      const error = failure ?? this.#findWeakness()
       if (error && isFirst) destroy(this)
       ;(callback as (error: Error) => void)(error)
     })
@@ -80,10 +84,22 @@ export class IamPgClient extends Client {
       if (this.#asked !== 'clear text')
         throw new Error(`The server asked for a password by ${this.#asked}, not for a token`)
       const { value } = await this.#request.token()
+      // pg sends it as soon as it has it, and would keep it until the server has answered.
+      setImmediate(() => this.#forgetToken())
       return value
     } catch (error) {
       stream.destroy(error as Error)
       return ''
+    }
+  }
+
+  /** A server that asks for no password has still to be the one that was meant. */
+  #findWeakness(): Error | undefined {
+    try {
+      requireVerified(internalsOf(this).connection.stream, this.#settings.endpoint)
+      return undefined
+    } catch (error) {
+      return error as Error
     }
   }
 
@@ -103,12 +119,32 @@ export function isUsable(client: Client): boolean {
 
 /** Whether a query is running or waiting. */
 export function isBusy(client: Client): boolean {
-  return internalsOf(client).readyForQuery !== true
+  const { _activeQuery, _queryQueue } = internalsOf(client)
+  return Boolean(_activeQuery) || _queryQueue.length > 0
 }
 
-/** Whether a transaction is open, failed or not. */
-export function isInTransaction(client: Client): boolean {
-  return client.getTransactionStatus() !== 'I'
+/** pg lets go of a query at its error, before the server's ReadyForQuery. */
+export function whenReady(client: Client): Promise<void> | undefined {
+  if (internalsOf(client).readyForQuery === true) return undefined
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      client.off('drain', settle).off('end', settle)
+      if (isUsable(client)) resolve()
+      else reject(new Error('the connection was lost'))
+    }
+    client.on('drain', settle).on('end', settle)
+  })
+}
+
+/**
+ * Ends a connection whose queries nobody waits for any more. They are not told: an error that nobody awaits would end the process.
+ */
+export function abandon(client: Client): void {
+  const { _activeQuery, _queryQueue } = internalsOf(client)
+  for (const query of [_activeQuery, ..._queryQueue]) {
+    if (typeof query?.callback === 'function') query.callback = () => {}
+  }
+  destroy(client)
 }
 
 /** Ends the connection without waiting for anything. */
@@ -121,8 +157,17 @@ export function destroy(client: Client): void {
  *
  * @see https://www.postgresql.org/docs/current/sql-discard.html
  */
-export const resetSql =
+const resetSql =
   'CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
+
+/** How a session of PostgreSQL is looked at and put back. */
+export const pgSession: SessionDriver<Client> & Pick<Driver<Client>, 'isBusy'> = {
+  isBusy,
+  whenReady,
+  isInTransaction: client => client.getTransactionStatus() !== 'I',
+  rollback: client => client.query('ROLLBACK'),
+  reset: client => client.query(resetSql),
+}
 
 function internalsOf(client: Client): Internals {
   return client as unknown as Internals

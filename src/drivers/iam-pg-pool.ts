@@ -1,15 +1,16 @@
-import type { Pool, PoolClient } from 'pg'
+import type { Pool, PoolClient, Submittable } from 'pg'
 import { diagnose } from '../diagnosis.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
-import { IamPgClient, isBusy, isInTransaction, isUsable, resetSql } from './iam-pg-client.ts'
+import { abandon, IamPgClient, isUsable, pgSession } from './iam-pg-client.ts'
+import { isClean, restoreSession } from './session.ts'
 
 type ConnectCallback = Parameters<Pool['connect']>[0]
 
 /** Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
 export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: TokenCache): Promise<Pool> {
-  const { client: options, connectTimeoutMs, host, logger, max, resetSession } = settings
+  const { client: options, connectTimeoutMs, host, logger, max } = settings
   // pg-pool comes with pg's entry, which a function with a single client never needs to load.
   const { default: pg } = await import('pg')
   const replaceable = new WeakSet<Error>()
@@ -53,8 +54,11 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
           this.connect((error, client) => (client === undefined ? reject(error) : resolve(client)))
         })
       }
-      const finish: ConnectCallback = (error, client, done) =>
-        callback(error && diagnose(error, attemptOf(settings)), client, done)
+      const finish: ConnectCallback = (error, client, done) => {
+        if (client === undefined) return callback(error && diagnose(error, attemptOf(settings)), client, done)
+        lendClient(this, client, settings)
+        callback(undefined, client, client.release)
+      }
       super.connect((error, client, done) => {
         // The token had been signed earlier; another one has a chance.
         if (error !== undefined && replaceable.has(error)) super.connect(finish)
@@ -62,6 +66,17 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
       })
       return undefined
     }
+
+    // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each costs a handshake and a
+    // share of the rate limit.
+    override query = ((...given: Parameters<Pool['query']>) => {
+      const takesCallback = given.some(argument => typeof argument === 'function')
+      if (takesCallback || typeof (given[0] as Partial<Submittable>)?.submit === 'function')
+        return super.query(...given)
+      return this.connect().then(client =>
+        (client.query(...given) as unknown as Promise<unknown>).finally(() => client.release()),
+      )
+    }) as Pool['query']
   }
 
   const pool = new IamPgPool({
@@ -75,22 +90,61 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
   pool.on('error', () =>
     logger?.debug('Database connection closed', { host, reason: 'it was lost while idle' }),
   )
-  // pg-pool decides after this event whether the client can be lent again: what is queued here runs before the next borrower's.
-  pool.on('release', (error, client) => {
-    if (error || !isUsable(client)) return
-    if (isBusy(client)) {
-      logger?.warn('The handler left a query running; the connection is closed', { host })
-      void client.end()
-    } else if (isInTransaction(client)) {
-      logger?.warn('The handler left a transaction open; it is rolled back', { host })
-      queue(client, resetSession ? `ROLLBACK; ${resetSql}` : 'ROLLBACK')
-    } else if (resetSession) {
-      queue(client, resetSql)
-    }
-  })
   return pool
 }
 
-function queue(client: PoolClient, sql: string): void {
-  client.query(sql).catch(() => client.end())
+/** What the handler holds of each pool, and what is being put back. */
+const lentClients = new WeakMap<Pool, Set<PoolClient>>()
+const restorations = new WeakMap<Pool, Set<Promise<unknown>>>()
+
+/** Has a client put its session in order when it is released, before pg-pool can lend it again. */
+function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
+  const lent = entryOf(lentClients, pool)
+  const restoring = entryOf(restorations, pool)
+  // pg-pool makes a new one each time it lends; a second call is its own error.
+  const release = client.release
+  let isReleased = false
+  lent.add(client)
+  client.release = error => {
+    lent.delete(client)
+    if (isReleased) throw new Error('Release called on client which has already been released to the pool.')
+    if (error || !isUsable(client)) return release(error)
+    if (pgSession.isBusy(client)) {
+      settings.logger?.warn('The handler left a query running; the connection is closed', {
+        host: settings.host,
+      })
+      abandon(client)
+      return release(true)
+    }
+    if (isClean(pgSession, client, settings)) return release()
+    isReleased = true
+    const restoration = restoreSession(pgSession, client, settings).then(
+      () => release(),
+      error => release(error),
+    )
+    restoring.add(restoration)
+    restoration.finally(() => restoring.delete(restoration))
+  }
+}
+
+/** Closes the clients that the handler holds, and says how many they were. */
+export function closeLent(pool: Pool): number {
+  const lent = [...entryOf(lentClients, pool)]
+  for (const client of lent) {
+    abandon(client)
+    client.release(true)
+  }
+  return lent.length
+}
+
+/** Ends when all clients that the handler released are in order; nothing where they are. */
+export function whenRestored(pool: Pool): Promise<unknown> | undefined {
+  const restoring = entryOf(restorations, pool)
+  return restoring.size === 0 ? undefined : Promise.all(restoring)
+}
+
+function entryOf<Key extends object, Value>(all: WeakMap<Key, Set<Value>>, key: Key): Set<Value> {
+  const entry = all.get(key) ?? new Set()
+  all.set(key, entry)
+  return entry
 }

@@ -1,9 +1,9 @@
 import type { Client, Pool } from 'pg'
-import { withDeadline } from '../deadline.ts'
+import { withinAnswerTime } from '../deadline.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
-import { destroy, IamPgClient, isBusy, isInTransaction, isUsable, resetSql } from './iam-pg-client.ts'
-import { openPgPool } from './iam-pg-pool.ts'
+import { abandon, destroy, IamPgClient, isBusy, isUsable, pgSession } from './iam-pg-client.ts'
+import { closeLent, openPgPool, whenRestored } from './iam-pg-pool.ts'
 
 /** One `pg.Client` for each physical connection. */
 export function createPgDriver(settings: Settings): Driver<Client> {
@@ -14,13 +14,10 @@ export function createPgDriver(settings: Settings): Driver<Client> {
       return client
     },
     isUsable,
-    isBusy,
-    isInTransaction,
     ping,
-    rollback: client => client.query('ROLLBACK'),
-    reset: client => client.query(resetSql),
+    ...pgSession,
     close(client) {
-      if (!isUsable(client) || isBusy(client)) destroy(client)
+      if (!isUsable(client) || isBusy(client)) abandon(client)
       else void client.end().catch(() => destroy(client))
     },
   }
@@ -32,23 +29,26 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
     open: (tls, tokens) => openPgPool(settings, tls, tokens),
     isOpen: pool => !pool.ending,
     size: pool => pool.totalCount,
-    inUse: pool => pool.totalCount - pool.idleCount,
+    closeLent,
+    whenRestored,
+    close: pool => void pool.end().catch(() => {}),
     async warm(pool) {
       const client = await pool.connect()
       client.release()
     },
     async pingIdle(pool, timeoutMs) {
-      const clients = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()))
-      const pings = clients.map(async client => {
+      const check = async (): Promise<void> => {
+        const client = await pool.connect()
         try {
-          await withDeadline(ping(client), timeoutMs, () => new Error('no answer'))
+          await withinAnswerTime(ping(client), timeoutMs)
           client.release()
         } catch {
           destroy(client)
           client.release(true)
         }
-      })
-      await Promise.all(pings)
+      }
+      // A connection that cannot be opened in the place of a dead one is not missed yet.
+      await Promise.allSettled(Array.from({ length: pool.idleCount }, check))
     },
   }
 }

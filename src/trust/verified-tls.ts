@@ -56,6 +56,6 @@ export function requireVerified(stream: unknown, { host }: Endpoint): void {
   if (stream instanceof TLSSocket && stream.encrypted && stream.authorized && !stream.destroyed) return
   throw new RdsIamError(
     'RDS_IAM_TRUST',
-    `${host} asked for the authentication token over a connection that is not verified TLS; it was not sent.`,
+    `The connection is not verified TLS to ${host}; no authentication token was sent.`,
   )
 }

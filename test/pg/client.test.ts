@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import pg from 'pg'
+import { createIamDatabase } from '../../local/iam-database.ts'
+import { startPostgres } from '../../local/postgres.ts'
 import { makeAuthority } from '../../src/gateway/certificate.ts'
-import { type IamPgOptions, iamPg, RdsIamError } from '../../src/pg.ts'
+import { type IamPgOptions, iamPg, iamPgPool, RdsIamError } from '../../src/pg.ts'
 import { usePostgres } from '../support/database.ts'
 import { inLambda, lambdaContext, recordingLogger } from '../support/lambda.ts'
 import { startRelay } from '../support/relay.ts'
@@ -17,6 +19,45 @@ function createHandler(options: IamPgOptions) {
     .use(iamPg(options))
     .handler((run, context) => run(context.db))
   return (run: (client: pg.Client) => unknown, context: Context) => handler(run, context as never)
+}
+
+/** The same with a client of a pool of one. */
+function createPoolHandler(options: IamPgOptions) {
+  const handler = middy<(client: pg.ClientBase) => unknown>()
+    .use(iamPgPool({ ...options, max: 1 }))
+    .handler(async (run, context) => {
+      const client = await context.db.connect()
+      try {
+        return await run(client)
+      } finally {
+        client.release()
+      }
+    })
+  return (run: (client: pg.Client) => unknown, context: Context) => handler(run as never, context as never)
+}
+
+/** A PostgreSQL server that speaks TLS itself, asks `scram_user` for a password and trusts everybody else. */
+async function startTlsServer() {
+  const authority = await makeAuthority()
+  const { cert, key } = await authority.issue({ names: ['localhost'] })
+  const server = await startPostgres()
+  after(() => server.stop())
+  const write = (name: string, text: string) => {
+    const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`
+    return server.query(
+      `SELECT lo_from_bytea(7, ${bytes}); SELECT lo_export(7, '${name}'); SELECT lo_unlink(7)`,
+    )
+  }
+  await write('server.crt', cert)
+  await write('server.key', key)
+  await write('pg_hba.conf', 'hostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust\n')
+  await server.query(`COPY (SELECT) TO PROGRAM 'chmod 600 server.key'`)
+  const { user, database } = await createIamDatabase(server)
+  await server.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
+  await server.query(`CREATE USER scram_user PASSWORD 'secret'`)
+  await server.query('ALTER SYSTEM SET ssl = on')
+  await server.query('SELECT pg_reload_conf()')
+  return { port: server.port, ca: authority.ca }
 }
 
 const selectPid = async (client: pg.Client): Promise<number> =>
@@ -207,6 +248,74 @@ test('closes a connection whose query still runs when the handler returns, and s
   }, lambdaContext())
   assert.notEqual(await handler(selectPid, lambdaContext()), first)
   assert.deepEqual(logger.warnings(), ['The handler left a query running; the connection is closed'])
+})
+
+test('does not end the process by the error of a query that nobody awaits', async () => {
+  const { options } = await gate()
+  const unhandled: unknown[] = []
+  const note = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  for (const create of [createHandler, createPoolHandler]) {
+    const handler = inLambda(() => create({ ...options, prefetch: false }))
+    await handler(async client => {
+      await client.query('SELECT 1')
+      client.query('SELECT pg_sleep(30)')
+      client.query('SELECT pg_sleep(30)')
+    }, lambdaContext())
+    await handler(async client => client.query('SELECT 1'), lambdaContext())
+  }
+  process.off('unhandledRejection', note)
+  assert.deepEqual(unhandled, [])
+})
+
+test('gives a handler that middy cut off no part in the next invocation', async () => {
+  for (const use of [iamPg, iamPgPool]) {
+    const { options } = await gate()
+    const logger = recordingLogger()
+    let resume = () => {}
+    const resumed = new Promise<void>(resolve => {
+      resume = resolve
+    })
+    let late: Promise<unknown> = Promise.resolve()
+    const handler = inLambda(() =>
+      middy<boolean>()
+        .use((use as typeof iamPg)({ ...options, logger, prefetch: false }))
+        .handler(async (isCutOff, { db }) => {
+          if (!isCutOff) return (await db.query('SELECT 1 AS one')).rows[0].one
+          late = resumed.then(() => db.query(`INSERT INTO note VALUES ('late')`))
+          late.catch(() => {})
+          await late
+        }),
+    )
+    await assert.rejects(async () => handler(true, lambdaContext(600) as never), { name: 'TimeoutError' })
+    assert.equal(await handler(false, lambdaContext() as never), 1)
+    resume()
+    await assert.rejects(late)
+    assert.equal(await handler(false, lambdaContext() as never), 1)
+    assert.match(logger.warnings().join(), /was cut off/)
+  }
+  assert.deepEqual(await postgres.query(`SELECT * FROM note`, 'notes'), [])
+})
+
+test('keeps a connection whose server says only later that it is ready after an error', async () => {
+  // A server of its own with TLS, as RDS: with the gateway in between, both usually come at once.
+  const { port, ca } = await startTlsServer()
+  for (const create of [createHandler, createPoolHandler]) {
+    const logger = recordingLogger()
+    const { options } = await gate()
+    const handler = create({ ...options, port, tls: { ca }, logger })
+    const pids = new Set<unknown>()
+    for (let count = 0; count < 50; count += 1) {
+      await handler(async client => {
+        await client.query(`BEGIN; INSERT INTO note VALUES ('open')`)
+        pids.add((await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid)
+        await client.query('SELECT 1/0').catch(() => {})
+      }, lambdaContext())
+    }
+    assert.equal(pids.size, 1)
+    assert.equal(logger.warnings().length, 50)
+    assert.match(String(logger.warnings()), /transaction open/)
+  }
 })
 
 test('keeps the session as the handler left it, unless told to reset it', async () => {
@@ -454,31 +563,9 @@ test('serves two databases in one handler under names of their own, and takes no
 })
 
 test('says that the user is no IAM user where a real server asks for a SCRAM password', async () => {
-  const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const write = (name: string, text: string) => {
-    const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`
-    return postgres.query(
-      `SELECT lo_from_bytea(7, ${bytes}); SELECT lo_export(7, '${name}'); SELECT lo_unlink(7)`,
-    )
-  }
-  await write('server.crt', cert)
-  await write('server.key', key)
-  await write(
-    'pg_hba.conf',
-    'host all postgres 127.0.0.1/32 trust\nhostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust\n',
-  )
-  await postgres.query(`COPY (SELECT) TO PROGRAM 'chmod 600 server.key'`)
-  await postgres.query(`CREATE USER scram_user PASSWORD 'secret'`)
-  await postgres.query('ALTER SYSTEM SET ssl = on')
-  await postgres.query('SELECT pg_reload_conf()')
+  const { port, ca } = await startTlsServer()
   const { options } = await gate()
-  const handler = createHandler({
-    ...options,
-    port: postgres.port,
-    user: 'scram_user',
-    tls: { ca: authority.ca },
-  })
+  const handler = createHandler({ ...options, port, user: 'scram_user', tls: { ca } })
   await assert.rejects(async () => handler(selectPid, lambdaContext()), {
     code: 'RDS_IAM_NOT_GRANTED',
     message: /asked for a password by SCRAM.*GRANT rds_iam/,

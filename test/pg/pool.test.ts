@@ -199,12 +199,74 @@ test('resets sessions between borrowers where told to', async () => {
   assert.equal(path, '"$user", public')
 })
 
-test('warns of clients that the handler never released', async () => {
+test('closes clients that the handler never released, and says so', async () => {
   const { options } = await gate()
   const logger = recordingLogger()
-  const handler = inLambda(() => createHandler({ ...options, logger, prefetch: false }))
+  const handler = inLambda(() => createHandler({ ...options, logger, prefetch: false, max: 1 }))
   await handler(pool => pool.connect().then(() => 'forgotten'), lambdaContext())
-  assert.deepEqual(logger.warnings(), ['The handler did not release every connection of the pool'])
+  assert.deepEqual(logger.warnings(), [
+    'The handler did not release every connection of the pool; they are closed',
+  ])
+})
+
+test('serves the next invocation after clients were never released', async () => {
+  const { options } = await gate()
+  const handler = inLambda(() => createHandler({ ...options, prefetch: false, max: 1 }))
+  for (let count = 0; count < 3; count += 1) {
+    await handler(pool => pool.connect().then(client => client.query('SELECT 1')), lambdaContext())
+  }
+})
+
+test('keeps the connection of a query that fails, and tells its error', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler(options)
+  for (let count = 0; count < 5; count += 1) {
+    await handler(pool => assert.rejects(pool.query('SELECT 1/0'), { code: '22012' }), lambdaContext())
+  }
+  assert.equal(gateway.stats().connections, 1)
+})
+
+test('leaves a query with a callback, and a query object, to pg-pool', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  const rows = await handler(
+    pool =>
+      new Promise((resolve, reject) => {
+        pool.query('SELECT $1::int AS one', [1], (error, result) =>
+          error ? reject(error) : resolve(result.rows),
+        )
+      }),
+    lambdaContext(),
+  )
+  assert.deepEqual(rows, [{ one: 1 }])
+})
+
+test('refuses a second release of a client while its session is being put back', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  await handler(async pool => {
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    client.release()
+    assert.throws(() => client.release(), /already been released/)
+    await pool.query('SELECT 1')
+  }, lambdaContext())
+})
+
+test('tries for itself where connecting ahead failed while the invocation waited for it', async () => {
+  const { options } = await gate()
+  let attempts = 0
+  const handler = inLambda(() =>
+    createHandler({
+      ...options,
+      credentials: async () => {
+        attempts += 1
+        if (attempts === 1) throw new Error('not yet')
+        return options.credentials
+      },
+    }),
+  )
+  assert.ok(await handler(selectPid, lambdaContext()))
 })
 
 test('says that all connections are in use where the handler waits for one in vain', async () => {
