@@ -3,7 +3,7 @@ import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
 import { isClean, restoreSession } from '../drivers/session.ts'
 import { attemptOf, type Settings } from '../settings.ts'
-import { type Connector, tooLate } from './connector.ts'
+import { type Connector, outOfTime } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
@@ -99,13 +99,14 @@ export function createClientLender<Connection>(
 
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
+    const late = outOfTime(settings, deadlineMs)
     for (;;) {
       if (lent.size > 0) await reclaim(invocation)
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
       if (prefetching !== undefined) {
-        const late = () => diagnose(tooLate(settings), attemptOf(settings, invocation.account))
-        await withDeadline(prefetching, deadlineMs - Date.now(), late)
+        const tell = () => diagnose(late(), attemptOf(settings, invocation.account))
+        await withDeadline(prefetching, deadlineMs - Date.now(), tell)
       } else if (total < max) {
         return lease(await open(deadlineMs, invocation.account), invocation)
       } else if (idle.length === 0) {

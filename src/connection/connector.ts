@@ -21,8 +21,9 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
   const { driver, settings, trust, tokens } = parts
 
   const connectOnce = async (deadlineMs: number, use: TokenUse): Promise<Connection> => {
-    const timeoutMs = timeLeft(deadlineMs)
-    const tls = await withDeadline(trust(), timeoutMs, () => tooLate(settings))
+    const late = outOfTime(settings, deadlineMs)
+    if (deadlineMs <= Date.now()) throw late()
+    const tls = await withDeadline(trust(), deadlineMs - Date.now(), late)
     const lending = lendOnce(tokens)
     const connecting = driver.connect({
       tls,
@@ -74,14 +75,13 @@ function explainDelay(error: unknown, { isAsked, lent }: TokenUse): unknown {
   return new Error('signing did not finish in time', { cause: error })
 }
 
-/** The time in milliseconds until a deadline. Throws where there is none. */
-export function timeLeft(deadlineMs: number): number {
-  const left = deadlineMs - Date.now()
-  if (left <= 0) throw new Error('the invocation has no time left to connect')
-  return left
-}
-
-/** What to say where the time ran out while something else than the driver was waited for. */
-export function tooLate({ connectTimeoutMs }: Settings): Error {
-  return new Error(`no connection within ${connectTimeoutMs} ms, or the time that the invocation had left`)
+/** What to say once the time is over: that it did not suffice, or that from the start there was none. */
+export function outOfTime({ connectTimeoutMs }: Settings, deadlineMs: number): () => Error {
+  const hadTime = deadlineMs > Date.now()
+  return () =>
+    new Error(
+      hadTime
+        ? `no connection within ${connectTimeoutMs} ms, or the time that the invocation had left`
+        : 'the invocation has no time left to connect',
+    )
 }

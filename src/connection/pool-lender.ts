@@ -4,7 +4,7 @@ import type { PoolDriver } from '../drivers/driver.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
-import { timeLeft, tooLate } from './connector.ts'
+import { outOfTime } from './connector.ts'
 import { connectDeadline, type Invocation } from './invocation.ts'
 import { isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
@@ -60,10 +60,9 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
     const attempt = attemptOf(settings, invocation.account)
     const deadlineMs = connectDeadline(invocation, connectTimeoutMs)
-    const inTime = <T>(promise: Promise<T>): Promise<T> =>
-      withDeadline(promise, deadlineMs - Date.now(), () => tooLate(settings))
+    const late = outOfTime(settings, deadlineMs)
+    const inTime = <T>(promise: Promise<T>) => withDeadline(promise, deadlineMs - Date.now(), late)
     try {
-      timeLeft(deadlineMs)
       // What it fails with is its own: the invocation tries for itself.
       if (prefetching !== undefined) await inTime(prefetching)
       return await inTime(prepare())

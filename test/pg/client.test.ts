@@ -468,6 +468,30 @@ test('forgets that connecting ahead failed', async () => {
   assert.equal(logger.lines[0]?.message, 'Connecting ahead failed')
 })
 
+test('blames the credentials where signing does not finish while the server waits', async () => {
+  const { options } = await gate()
+  const handler = createHandler({
+    ...options,
+    connectTimeoutMs: 300,
+    credentials: () => new Promise(() => {}),
+  })
+  await assert.rejects(async () => handler(selectPid, lambdaContext()), {
+    code: 'RDS_IAM_CREDENTIALS',
+    message: /signing did not finish in time/,
+  })
+})
+
+test('says that nothing was tried where the invocation has no time left, and lends what needs no connecting', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  await assert.rejects(async () => handler(selectPid, lambdaContext(100)), {
+    code: 'RDS_IAM_UNREACHABLE',
+    message: /no time left to connect.*Nothing was tried/,
+  })
+  const first = await handler(selectPid, lambdaContext())
+  assert.equal(await handler(selectPid, lambdaContext(100)), first)
+})
+
 test('gives up before the invocation ends, where no answer comes', async () => {
   const { gateway, options } = await gate()
   const relay = await startRelay(gateway.port)

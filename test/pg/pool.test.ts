@@ -286,6 +286,17 @@ test('opens a new pool after the handler ended its own', async () => {
   assert.ok(await handler(selectPid, lambdaContext()))
 })
 
+test('says that nothing was tried where the invocation has no time left, and lends what needs no connecting', async () => {
+  const { options } = await gate()
+  const handler = createHandler(options)
+  await assert.rejects(async () => handler(selectPid, lambdaContext(100)), {
+    code: 'RDS_IAM_UNREACHABLE',
+    message: /no time left to connect.*Nothing was tried/,
+  })
+  const first = await handler(selectPid, lambdaContext())
+  assert.equal(await handler(selectPid, lambdaContext(100)), first)
+})
+
 test('gives up before the invocation ends, where no answer comes', async () => {
   const { gateway, options } = await gate()
   const relay = await startRelay(gateway.port)
