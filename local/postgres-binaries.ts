@@ -1,24 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { cpSync, lchownSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { ServerUser } from './server-user.ts'
 
 /** Paths of PostgreSQL's programs. */
 export interface Binaries {
   readonly initdb: string
   readonly postgres: string
-}
-
-/** Whom PostgreSQL runs as. */
-export interface ServerUser {
-  readonly uid: number
-  readonly gid: number
-}
-
-/** PostgreSQL refuses to run as root: root lends it to `nobody`, who exists everywhere and owns nothing. Anybody else runs it as is. */
-export function pickUser(): ServerUser | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const readId = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  return { uid: readId('-u'), gid: readId('-g') }
 }
 
 /**

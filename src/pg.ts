@@ -1,15 +1,10 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
-import { createClientLender } from './connection/client-lender.ts'
-import { createConnector } from './connection/connector.ts'
-import { createPoolLender } from './connection/pool-lender.ts'
+import { assembleClient, assemblePool } from './assembly.ts'
 import { createPgDriver, createPgPoolDriver } from './drivers/pg.ts'
-import { isLambda } from './environment.ts'
-import { createMiddleware, type RdsIamMiddleware } from './middleware.ts'
+import { postgresFailures } from './failures/postgres.ts'
+import type { RdsIamMiddleware } from './middleware.ts'
 import type { RdsIamOptions } from './options.ts'
-import { type Engine, readSettings, type Settings } from './settings.ts'
-import { createTokenCache } from './token/cache.ts'
-import { createSigner } from './token/signer.ts'
-import { createTrust } from './trust/verified-tls.ts'
+import type { Engine } from './settings.ts'
 
 export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
 export type { RdsIamMiddleware } from './middleware.ts'
@@ -41,6 +36,15 @@ const ownedClientOptions = {
   poolSize: 'give `max`',
   replication: 'IAM authentication does not cover replication connections',
 } as const
+
+const engine: Omit<Engine, 'middleware'> = {
+  defaultPort: 5432,
+  environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+  // As PostgreSQL has it.
+  defaultDatabase: user => user,
+  ownedClientOptions,
+  failures: postgresFailures,
+}
 
 /** Options of {@link iamPg}. */
 export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
@@ -92,11 +96,7 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
 export function iamPg<const Key extends string = 'db'>(
   options?: IamPgOptions<Key>,
 ): RdsIamMiddleware<Key, Client> {
-  const { settings, tokens, trust } = assemble('iamPg', options)
-  const driver = createPgDriver(settings)
-  const lender = createClientLender(driver, createConnector({ driver, settings, trust, tokens }), settings)
-  if (settings.prefetch && isLambda()) lender.prefetch()
-  return createMiddleware('iamPg', settings.contextKey, lender)
+  return assembleClient({ ...engine, middleware: 'iamPg' }, options, createPgDriver)
 }
 
 /**
@@ -115,25 +115,5 @@ export function iamPg<const Key extends string = 'db'>(
 export function iamPgPool<const Key extends string = 'db'>(
   options?: IamPgPoolOptions<Key>,
 ): RdsIamMiddleware<Key, Pool> {
-  const { settings, tokens, trust } = assemble('iamPgPool', options)
-  const lender = createPoolLender({ driver: createPgPoolDriver(settings), settings, trust, tokens })
-  if (settings.prefetch && isLambda()) lender.prefetch()
-  return createMiddleware('iamPgPool', settings.contextKey, lender)
-}
-
-function assemble(middleware: string, options: unknown) {
-  const engine: Engine = {
-    middleware,
-    defaultPort: 5432,
-    environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
-    ownedClientOptions,
-  }
-  const settings: Settings = readSettings(engine, options)
-  const { endpoint, region, user, credentials, signer } = settings
-  const request = { ...endpoint, region, user }
-  return {
-    settings,
-    tokens: createTokenCache(createSigner({ request, credentials, signer }), settings.tokenMarginMs),
-    trust: createTrust(settings),
-  }
+  return assemblePool({ ...engine, middleware: 'iamPgPool' }, options, createPgPoolDriver)
 }

@@ -3,6 +3,7 @@ import type { Attempt } from './diagnosis.ts'
 import { type Endpoint, isIpAddress, isRegionName, regionOfHost } from './endpoint.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
 import { RdsIamError } from './errors.ts'
+import type { Failure } from './failures/failure.ts'
 import type {
   AwsCredentials,
   AwsCredentialsProvider,
@@ -19,8 +20,12 @@ export interface Engine {
   readonly defaultPort: number
   /** The environment variables that options fall back to. */
   readonly environment: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
+  /** The database of a user that names none, or nothing where a session needs none. */
+  readonly defaultDatabase: (user: string) => string
   /** The driver's options that this package owns, and what to do instead. */
   readonly ownedClientOptions: Readonly<Record<string, string>>
+  /** What its server and its driver fail with. */
+  readonly failures: readonly Failure[]
 }
 
 /** Options that were checked, with every default filled in. */
@@ -28,6 +33,7 @@ export interface Settings {
   readonly host: string
   readonly port: number
   readonly user: string
+  /** Empty for none. */
   readonly database: string
   readonly region: string
   /** What tokens are signed for and the certificate is verified against. */
@@ -50,6 +56,7 @@ export interface Settings {
   /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
   readonly extraCaFile: string | undefined
   readonly oneAtATime: boolean
+  readonly failures: readonly Failure[]
 }
 
 /** The options of a middleware as somebody wrote them, right or wrong. */
@@ -82,6 +89,7 @@ const misnamed: Readonly<Record<string, string>> = {
   dbname: 'it is called `database`',
   password: 'an authentication token takes its place',
   connectionString: 'give `host`, `port`, `user` and `database`',
+  uri: 'give `host`, `port`, `user` and `database`',
   ssl: 'TLS is always on and verified; `tls.ca` adds trust',
 }
 
@@ -133,6 +141,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     client: readClient(checks, given.client, engine),
     extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
     oneAtATime: isOneAtATime(),
+    failures: engine.failures,
   }
 
   if (checks.problems.length > 0) {
@@ -155,7 +164,8 @@ function readGiven(checks: Checks, options: unknown): Given {
   return given
 }
 
-function readAddress(checks: Checks, given: Given, { defaultPort, environment }: Engine) {
+function readAddress(checks: Checks, given: Given, engine: Engine) {
+  const { defaultPort, defaultDatabase, environment } = engine
   /** An option's place and value: its own, or its environment variable's. */
   const find = (name: keyof Engine['environment']): [string, unknown] => {
     const variable = environment[name]
@@ -172,7 +182,7 @@ function readAddress(checks: Checks, given: Given, { defaultPort, environment }:
     host: host ?? '',
     port,
     user: user ?? '',
-    database: checks.text(...find('database')) ?? user ?? '',
+    database: checks.text(...find('database')) ?? defaultDatabase(user ?? ''),
     endpoint: readEndpoint(checks, given.endpoint, { host: host ?? '', port }),
   }
 }
@@ -288,6 +298,6 @@ function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engi
 
 /** What to call an attempt to connect in an error. */
 export function attemptOf(settings: Settings, account?: string): Attempt {
-  const { user, host, port, database, region, endpoint } = settings
-  return { user, host, port, database, region, endpointHost: endpoint.host, account }
+  const { user, host, port, database, region, endpoint, failures } = settings
+  return { user, host, port, database, region, endpointHost: endpoint.host, account, failures }
 }

@@ -7,7 +7,8 @@ const source = new URL('../src/', import.meta.url).pathname
 
 // A file may import from the lines below its own, and, inside a folder, from the folder. A new file has to find its line here.
 const order: readonly (readonly string[])[] = [
-  ['index.ts', 'pg.ts'],
+  ['index.ts', 'pg.ts', 'mysql2.ts'],
+  ['assembly.ts'],
   ['middleware.ts'],
   ['connection/'],
   ['drivers/'],
@@ -17,6 +18,7 @@ const order: readonly (readonly string[])[] = [
   ['checks.ts', 'environment.ts', 'pem.ts', 'deadline.ts'],
   ['options.ts'],
   ['diagnosis.ts'],
+  ['failures/'],
   ['endpoint.ts'],
   ['errors.ts'],
 ]
@@ -24,7 +26,7 @@ const order: readonly (readonly string[])[] = [
 /** What stands beside the order, and all that it may import. */
 const aside: Readonly<Record<string, readonly string[]>> = {
   'gateway/': ['errors.ts', 'endpoint.ts'],
-  'sample/': ['index.ts', 'pg.ts'],
+  'sample/': ['index.ts', 'pg.ts', 'mysql2.ts'],
 }
 
 const environmentReaders = ['environment.ts', 'gateway/cli.ts']
@@ -107,6 +109,7 @@ test('has no circle of imports', () => {
 test('gets a driver, the AWS SDK or a logger into no file but those whose job it is', () => {
   const homes: Readonly<Record<string, RegExp>> = {
     pg: /^(pg\.ts|drivers\/|sample\/|gateway\/postgres-upstream\.ts)/,
+    mysql2: /^(mysql2\.ts|drivers\/|sample\/)/,
     '@aws-sdk/': /^token\/sdk-signer\.ts$/,
     '@smithy/': /^$/,
     '@aws-lambda-powertools/': /^sample\//,

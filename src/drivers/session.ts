@@ -5,7 +5,7 @@ import type { Driver } from './driver.ts'
 /** What is needed of a driver to put a session back. */
 export type SessionDriver<Connection> = Pick<
   Driver<Connection>,
-  'isInTransaction' | 'whenReady' | 'rollback' | 'reset'
+  'isInTransaction' | 'whenReady' | 'ping' | 'rollback' | 'reset'
 >
 
 /** Whether a session can be lent again as it is, without asking the server for anything. */
@@ -14,7 +14,8 @@ export function isClean<Connection>(
   connection: Connection,
   { resetSession }: Settings,
 ): boolean {
-  return !resetSession && driver.whenReady(connection) === undefined && !driver.isInTransaction(connection)
+  if (resetSession || driver.whenReady(connection) !== undefined) return false
+  return driver.isInTransaction(connection) === false
 }
 
 /**
@@ -28,9 +29,37 @@ export async function restoreSession<Connection>(
 ): Promise<void> {
   const ready = driver.whenReady(connection)
   if (ready !== undefined) await withinAnswerTime(ready)
+  if (driver.isInTransaction(connection) === undefined) await withinAnswerTime(driver.ping(connection))
   if (driver.isInTransaction(connection)) {
     logger?.warn('The handler left a transaction open; it is rolled back', { host })
     await withinAnswerTime(driver.rollback(connection))
   }
   if (resetSession) await withinAnswerTime(driver.reset(connection))
+}
+
+/** What the handler holds of a pool, and what it gave back and is being put in order. */
+export interface PoolSessions<Connection> {
+  readonly lent: Set<Connection>
+  readonly restoring: Set<Promise<unknown>>
+}
+
+const sessions = new WeakMap<object, PoolSessions<unknown>>()
+
+export function sessionsOf<Connection>(pool: object): PoolSessions<Connection> {
+  const known = sessions.get(pool) ?? { lent: new Set(), restoring: new Set() }
+  sessions.set(pool, known)
+  return known as PoolSessions<Connection>
+}
+
+/** Remembers a session of a pool until it is put back. */
+export function noteRestoring(pool: object, restoration: Promise<unknown>): void {
+  const { restoring } = sessionsOf(pool)
+  restoring.add(restoration)
+  restoration.finally(() => restoring.delete(restoration))
+}
+
+/** Ends when every session that the handler gave back to a pool is put back; nothing where all are. */
+export function whenRestored(pool: object): Promise<unknown> | undefined {
+  const { restoring } = sessionsOf(pool)
+  return restoring.size === 0 ? undefined : Promise.all(restoring)
 }

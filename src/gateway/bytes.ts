@@ -43,11 +43,17 @@ export function join(left: Side, right: Side): void {
 }
 
 function passOn(from: Side, to: Side): void {
-  const follow = (): void => {
+  follow(from, to)
+  if (!from.destroyed) from.pipe(to)
+}
+
+/** When `from` ends or breaks, so does `to`. */
+export function follow(from: Side, to: Side): void {
+  const end = (): void => {
     // After a proper end, what was written is still on its way out; after a break, the other side must see one.
     if (from.readableEnded) to.destroySoon()
     else to.destroy()
   }
-  if (from.destroyed) follow()
-  else from.once('close', follow).pipe(to)
+  if (from.destroyed) end()
+  else from.once('close', end)
 }

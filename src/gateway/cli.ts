@@ -11,11 +11,13 @@ import type { GatewayOptions } from './options.ts'
 import { standInCredentials } from './settings.ts'
 import type { GatewayCredentials } from './sigv4.ts'
 
-const help = `rds-iam-gateway: authenticates as Amazon RDS with IAM does, in front of a real PostgreSQL server.
+const help = `rds-iam-gateway: authenticates as Amazon RDS with IAM does, in front of a real PostgreSQL, MySQL
+or MariaDB server.
 
   rds-iam-gateway --upstream 127.0.0.1:5432 --port 6432 --region eu-west-1
 
   --upstream host:port   the real server (needed)
+  --engine name          postgres, or mysql for MySQL and MariaDB (default: postgres)
   --region name          the Region that tokens must be signed for (default: AWS_REGION)
   --host address         the address to listen on (default: 127.0.0.1)
   --port number          the port to listen on (default: any free one)
@@ -56,6 +58,7 @@ function readCommand(args: readonly string[], env: NodeJS.ProcessEnv): Command |
 
   const pair = environmentCredentials(env)
   const options: GatewayOptions = {
+    engine: readEngine(values.engine),
     upstream: {
       ...readEndpoint('--upstream', values.upstream),
       password: env.RDS_IAM_GATEWAY_UPSTREAM_PASSWORD,
@@ -86,6 +89,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         upstream: { type: 'string' },
+        engine: { type: 'string' },
         region: { type: 'string' },
         host: { type: 'string' },
         port: { type: 'string' },
@@ -102,6 +106,11 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : 'the command line cannot be read')
   }
+}
+
+function readEngine(name: string | undefined): GatewayOptions['engine'] {
+  if (name === undefined || name === 'postgres' || name === 'mysql') return name
+  throw new UsageError(`--engine must be postgres or mysql, got "${name}"`)
 }
 
 function readEndpoint(name: string, text: string): Endpoint {

@@ -39,7 +39,7 @@ export interface Decision {
   readonly client: string
   /** The database user as the client gave it. */
   readonly user: string
-  /** The database as the client gave it, or the user's name where it gave none. */
+  /** The database as the client gave it; where it gave none, PostgreSQL takes the user's name, and MySQL none. */
   readonly database: string
   /** `admitted` is IAM's verdict; where the upstream then refuses the session, `detail` says so. */
   readonly verdict: 'admitted' | 'refused'

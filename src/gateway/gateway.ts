@@ -6,8 +6,10 @@ import { RdsIamError } from '../errors.ts'
 import { makeAuthority } from './certificate.ts'
 import type { GatewayStats } from './decision.ts'
 import { makeGate } from './gate.ts'
+import type { Site } from './handshake.ts'
+import { serveMysql } from './mysql.ts'
 import type { GatewayOptions } from './options.ts'
-import { type PostgresSite, servePostgres } from './postgres.ts'
+import { servePostgres } from './postgres.ts'
 import { type GatewaySettings, readOptions } from './settings.ts'
 
 /** A gateway that listens. */
@@ -28,7 +30,7 @@ export interface Gateway {
 const ownNames = ['localhost', 'host.docker.internal']
 
 /**
- * Starts a gateway in front of a PostgreSQL server: it authenticates as Amazon RDS does with IAM, TLS and all.
+ * Starts a gateway in front of a PostgreSQL, MySQL or MariaDB server: it authenticates as Amazon RDS does with IAM, TLS and all.
  *
  * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, naming all problems, or where
  * the address cannot be listened on.
@@ -66,12 +68,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const own = names.map(host => ({ host, port: address.port }))
   const gate = makeGate(settings, [...own, ...settings.endpoints])
   const { upstream, handshakeTimeoutMs } = settings
-  const site: PostgresSite = { secureContext, upstream, gate, handshakeTimeoutMs, hold }
+  const site: Site = { secureContext, upstream, gate, handshakeTimeoutMs, hold }
+  const serve = settings.engine === 'mysql' ? serveMysql : servePostgres
   server.on('connection', socket => {
     hold(socket)
     clients.add(socket)
     socket.once('close', () => clients.delete(socket))
-    void servePostgres(socket, site)
+    void serve(socket, site)
   })
   // Running out of file descriptors, for example: connections that come later may work again.
   server.on('error', error =>

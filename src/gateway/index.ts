@@ -1,6 +1,6 @@
 /**
- * A local gateway that authenticates as Amazon RDS with IAM does, in front of a real PostgreSQL server: for
- * development and tests with the same code path as in production, and no password beside it.
+ * A local gateway that authenticates as Amazon RDS with IAM does, in front of a real PostgreSQL, MySQL or
+ * MariaDB server: for development and tests with the same code path as in production, and no password beside it.
  *
  * @module
  */

@@ -3,21 +3,29 @@ import type { Decision } from './decision.ts'
 import type { GatewayPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
 
-/** The PostgreSQL server that stands behind the gateway. */
+/** The real server that stands behind the gateway. */
 export interface GatewayUpstream {
   /** @default '127.0.0.1' */
   readonly host?: string | undefined
   /** For example `5432`. */
   readonly port: number
   /**
-   * The database password, where the server does not trust the gateway: for everybody, or by user. Cleartext, MD5
-   * and SCRAM-SHA-256 are answered; the last two need the package `pg`. @default none
+   * The database password, where the server does not trust the gateway: for everybody, or by user. Of PostgreSQL's
+   * methods, cleartext, MD5 and SCRAM-SHA-256 are answered (the last two need the package `pg`), of MySQL's
+   * `mysql_native_password` and `caching_sha2_password`. @default none
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
 }
 
 /** What a gateway is started with; only `upstream` and `region` are needed. */
 export interface GatewayOptions {
+  /**
+   * Whose protocol is spoken on both sides: MySQL's is MariaDB's too. A MySQL upstream is connected to before the client
+   * has authenticated, so it counts refused clients as interrupted ones (`max_connect_errors`) unless it is on loopback.
+   *
+   * @default 'postgres'
+   */
+  readonly engine?: 'postgres' | 'mysql' | undefined
   /** The real server, for example `{ port: 5432 }`. */
   readonly upstream: GatewayUpstream
   /** The address to listen on. @default '127.0.0.1' */

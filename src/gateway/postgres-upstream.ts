@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module'
-import { connect, type Socket } from 'node:net'
-import { PeerGone } from './bytes.ts'
+import type { Socket } from 'node:net'
 import {
   encodeInt32,
   encodeMessage,
@@ -8,13 +7,7 @@ import {
   parseErrorResponse,
   readMessage,
 } from './postgres-messages.ts'
-
-/** The server behind the gateway. */
-export interface Upstream {
-  readonly host: string
-  readonly port: number
-  readonly password: (user: string) => string | undefined
-}
+import { reachUpstream, type Upstream } from './upstream.ts'
 
 /** A login at the upstream that came to an answer. */
 export interface UpstreamLogin {
@@ -70,17 +63,6 @@ export async function loginUpstream(
     if (message.type === 'E')
       return { socket, answer: Buffer.concat(passed), error: parseErrorResponse(message.body) }
   }
-}
-
-/** Connects. @throws {Error} With the reason of the network, where it does not work. */
-export function reachUpstream(upstream: Upstream, hold: (socket: Socket) => void): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: upstream.host, port: upstream.port, noDelay: true, keepAlive: true })
-    hold(socket)
-    socket.once('connect', () => resolve(socket))
-    socket.once('error', reject)
-    socket.once('close', () => reject(new PeerGone()))
-  })
 }
 
 /** Gives a function from an authentication request's body to the body of the answer, if there is to be one. */

@@ -13,6 +13,7 @@ export const standInCredentials: GatewayCredentials = {
 
 /** The options with every default filled in. */
 export interface GatewaySettings {
+  readonly engine: 'postgres' | 'mysql'
   readonly upstream: {
     readonly host: string
     readonly port: number
@@ -31,7 +32,10 @@ export interface GatewaySettings {
   readonly now: () => number
 }
 
+const engines = ['postgres', 'mysql'] as const
+
 const optionNames = new Set([
+  'engine',
   'upstream',
   'host',
   'port',
@@ -61,6 +65,12 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   for (const name of Object.keys(given).filter(name => !optionNames.has(name)))
     problems.push(`\`${name}\` is not an option`)
 
+  check(
+    'engine',
+    isOptional(given.engine, engine => engines.includes(engine)),
+    `one of ${engines.join(', ')}`,
+    given.engine,
+  )
   const upstream: Partial<GatewayUpstream> = isObject(given.upstream) ? given.upstream : {}
   const password = upstream.password
   check('upstream', isObject(given.upstream), 'an object like { port: 5432 }', given.upstream)
@@ -152,6 +162,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
     )
   }
   return {
+    engine: given.engine ?? 'postgres',
     upstream: {
       host: upstream.host ?? '127.0.0.1',
       port: upstream.port ?? 0,

@@ -9,10 +9,19 @@ import type { Endpoint } from '../endpoint.ts'
 import { RdsIamError } from '../errors.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
 
-/** Options of `tls.connect` that verify the server's chain and name, whatever the environment says. */
+/**
+ * Options that verify the server's chain and name, whatever the environment says: for `tls.connect`, and as the `ssl` object of a driver
+ * that makes its own of them.
+ */
 export interface VerifiedTls {
+  /** The authorities that are trusted, each as PEM. */
+  readonly ca: string[]
+  readonly minVersion: 'TLSv1.2'
+  /** Made of the two above when it is first asked for, and then the same for all connections. */
   readonly secureContext: SecureContext
   readonly rejectUnauthorized: true
+  /** mysql2 compares the certificate with its `host` only where this is set. */
+  readonly verifyIdentity: true
   readonly checkServerIdentity: (host: string, certificate: PeerCertificate) => Error | undefined
   readonly servername: string
 }
@@ -35,12 +44,21 @@ export function createTrust(settings: TrustSettings): TrustSource {
   }
 }
 
-function verifiedTls({ host }: Endpoint, ca: readonly string[]): VerifiedTls {
+function verifiedTls({ host }: Endpoint, authorities: readonly string[]): VerifiedTls {
+  let secureContext: SecureContext | undefined
+  const ca = [...authorities]
+  const minVersion = 'TLSv1.2'
   return {
+    ca,
+    minVersion,
     // One context for all connections: to build it from the authorities again costs more than the rest of the handshake.
-    secureContext: createSecureContext({ ca: [...ca], minVersion: 'TLSv1.2' }),
+    get secureContext() {
+      secureContext ??= createSecureContext({ ca, minVersion })
+      return secureContext
+    },
     // Set, so that neither NODE_TLS_REJECT_UNAUTHORIZED nor a driver's default can decide otherwise.
     rejectUnauthorized: true,
+    verifyIdentity: true,
     // The name is the endpoint's, where the driver would take the CNAME or the tunnel's that it dials.
     checkServerIdentity: (_host, certificate) => checkServerIdentity(host, certificate),
     servername: host,

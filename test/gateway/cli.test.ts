@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { after, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { describeMysql, tryMysql } from './mysql-support.ts'
 import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from './support.ts'
 
 const cli = fileURLToPath(new URL('../../src/gateway/cli.ts', import.meta.url))
@@ -105,6 +106,15 @@ describe('a gateway from the command line', () => {
   })
 })
 
+await describeMysql({ after }, server => {
+  it('is for MySQL and MariaDB with --engine mysql', async t => {
+    const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
+    const { gateway, nextLine } = await start(t, args)
+    assert.equal(await tryMysql(gateway), undefined)
+    assert.match(await nextLine(), /Z admitted "app" to "orders" from 127\.0\.0\.1:\d+ \(TLSv1\.3\): /)
+  })
+})
+
 describe('a wrong command line ends with 2 and says what is wrong', () => {
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{ "Version": ')
@@ -123,6 +133,11 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       'a port that is none',
       [...upstream, '--region', region, '--port', 'x'],
       /--port must be a whole number, got "x"/,
+    ],
+    [
+      'an engine that there is none of',
+      [...upstream, '--region', region, '--engine', 'oracle'],
+      /--engine must be postgres or mysql, got "oracle"/,
     ],
     ['a limit of nothing', [...upstream, '--region', region, '--limit', '0'], /maxConnectionsPerSecond/],
     ['a wrong Region', [...upstream, '--region', 'Ireland'], /`region` must be a Region's name/],
@@ -171,6 +186,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     assert.equal(status, 0)
     for (const option of [
       'upstream',
+      'engine',
       'port',
       'region',
       'endpoint',

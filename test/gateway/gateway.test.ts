@@ -129,6 +129,7 @@ describe('starting', () => {
 
   it('names every wrong option at once, with what it got, and shows no secret', async () => {
     const options = {
+      engine: 'oracle',
       upstream: { port: '5432', host: 'postgres://db', password: 7 },
       region: 'Ireland',
       port: 70_000,
@@ -149,6 +150,7 @@ describe('starting', () => {
     await assert.rejects(startGateway(options as unknown as GatewayOptions), error => {
       assert.ok(error instanceof RdsIamError)
       for (const expected of [
+        '`engine` must be one of postgres, mysql, got "oracle" (string)',
         '`upstream.port` must be a port between 1 and 65535, got "5432" (string)',
         '`upstream.host` must be',
         '`upstream.password` must be a text or a function, got "number"',

@@ -1,5 +1,8 @@
 import { after } from 'node:test'
 import { createIamDatabase } from '../../local/iam-database.ts'
+import { createIamMysqlDatabase } from '../../local/iam-mysql-database.ts'
+import { type Mysql, type MysqlKind, startMysql } from '../../local/mysql.ts'
+import { findMysqlProgram, MysqlUnavailable } from '../../local/mysql-program.ts'
 import { type Postgres, startPostgres } from '../../local/postgres.ts'
 import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../src/gateway/index.ts'
 
@@ -21,37 +24,66 @@ export interface Gated {
   }
 }
 
+/** Starts a gateway of its own, so that its counts are one test's alone. */
+export type Gate = (options?: Partial<GatewayOptions>) => Promise<Gated>
+
 /** A real PostgreSQL for one test file, stopped after its last test. */
-export async function usePostgres(): Promise<{
-  readonly postgres: Postgres
-  /** Starts a gateway of its own, so that its counts are one test's alone. */
-  gate(options?: Partial<GatewayOptions>): Promise<Gated>
-}> {
+export async function usePostgres(): Promise<{ readonly postgres: Postgres; readonly gate: Gate }> {
   const postgres = await startPostgres()
+  const { database, user } = await createIamDatabase(postgres)
+  await postgres.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
+  return { postgres, gate: useGates(postgres, 'postgres', { database, user }) }
+}
+
+/** A real MySQL or MariaDB for one test file, stopped after its last test. */
+export async function useMysql(kind?: MysqlKind): Promise<{ readonly mysql: Mysql; readonly gate: Gate }> {
+  const mysql = await startMysql(kind === undefined ? {} : { kind })
+  const { database, user } = await createIamMysqlDatabase(mysql)
+  await mysql.query('CREATE TABLE note (text text) ENGINE=InnoDB', database)
+  return { mysql, gate: useGates(mysql, 'mysql', { database, user }) }
+}
+
+/** The servers of this machine that speak MySQL's protocol, or none and why. */
+export function findMysqlKinds(): { readonly kinds: readonly MysqlKind[]; readonly missing: string } {
+  const kinds: MysqlKind[] = []
+  const missing: string[] = []
+  for (const kind of ['mysql', 'mariadb'] as const) {
+    try {
+      findMysqlProgram(kind)
+      kinds.push(kind)
+    } catch (error) {
+      if (!(error instanceof MysqlUnavailable)) throw error
+      missing.push(error.message)
+    }
+  }
+  return { kinds, missing: missing.join('; ') }
+}
+
+function useGates(
+  server: { readonly port: number; stop(): Promise<unknown> },
+  engine: 'postgres' | 'mysql',
+  { database, user }: { readonly database: string; readonly user: string },
+): Gate {
   const gateways: Gateway[] = []
   after(async () => {
     await Promise.all(gateways.map(gateway => gateway.close()))
-    await postgres.stop()
+    await server.stop()
   })
-  const { database, user } = await createIamDatabase(postgres)
-  await postgres.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
-  return {
-    postgres,
-    async gate(options = {}) {
-      const decisions: Decision[] = []
-      const region = 'eu-west-1'
-      const gateway = await startGateway({
-        upstream: { port: postgres.port },
-        region,
-        ...options,
-        onDecision: decision => {
-          decisions.push(decision)
-          options.onDecision?.(decision)
-        },
-      })
-      gateways.push(gateway)
-      const address = { host: 'localhost', port: gateway.port, user, database, region }
-      return { gateway, decisions, options: { ...address, tls: { ca: gateway.ca }, credentials } }
-    },
+  return async (options = {}) => {
+    const decisions: Decision[] = []
+    const region = 'eu-west-1'
+    const gateway = await startGateway({
+      engine,
+      upstream: { port: server.port },
+      region,
+      ...options,
+      onDecision: decision => {
+        decisions.push(decision)
+        options.onDecision?.(decision)
+      },
+    })
+    gateways.push(gateway)
+    const address = { host: 'localhost', port: gateway.port, user, database, region }
+    return { gateway, decisions, options: { ...address, tls: { ca: gateway.ca }, credentials } }
   }
 }

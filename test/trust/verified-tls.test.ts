@@ -26,10 +26,10 @@ async function open(options: {
   return stream
 }
 
-test('lets a token go over TLS to a verified server', async t => {
+test('lets a token go over TLS to a verified server', async () => {
   const stream = await open({ ca: authority.ca, rejectUnauthorized: true })
-  t.after(() => stream.destroy())
   requireVerified(stream, endpoint)
+  stream.destroy()
 })
 
 for (const [title, openStream] of [
@@ -48,10 +48,10 @@ for (const [title, openStream] of [
     async () => (await open({ ca: authority.ca, rejectUnauthorized: true })).destroy(),
   ],
 ] as const) {
-  test(`keeps a token from ${title}, whatever the driver did before`, async t => {
+  test(`keeps a token from ${title}, whatever the driver did before`, async () => {
     const stream = await openStream()
-    t.after(() => stream.destroy())
     assert.throws(() => requireVerified(stream, endpoint), { code: 'RDS_IAM_TRUST' })
+    stream.destroy()
   })
 }
 
@@ -73,7 +73,6 @@ test('takes no TLS older than 1.2, also in a process that would', async t => {
     maxVersion: 'TLSv1.1',
     ciphers: 'DEFAULT@SECLEVEL=0',
   })
-  t.after(() => old.close())
   old.on('tlsClientError', () => {})
   old.listen(0, '127.0.0.1')
   await once(old, 'listening')
@@ -82,9 +81,9 @@ test('takes no TLS older than 1.2, also in a process that would', async t => {
     servername: 'localhost',
     secureContext,
   })
-  t.after(() => stream.destroy())
   const error = await once(stream, 'secureConnect').catch(error => error)
   assert.match(String(error), /protocol version|unsupported protocol/)
+  old.close()
 })
 
 test('tries again after the authorities could not be read', async () => {

@@ -1,0 +1,45 @@
+import type { Connection as CoreConnection } from 'mysql2'
+import type { Connection, Pool } from 'mysql2/promise'
+import type { Settings } from '../settings.ts'
+import type { Driver, PoolDriver } from './driver.ts'
+import { close, isBusy, isUsable, openConnection, ping, reset, rollback } from './iam-mysql2-connection.ts'
+import { closeLent, countsOf, openMysqlPool, pingIdle, warm } from './iam-mysql2-pool.ts'
+import { isInTransaction } from './iam-mysql2-transaction.ts'
+import { whenRestored } from './session.ts'
+
+/** One connection of `mysql2/promise` for each physical connection. */
+export function createMysqlDriver(settings: Settings): Driver<Connection> {
+  return {
+    connect: async request => (await openConnection(settings, request)).promise(),
+    // The handler may have changed the user, whom nothing but a new connection brings back.
+    isUsable: connection => isUsable(coreOf(connection)) && connection.config.user === settings.user,
+    isBusy: connection => isBusy(coreOf(connection)),
+    // The server's last message of a command is the end of it, an error too.
+    whenReady: () => undefined,
+    isInTransaction: connection => isInTransaction(coreOf(connection)),
+    ping: connection => ping(coreOf(connection)),
+    rollback: connection => rollback(coreOf(connection)),
+    reset: connection => reset(coreOf(connection), settings),
+    close: connection => close(coreOf(connection)),
+  }
+}
+
+/** A pool of `mysql2/promise`. */
+export function createMysqlPoolDriver(settings: Settings): PoolDriver<Pool> {
+  return {
+    open: async (tls, tokens) => openMysqlPool(settings, tls, tokens).promise(),
+    isOpen: ({ pool }) => !countsOf(pool).isClosed,
+    size: ({ pool }) => countsOf(pool).all,
+    isTaking: ({ pool }) => countsOf(pool).inUse > countsOf(pool).lent,
+    closeLent: ({ pool }) => closeLent(pool),
+    whenRestored: ({ pool }) => whenRestored(pool),
+    close: ({ pool }) => pool.end(() => {}),
+    warm: ({ pool }) => warm(pool),
+    pingIdle: ({ pool }, timeoutMs) => pingIdle(pool, timeoutMs),
+  }
+}
+
+/** The connection below the one with promises. */
+function coreOf(connection: Connection): CoreConnection {
+  return (connection as unknown as { connection: CoreConnection }).connection
+}

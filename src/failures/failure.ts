@@ -1,0 +1,56 @@
+import { partitionOf } from '../endpoint.ts'
+import type { RdsIamErrorCode } from '../errors.ts'
+
+/** What was tried when it failed, as far as remedies speak of it. */
+export interface Target {
+  readonly user: string
+  readonly host: string
+  readonly port: number
+  /** Empty for none. */
+  readonly database: string
+  readonly region: string
+  /** The RDS endpoint, where `host` is another name for it. */
+  readonly endpointHost: string
+  /** The AWS account, where the invocation tells it. */
+  readonly account?: string | undefined
+}
+
+/** A way to recognise a failure: all that is given must fit. */
+export interface Sign {
+  /** Codes of the driver or of Node: a SQLSTATE, an `ER_…` or an `errno` name. Many errors of drivers carry none. */
+  readonly codes?: readonly string[]
+  readonly message?: RegExp
+}
+
+/** One kind of failure. */
+export interface Failure {
+  readonly code: RdsIamErrorCode
+  /** Any of these will do. */
+  readonly signs: readonly Sign[]
+  /** What it means and what to check first. */
+  readonly check: string | ((target: Target) => string)
+}
+
+/** What every engine asks to be checked where it refuses a token. */
+export function checkToken(target: Target): string {
+  return (
+    'The server refused the authentication token. Check first that the role may `rds-db:connect` on ' +
+    `${connectArn(target)}; then that IAM authentication is enabled on the database, that the user's name is spelled as in ` +
+    'the database, and the clock. Throttled connections get the same answer: the metric ' +
+    'IamDbAuthConnectionFailureThrottling and the log iam-db-auth-error of the database tell.'
+  )
+}
+
+/** What to do where the server has no place for another connection. */
+export const tooManyConnections =
+  'There are more connections than the server takes. Lower `max` or the concurrency of the function, or put RDS Proxy before ' +
+  'the database.'
+
+/**
+ * The ARN that the role needs, as far as it can be known from here.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+ */
+function connectArn({ region, user, account = '<account>' }: Target): string {
+  return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:<DbiResourceId>/${user}`
+}

@@ -1,0 +1,116 @@
+import type { Failure } from './failure.ts'
+
+/** What TLS says, in Node's words. mysql2 puts a code of its own in place of Node's. */
+export const tlsFailures: readonly Failure[] = [
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [
+      { codes: ['ERR_TLS_CERT_ALTNAME_INVALID'] },
+      { message: /does not match certificate's altnames/ },
+    ],
+    check: ({ endpointHost }) =>
+      `The certificate is another server's than ${endpointHost}. If the host is a CNAME or a tunnel, pass the real RDS ` +
+      'endpoint as `endpoint`.',
+  },
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [
+      { codes: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'] },
+      { message: /certificate has expired|certificate is not yet valid/ },
+    ],
+    check:
+      'The certificate is not valid today. Rotate the certificate of the database instance, or check the clock of this machine.',
+  },
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [
+      {
+        codes: [
+          'SELF_SIGNED_CERT_IN_CHAIN',
+          'DEPTH_ZERO_SELF_SIGNED_CERT',
+          'UNABLE_TO_GET_ISSUER_CERT',
+          'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+          'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+          'CERT_SIGNATURE_FAILURE',
+          'CERT_UNTRUSTED',
+          'INVALID_CA',
+          'INVALID_PURPOSE',
+          'PATH_LENGTH_EXCEEDED',
+          'CERT_CHAIN_TOO_LONG',
+          'CERT_REJECTED',
+          'CERT_REVOKED',
+        ],
+      },
+      {
+        message:
+          /self-signed certificate|unable to get (local )?issuer certificate|unable to verify the first certificate/,
+      },
+    ],
+    check: ({ region }) =>
+      `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
+      'host is the database; for an authority of your own, pass its PEM text as `tls.ca`.',
+  },
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [
+      { message: /does not support SSL|error establishing an SSL connection|SSL routines|ssl\/tls alert/i },
+    ],
+    check:
+      'The server does not speak TLS as RDS does. Check that the host and the port are those of the RDS database.',
+  },
+]
+
+/** What stands in the way on this side. */
+export const localFailures: readonly Failure[] = [
+  {
+    code: 'RDS_IAM_CREDENTIALS',
+    signs: [{ message: /signing did not finish/ }],
+    check:
+      'The server waited for the authentication token. Check that the provider of the credentials, or the `signer`, answers.',
+  },
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [{ message: /no time left to connect/ }],
+    check: "Nothing was tried. Raise the function's timeout, or look at what took its time before.",
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    signs: [{ message: /timeout exceeded when trying to connect|all connections are in use/i }],
+    check:
+      'Every connection of this execution environment is in use. Return them to the pool, or raise `max`.',
+  },
+]
+
+/** What is in the way of a server, in Node's words. */
+export const networkFailures: readonly Failure[] = [
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [{ codes: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'] }],
+    check: ({ host }) =>
+      `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`,
+  },
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [{ codes: ['ECONNREFUSED'] }],
+    check: 'Nothing listens there. Check the host and the port, and that the database runs.',
+  },
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [
+      { codes: ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'] },
+      { message: /timeout expired|due to connection timeout|no connection within/i },
+    ],
+    check:
+      "No answer came. Check that the function is in the database's VPC, and that the database's security group admits the " +
+      "function's on this port.",
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    signs: [
+      { codes: ['ECONNRESET', 'EPIPE', 'EPROTO', '08006', '08P01'] },
+      { message: /connection terminated|socket disconnected|socket hang up/i },
+    ],
+    check:
+      'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
+  },
+]

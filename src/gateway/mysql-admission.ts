@@ -1,0 +1,100 @@
+import type { Socket } from 'node:net'
+import type { Attempt, Gate, Judgement } from './gate.ts'
+import { encodePacket, encodeText, MalformedPacket, MysqlRefusal, readPacket } from './mysql-packets.ts'
+import type { UpstreamAnswer } from './mysql-upstream.ts'
+import { quote } from './token-text.ts'
+
+/** The packets of an exchange with the client, numbered through in both directions. */
+export interface Dialogue {
+  stream: Socket
+  sequence: number
+}
+
+export function say(dialogue: Dialogue, ...parts: readonly Buffer[]): void {
+  dialogue.stream.write(encodePacket(dialogue.sequence, ...parts))
+  dialogue.sequence += 1
+}
+
+/** @throws {MysqlRefusal} Where it is not the next packet of the exchange. */
+export async function hear(dialogue: Dialogue): Promise<Buffer> {
+  const { body } = await readFrom(() => readPacket(dialogue.stream, dialogue.sequence))
+  dialogue.sequence += 1
+  return body
+}
+
+/** What is wrong with a client's packet, in the server's words. */
+export async function readFrom<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw error instanceof MalformedPacket ? new MysqlRefusal(1043, '08S01', 'Bad handshake') : error
+  }
+}
+
+/**
+ * Asks the client for its token, and judges it.
+ *
+ * @throws {MysqlRefusal} Where it is refused, which is in the decision log then.
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_clear_text_password.html
+ */
+export async function admit(dialogue: Dialogue, gate: Gate, attempt: Attempt): Promise<Judgement> {
+  const denied = (using: 'YES' | 'NO') => {
+    const who = `'${attempt.user}'@'${hostOf(dialogue.stream)}'`
+    return new MysqlRefusal(1045, '28000', `Access denied for user ${who} (using password: ${using})`)
+  }
+  // Without a name, the server would take it for whoever may come from the gateway's address.
+  if (attempt.user === '') throw denied('NO')
+  say(dialogue, Buffer.from([0xfe]), encodeText('mysql_clear_password'))
+  const answer = await hear(dialogue)
+  const judgement = judge(gate, attempt, answer)
+  if (judgement.reason === undefined) return judgement
+  gate.record(attempt, judgement)
+  throw denied(answer.length > 1 ? 'YES' : 'NO')
+}
+
+function judge(gate: Gate, attempt: Attempt, answer: Buffer): Judgement {
+  const end = answer.indexOf(0)
+  if (end >= 0 && end === answer.length - 1) return gate.judge(attempt, answer.toString('utf8', 0, end))
+  return { reason: 'InvalidToken', detail: 'what was sent does not end with a NUL byte, its first one' }
+}
+
+/**
+ * Logs in at the upstream, and puts into the decision log what came of it.
+ *
+ * @throws {MysqlRefusal} Where the upstream gave no answer.
+ */
+export async function enter(
+  gate: Gate,
+  attempt: Attempt,
+  judgement: Judgement,
+  logIn: () => Promise<UpstreamAnswer>,
+): Promise<UpstreamAnswer> {
+  const refused = ({ errno, sqlState, message }: MysqlRefusal): void => {
+    const detail = `${judgement.detail}; the upstream then refused the session: ${errno} ${sqlState} ${quote(message)}`
+    gate.record(attempt, { ...judgement, detail })
+  }
+  try {
+    const answer = await logIn()
+    if (answer.error === undefined) gate.record(attempt, judgement)
+    else refused(answer.error)
+    return answer
+  } catch (error) {
+    if (error instanceof MysqlRefusal) {
+      refused(error)
+      throw error
+    }
+    const reason = error instanceof Error ? error.message : 'unknown'
+    gate.record(attempt, {
+      ...judgement,
+      reason: 'InternalError',
+      detail: `${judgement.detail}; no session: ${reason}`,
+    })
+    // What a server says that is going away; one that is not there yet says nothing.
+    throw new MysqlRefusal(1053, '08S01', 'Server shutdown in progress')
+  }
+}
+
+/** The address of a client without its port, as a server that looks up no names has it. */
+function hostOf(stream: Socket): string {
+  return (stream.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
+}
