@@ -56,7 +56,11 @@ export function parseStartup(bytes: Buffer): ReadonlyMap<string, string> {
   const next = (): string => {
     const end = bytes.indexOf(0, offset)
     if (end < 0) throw malformed
-    const text = bytes.toString('utf8', offset, end)
+    const raw = bytes.subarray(offset, end)
+    const text = raw.toString('utf8')
+    // What is verified here must be what the server reads, to the byte.
+    if (!Buffer.from(text).equals(raw))
+      throw new Refusal('22021', 'invalid byte sequence for encoding "UTF8"')
     offset = end + 1
     return text
   }

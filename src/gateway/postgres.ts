@@ -150,9 +150,16 @@ async function logIn(
   }
 }
 
+// https://www.postgresql.org/docs/18/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS: NAMEDATALEN - 1
+const maxNameBytes = 63
+
 function describeAttempt(stream: Socket, parameters: ReadonlyMap<string, string>): Attempt {
   const user = parameters.get('user') ?? ''
   if (user === '') throw new Refusal('28000', 'no PostgreSQL user name specified in startup packet')
+  // PostgreSQL would cut the name off, and log in somebody else than was verified.
+  if (Buffer.byteLength(user) > maxNameBytes) {
+    throw new Refusal('42622', `user names have at most ${maxNameBytes} bytes`)
+  }
   const database = parameters.get('database') || user
   return { ...describeClient(stream), user, database }
 }

@@ -305,6 +305,16 @@ describe('hostile bytes are refused, and the gateway goes on', () => {
     ['a startup without its terminator', rest('user\0app\0'), layout],
     ['a parameter without a value', rest('user\0'), layout],
     ['bytes behind the last parameter', rest('user\0app\0\0abc'), layout],
+    [
+      'a user that is not UTF-8',
+      Buffer.from(rest('user\0app?\0\0').toString('latin1').replace('?', '\xff'), 'latin1'),
+      /C22021\0Minvalid byte sequence/,
+    ],
+    [
+      'a user that the server would cut off',
+      packets.startup({ user: 'x'.repeat(64) }),
+      /C42622\0Muser names have at most 63 bytes/,
+    ],
     ['no user', packets.startup({ database: 'orders' }), /C28000\0Mno PostgreSQL user name specified/],
   ]
   for (const [what, bytes, answer] of firstPackets) {
