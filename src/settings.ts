@@ -1,6 +1,6 @@
+import { type Address, type AddressDefaults, readAddress, readRegion } from './address.ts'
 import { type Checks, createChecks, show } from './checks.ts'
 import type { Attempt } from './diagnosis.ts'
-import { type Endpoint, isIpAddress, isRegionName, regionOfHost } from './endpoint.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
 import { RdsIamError } from './errors.ts'
 import type { Failure } from './failures/failure.ts'
@@ -14,14 +14,9 @@ import type {
 import { pemProblem, splitPem } from './pem.ts'
 
 /** What differs between the database engines in reading options. */
-export interface Engine {
+export interface Engine extends AddressDefaults {
   /** The middleware's name, for errors: `iamPg`. */
   readonly middleware: string
-  readonly defaultPort: number
-  /** The environment variables that options fall back to. */
-  readonly environment: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
-  /** The database of a user that names none, or nothing where a session needs none. */
-  readonly defaultDatabase: (user: string) => string
   /** The driver's options that this package owns, and what to do instead. */
   readonly ownedClientOptions: Readonly<Record<string, string>>
   /** What its server and its driver fail with. */
@@ -29,15 +24,8 @@ export interface Engine {
 }
 
 /** Options that were checked, with every default filled in. */
-export interface Settings {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  /** Empty for none. */
-  readonly database: string
+export interface Settings extends Address {
   readonly region: string
-  /** What tokens are signed for and the certificate is verified against. */
-  readonly endpoint: Endpoint
   /** Certificates in PEM, each on its own. */
   readonly ca: readonly string[]
   readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
@@ -110,7 +98,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
   const address = readAddress(checks, given, engine)
   const settings: Settings = {
     ...address,
-    region: readRegion(checks, given, address.endpoint),
+    region: readRegion(checks, given.region, address.endpoint),
     ca: readCa(checks, given.tls),
     credentials: readCredentials(checks, given.credentials),
     signer: checks.function('signer', given.signer) as TokenSigner | undefined,
@@ -162,69 +150,6 @@ function readGiven(checks: Checks, options: unknown): Given {
     checks.complain(name, `is not an option${Object.hasOwn(misnamed, name) ? `: ${misnamed[name]}` : ''}`)
   }
   return given
-}
-
-function readAddress(checks: Checks, given: Given, engine: Engine) {
-  const { defaultPort, defaultDatabase, environment } = engine
-  /** An option's place and value: its own, or its environment variable's. */
-  const find = (name: keyof Engine['environment']): [string, unknown] => {
-    const variable = environment[name]
-    return given[name] === undefined ? [variable, readVariable(variable)] : [name, given[name]]
-  }
-  const host = checks.host(...find('host'))
-  const user = checks.text(...find('user'))
-  if (find('host')[1] === undefined)
-    checks.complain('host', `is missing; give it, or set ${environment.host}`)
-  if (find('user')[1] === undefined)
-    checks.complain('user', `is missing; give it, or set ${environment.user}`)
-  const port = checks.port(...find('port')) ?? defaultPort
-  return {
-    host: host ?? '',
-    port,
-    user: user ?? '',
-    database: checks.text(...find('database')) ?? defaultDatabase(user ?? ''),
-    endpoint: readEndpoint(checks, given.endpoint, { host: host ?? '', port }),
-  }
-}
-
-/** Where the endpoint is wrong, its host is empty. */
-function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoint {
-  if (given === undefined) {
-    if (!isIpAddress(address.host)) return address
-    const problem = 'is an IP address, which no certificate and no token names: add `endpoint`'
-    checks.complain('host', `${problem}; got ${show(address.host)}`)
-    return { ...address, host: '' }
-  }
-  const wrong = { ...address, host: '' }
-  const endpoint = checks.object('endpoint', given, 'of the form { host, port? }')
-  if (endpoint === undefined) return wrong
-  const { host: givenHost, port, ...rest } = endpoint
-  for (const name of Object.keys(rest)) checks.complain(`endpoint.${name}`, 'is not an option')
-  if (givenHost === undefined) checks.complain('endpoint.host', 'is missing')
-  const host = checks.host('endpoint.host', givenHost)
-  const checkedPort = checks.port('endpoint.port', port) ?? address.port
-  if (host === undefined) return wrong
-  if (!isIpAddress(host)) return { host, port: checkedPort }
-  checks.complain('endpoint.host', `is an IP address; give the name of the RDS endpoint; got ${show(host)}`)
-  return wrong
-}
-
-function readRegion(checks: Checks, given: Given, endpoint: Endpoint): string {
-  const told = regionOfHost(endpoint.host)
-  const value = given.region ?? told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
-  if (endpoint.host === '') {
-    // Wrong or missing, as was said; the Region would only be a second complaint about it.
-  } else if (value === undefined) {
-    const problem = 'is missing: the name of the endpoint does not tell it'
-    checks.complain('region', `${problem}; give it, or set AWS_REGION`)
-  } else if (typeof value !== 'string' || !isRegionName(value)) {
-    checks.complain('region', `is not the name of a Region, such as eu-west-1; got ${show(value)}`)
-  } else if (told !== undefined && value !== told) {
-    checks.complain('region', `is not the endpoint's own, ${told}; leave it out; got ${show(value)}`)
-  } else {
-    return value
-  }
-  return ''
 }
 
 function readCa(checks: Checks, tls: unknown): readonly string[] {

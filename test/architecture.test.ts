@@ -15,6 +15,7 @@ const order: readonly (readonly string[])[] = [
   ['token/'],
   ['trust/'],
   ['settings.ts'],
+  ['address.ts'],
   ['checks.ts', 'environment.ts', 'pem.ts', 'deadline.ts'],
   ['options.ts'],
   ['diagnosis.ts'],
