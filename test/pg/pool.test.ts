@@ -311,15 +311,3 @@ test('gives up before the invocation ends, where no answer comes', async () => {
     message: /security group/,
   })
 })
-
-test('connects ahead in Lambda, and uses that connection for the first invocation', async () => {
-  let admit = (_: unknown) => {}
-  const admitted = new Promise(resolve => {
-    admit = resolve
-  })
-  const { gateway, options } = await gate({ onDecision: admit })
-  const handler = inLambda(() => createHandler(options))
-  await admitted
-  assert.ok(await handler(selectPid, lambdaContext()))
-  assert.equal(gateway.stats().connections, 1)
-})
