@@ -23,7 +23,7 @@ export interface Run {
 
 export const invocationsPerRun = 100
 
-/** Starts the bundle `middleware.mjs` of a folder, for example, as a function with the name `middleware`. */
+/** Starts the bundle `postgres/middleware.mjs` of a folder, for example, as a function of that name. */
 export function startBundle(stack: Stack, folder: string, name: string): Promise<FunctionProcess> {
   return startFunction({
     name,
@@ -62,7 +62,7 @@ export async function runFunction(stack: Stack, folder: string, name: string): P
 
 async function invoke(stack: Stack, environment: FunctionProcess, name: string, number: number) {
   const invocation = await environment.invoke({ number })
-  const expected = { double: number * 2, user: stack.functionEnvironment('localhost').PGUSER }
+  const expected = { double: number * 2, user: stack.functionEnvironment('localhost')[stack.variables.user] }
   if (isDeepStrictEqual(invocation.payload, expected)) return invocation
   const got = JSON.stringify(invocation.error ?? invocation.payload)
   throw new Error(

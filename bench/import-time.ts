@@ -5,30 +5,30 @@ import { median, medianOfRounds } from './median.ts'
 
 /** Median times in milliseconds. */
 export interface ImportTimes {
-  readonly pg: number
-  /** What this package takes beyond pg, which it imports too. */
+  readonly driver: number
+  /** What this package takes beyond the driver, which it imports too. */
   readonly packageBeyond: number
   /** Likewise, until the first token is signed. */
   readonly packageAndTokenBeyond: number
 }
 
 /**
- * Times importing the modules of `bench/imports`, each in a process of its own.
+ * Times importing the modules of `bench/imports/postgres` or `mysql`, each in a process of its own.
  *
  * @param folder Where they are, as they are or bundled.
  */
 export function measureImports(folder: string, rounds: number): ImportTimes {
-  const files = ['pg', 'package', 'package-and-token'].map(name => join(folder, `${name}.mjs`))
+  const files = ['driver', 'package', 'package-and-token'].map(name => join(folder, `${name}.mjs`))
   // Once unmeasured, so that none is the one that is read from the disk.
   for (const file of files) timeImport(file)
   const times = Array.from({ length: rounds }, () => files.map(timeImport))
-  const [pg = [], withPackage = [], withToken = []] = files.map((_, index) =>
+  const [driver = [], withPackage = [], withToken = []] = files.map((_, index) =>
     times.map(round => round[index] ?? Number.NaN),
   )
   return {
-    pg: median(pg),
-    packageBeyond: medianOfRounds(withPackage, pg, (a, b) => a - b),
-    packageAndTokenBeyond: medianOfRounds(withToken, pg, (a, b) => a - b),
+    driver: median(driver),
+    packageBeyond: medianOfRounds(withPackage, driver, (a, b) => a - b),
+    packageAndTokenBeyond: medianOfRounds(withToken, driver, (a, b) => a - b),
   }
 }
 

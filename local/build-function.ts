@@ -10,7 +10,7 @@ import { type FunctionResource, root } from './template.ts'
  *
  * The result lies inside the checkout, so that what the bundle leaves out, and Lambda's runtime brings, is found in `node_modules`.
  *
- * @returns The folder that holds it, `.local/build/NotesFunction` for example.
+ * @returns The folder that holds it, `.local/build/PostgresNotesFunction` for example.
  * @see https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-build-typescript.html
  */
 export async function buildFunction(name: string, resource: FunctionResource): Promise<string> {

@@ -19,7 +19,7 @@ export interface FunctionProcess {
 }
 
 export interface FunctionOptions {
-  /** For example `NotesFunction`. */
+  /** For example `PostgresNotesFunction`. */
   readonly name: string
   /** The folder that holds the built function. */
   readonly folder: string

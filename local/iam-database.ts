@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import pg from 'pg'
 import type { Postgres } from './postgres.ts'
-import { root } from './template.ts'
 
 /** A database and the user that IAM lets into it. */
 export interface IamDatabase {
@@ -25,14 +22,8 @@ export async function createIamDatabase(
   return { database, user }
 }
 
-/** Creates the database of the sample function with the very SQL that is to be run on RDS, `src/sample/notes.sql`. */
-export async function createNotesDatabase(postgres: Postgres): Promise<IamDatabase> {
-  await createDatabase(postgres, 'notes')
-  await postgres.query(readFileSync(join(root, 'src', 'sample', 'notes.sql'), 'utf8'), 'notes')
-  return { database: 'notes', user: 'notes_app' }
-}
-
-async function createDatabase(postgres: Postgres, database: string): Promise<void> {
+/** Creates a database on a server that has the role `rds_iam`, as those of RDS do. */
+export async function createDatabase(postgres: Postgres, database: string): Promise<void> {
   // Each in a query of its own: CREATE DATABASE refuses to run among other statements.
   await postgres.query(`CREATE DATABASE ${pg.escapeIdentifier(database)}`)
   // RDS has this role already.

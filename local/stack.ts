@@ -1,23 +1,57 @@
 import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../src/gateway/index.ts'
 import { buildFunction } from './build-function.ts'
 import { type FunctionProcess, startFunction } from './function-process.ts'
-import { createNotesDatabase } from './iam-database.ts'
-import { startPostgres } from './postgres.ts'
-import { readTemplate } from './template.ts'
+import type { MysqlKind } from './mysql.ts'
+import {
+  databaseName,
+  type EngineName,
+  type SampleDatabase,
+  startSampleDatabase,
+  userName,
+} from './sample-database.ts'
+import { type FunctionName, readTemplate } from './template.ts'
 
-/** The name that `template.yaml` gives the sample function. */
-export const functionName = 'NotesFunction'
+export { MysqlUnavailable } from './mysql.ts'
+export type { EngineName } from './sample-database.ts'
+
+/** What the engines' sample functions are called, and where they read their database from. */
+const samples: Readonly<Record<EngineName, Sample>> = {
+  postgres: {
+    functionName: 'PostgresNotesFunction',
+    variables: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+  },
+  mysql: {
+    functionName: 'MysqlNotesFunction',
+    variables: {
+      host: 'MYSQL_HOST',
+      port: 'MYSQL_TCP_PORT',
+      user: 'MYSQL_USER',
+      database: 'MYSQL_DATABASE',
+    },
+  },
+}
+
+export const engineNames = Object.keys(samples) as readonly EngineName[]
+
+export interface Sample {
+  readonly functionName: FunctionName
+  /** The environment variables of the sample function. */
+  readonly variables: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
+}
 
 /** What takes the place of AWS on this machine: the sample's database and, in front of it, the gateway. */
-export interface Stack {
+export interface Stack extends Sample, Pick<SampleDatabase, 'server' | 'query' | 'stop'> {
+  readonly engine: EngineName
   readonly gateway: Gateway
   /** All that the gateway decided so far. */
   readonly decisions: readonly Decision[]
-  /** Runs SQL in the sample's database as the superuser. */
-  query(sql: string): Promise<Record<string, unknown>[]>
   /** The environment variables that `template.yaml` declares, filled in for a function that reaches the gateway as `host`. */
   functionEnvironment(host: string): Record<string, string>
-  stop(): Promise<void>
+}
+
+/** Where the gateway listens and tells its decisions, and which server it must be for `mysql`. */
+export interface StackOptions extends Pick<GatewayOptions, 'host' | 'port' | 'onDecision'> {
+  readonly kind?: MysqlKind | undefined
 }
 
 /** The Region and the credentials of a function on this machine: those of `sam local invoke` without an AWS account. */
@@ -27,50 +61,60 @@ export const standInIdentity = {
   AWS_SECRET_ACCESS_KEY: 'defaultsecret',
 } as const
 
-/** Starts PostgreSQL with the sample's database, and the gateway in front of it. */
-export async function startStack({
-  onDecision,
-  ...address
-}: Pick<GatewayOptions, 'host' | 'port' | 'onDecision'> = {}): Promise<Stack> {
+/**
+ * Starts a server with the sample's database, and the gateway in front of it.
+ *
+ * @throws {MysqlUnavailable} Where there is no MySQL or MariaDB on this machine.
+ */
+export async function startStack(
+  engine: EngineName,
+  { kind, onDecision, ...address }: StackOptions = {},
+): Promise<Stack> {
   const decisions: Decision[] = []
-  const postgres = await startPostgres()
+  const { server, port, query, stop } = await startSampleDatabase(engine, kind)
   try {
-    const { database, user } = await createNotesDatabase(postgres)
     const gateway = await startGateway({
       ...address,
-      upstream: { port: postgres.port },
+      engine,
+      upstream: { port },
       region: standInIdentity.AWS_REGION,
-      users: [user],
+      users: [userName],
       onDecision: decision => {
         decisions.push(decision)
         onDecision?.(decision)
       },
     })
+    const { functionName, variables } = samples[engine]
     return {
+      engine,
+      functionName,
+      variables,
+      server,
       gateway,
       decisions,
-      query: sql => postgres.query(sql, database),
+      query,
       functionEnvironment: host => ({
-        PGHOST: host,
-        PGPORT: String(gateway.port),
-        PGUSER: user,
-        PGDATABASE: database,
+        [variables.host]: host,
+        [variables.port]: String(gateway.port),
+        [variables.user]: userName,
+        [variables.database]: databaseName,
         DATABASE_CA: gateway.ca,
       }),
       stop: async () => {
         await gateway.close()
-        await postgres.stop()
+        await stop()
       },
     }
   } catch (error) {
-    await postgres.stop()
+    await stop()
     throw error
   }
 }
 
-/** Bundles the sample function. @returns The folder that holds it. */
-export function buildSample(): Promise<string> {
-  return buildFunction(functionName, readTemplate().Resources.NotesFunction)
+/** Bundles the sample function of an engine. @returns The folder that holds it. */
+export function buildSample(engine: EngineName): Promise<string> {
+  const { functionName } = samples[engine]
+  return buildFunction(functionName, readTemplate().Resources[functionName])
 }
 
 /**
@@ -83,9 +127,9 @@ export function startSample(
   folder: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<FunctionProcess> {
-  const { Handler, MemorySize, Timeout } = readTemplate().Resources.NotesFunction.Properties
+  const { Handler, MemorySize, Timeout } = readTemplate().Resources[stack.functionName].Properties
   return startFunction({
-    name: functionName,
+    name: stack.functionName,
     folder,
     handler: Handler,
     memorySize: MemorySize,

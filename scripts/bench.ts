@@ -1,22 +1,23 @@
-// npm run bench: the same function three times, with this package, written by hand, and as most samples have it, against real
-// PostgreSQL and the gateway. Prints what each takes, and whether the project keeps to the budgets that it set itself. Exit 1 where
-// any answer was wrong; a missed budget is printed only, for the machine may be busy.
+// npm run bench: the same function three times, with this package, written by hand, and as most samples have it, against a real server
+// and the gateway. Prints what each takes, and whether the project keeps to the budgets that it set itself. Exit 1 where any answer
+// was wrong; a missed budget is printed only, for the machine may be busy.
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import { buildBundles, bundleSize } from '../bench/build.ts'
+import { buildBundles, buildPropertiesOf, bundleSize } from '../bench/build.ts'
 import { invocationsPerRun, type Run, runFunction, startBundle } from '../bench/execution-environment.ts'
-import type { WarmRequest, WarmResult, WarmTimes } from '../bench/functions/warm-overhead.ts'
 import { measureImports } from '../bench/import-time.ts'
 import { median, medianOfRounds } from '../bench/median.ts'
 import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
-import { type Stack, startStack } from '../local/stack.ts'
-import { readTemplate, root } from '../local/template.ts'
+import type { WarmRequest, WarmResult, WarmTimes } from '../bench/warm-times.ts'
+import { type EngineName, type Stack, startStack } from '../local/stack.ts'
+import { root } from '../local/template.ts'
+import { readArguments, readEngine, refusePositionals } from './arguments.ts'
 
-const usage = `Usage: npm run bench -- [--short]
+const usage = `Usage: npm run bench -- [--engine postgres] [--short]
 
---short  Few repetitions: less than a minute, and less certain.`
+--engine  postgres, or mysql for MySQL or MariaDB, whichever is there.
+--short   Few repetitions: less than a minute, and less certain.`
 
 interface Effort {
   /** Execution environments of each function. */
@@ -32,30 +33,27 @@ const pauseMs = 3
 const short: Effort = { runs: 5, imports: 7, warm: 1, request: { blocks: 20, pauses: 300, pauseMs } }
 const full: Effort = { runs: 40, imports: 25, warm: 5, request: { blocks: 40, pauses: 500, pauseMs } }
 
-const functions = {
-  'this package': 'middleware',
-  'hand-written': 'hand-written',
-  'common sample': 'common-sample',
-  'no database': 'no-database',
-}
-const names = Object.keys(functions)
+const drivers: Readonly<Record<EngineName, string>> = { postgres: 'pg', mysql: 'mysql2' }
+/** In kB. mysql2 by itself, as esbuild bundles it, has 1 030: half of that is left. */
+const bundleLimits: Readonly<Record<EngineName, number>> = { postgres: 130, mysql: 515 }
 
-function readEffort(): Effort {
-  try {
-    const { values } = parseArgs({ options: { short: { type: 'boolean' }, help: { type: 'boolean' } } })
-    if (values.help) {
-      console.log(usage)
-      process.exit(0)
-    }
-    return values.short ? short : full
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    process.exit(2)
-  }
+const names = ['this package', 'hand-written', 'common sample', 'no database']
+
+function functionsOf(engine: EngineName): readonly string[] {
+  return [...['middleware', 'hand-written', 'common-sample'].map(name => `${engine}/${name}`), 'no-database']
 }
+
+const { engine, effort } = readArguments(
+  usage,
+  { engine: { type: 'string', default: 'postgres' }, short: { type: 'boolean', default: false } },
+  ({ values, positionals }) => {
+    refusePositionals(positionals)
+    return { engine: readEngine(values.engine), effort: values.short ? short : full }
+  },
+)
 
 async function measureRuns(stack: Stack, folder: string, effort: Effort): Promise<Budget[]> {
-  const files = Object.values(functions)
+  const files = functionsOf(stack.engine)
   // Once unmeasured, so that no function is the one that reads its files from the disk.
   for (const file of files) await runFunction(stack, folder, file)
   const runs = files.map((): Run[] => [])
@@ -106,7 +104,7 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
 async function measureWarmOverhead(stack: Stack, folder: string, effort: Effort): Promise<Budget[]> {
   const results: WarmResult[] = []
   for (let round = 0; round < effort.warm; round += 1) {
-    const environment = await startBundle(stack, folder, 'warm-overhead')
+    const environment = await startBundle(stack, folder, `${stack.engine}/warm-overhead`)
     const { error, payload } = await environment.invoke(effort.request, { timeoutMs: 120_000 })
     if (error) throw new Error(`warm-overhead: ${error.errorMessage}\n${environment.logs()}`)
     results.push(payload as WarmResult)
@@ -132,60 +130,69 @@ async function measureWarmOverhead(stack: Stack, folder: string, effort: Effort)
   ]
 }
 
-function measureImportTimes(bundles: string, { imports }: Effort): Budget[] {
-  const folders = { 'from node_modules': join(root, 'bench', 'imports'), bundled: bundles }
+function measureImportTimes(stack: Stack, bundles: string, { imports }: Effort): Budget[] {
+  const driver = drivers[stack.engine]
+  const folders = { 'from node_modules': join(root, 'bench', 'imports', stack.engine), bundled: bundles }
   const measured = Object.entries(folders).map(([where, folder]) => ({
     where,
     ...measureImports(folder, imports),
   }))
   printTable(
     'Import in a new process, ms',
-    ['pg', 'this package', 'and a token'],
+    [driver, 'this package', 'and a token'],
     Object.fromEntries(
-      measured.map(({ where, pg, packageBeyond, packageAndTokenBeyond }) => [
+      measured.map(({ where, driver, packageBeyond, packageAndTokenBeyond }) => [
         where,
-        [pg, `+ ${packageBeyond.toFixed(1)}`, `+ ${packageAndTokenBeyond.toFixed(1)}`],
+        [driver, `+ ${packageBeyond.toFixed(1)}`, `+ ${packageAndTokenBeyond.toFixed(1)}`],
       ]),
     ),
   )
   return measured.map(({ where, packageAndTokenBeyond }) => ({
-    what: `import and first token beyond pg, ${where}`,
+    what: `import and first token beyond ${driver}, ${where}`,
     measured: packageAndTokenBeyond,
     limit: 25,
     unit: 'ms' as const,
   }))
 }
 
-function measureSizes(folder: string, withRoots: string): Budget[] {
-  const sizesIn = (folder: string) => Object.values(functions).map(file => bundleSize(folder, file))
-  printTable('Bundle, minified, without @aws-sdk/*, kB', names, {
-    'as template.yaml has it': sizesIn(folder),
-    "with RDS's authorities bundled": sizesIn(withRoots).slice(0, 1),
-  })
-  return [{ what: 'bundle with pg', measured: bundleSize(folder, 'middleware'), limit: 130, unit: 'kB' }]
+async function measureSizes(stack: Stack, folder: string): Promise<Budget[]> {
+  const { Charset: _, ...properties } = buildPropertiesOf(stack)
+  const variants = {
+    'with only @aws-sdk/* and the authorities left out': ['@aws-sdk/*', 'middy-rds-iam/roots'],
+    'with only @aws-sdk/* left out': ['@aws-sdk/*'],
+  }
+  const rows: Record<string, number[]> = {
+    'as template.yaml has it': functionsOf(stack.engine).map(file => bundleSize(folder, file)),
+  }
+  for (const [title, External] of Object.entries(variants)) {
+    const source = `bench/functions/${stack.engine}/middleware.ts`
+    const bundles = await buildBundles('variant', [source], stack, { ...properties, External })
+    rows[title] = [bundleSize(bundles, 'middleware')]
+  }
+  printTable('Bundle, minified, kB', names, rows)
+  return [
+    {
+      what: `bundle with ${drivers[stack.engine]}`,
+      measured: bundleSize(folder, `${stack.engine}/middleware`),
+      limit: bundleLimits[stack.engine],
+      unit: 'kB',
+    },
+  ]
 }
 
-const effort = readEffort()
 printMachine()
 // The package as it is published.
 execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
 })
-const external = readTemplate().Resources.NotesFunction.Metadata.BuildProperties.External as readonly string[]
-const withoutRoots = external.filter(name => name !== 'middy-rds-iam/roots')
-const [folder, withRoots, imports, stack] = await Promise.all([
-  buildBundles('functions', 'bench/functions'),
-  buildBundles('functions-with-roots', 'bench/functions', withoutRoots),
-  buildBundles('imports', 'bench/imports'),
-  startStack(),
-])
+const stack = await startStack(engine)
+console.log(stack.server)
+const sources = [`bench/functions/${engine}`, 'bench/functions/no-database.ts']
+const folder = await buildBundles('functions', sources, stack)
+const imports = await buildBundles('imports', [`bench/imports/${engine}`], stack)
 const runBudgets = await measureRuns(stack, folder, effort)
 const warmBudgets = await measureWarmOverhead(stack, folder, effort)
+const sizeBudgets = await measureSizes(stack, folder)
 await stack.stop()
-printBudgets([
-  ...runBudgets,
-  ...warmBudgets,
-  ...measureImportTimes(imports, effort),
-  ...measureSizes(folder, withRoots),
-])
+printBudgets([...runBudgets, ...warmBudgets, ...measureImportTimes(stack, imports, effort), ...sizeBudgets])

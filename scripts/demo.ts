@@ -1,11 +1,25 @@
-// npm run demo: the whole way on one machine. Real PostgreSQL, the gateway in front of it, the sample function built as `sam build`
-// does and run in a process of its own; then the same function as it must not be let in. Exit 0 only if all was as it should be.
+// npm run demo: the whole way on one machine, for each engine. A real server, the gateway in front of it, the sample function built as
+// `sam build` does and run in a process of its own; then the same function as it must not be let in. Exit 0 only if all was as it
+// should be.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildSample, type Stack, startSample, startStack } from '../local/stack.ts'
-import { root } from '../local/template.ts'
+import {
+  buildSample,
+  type EngineName,
+  engineNames,
+  MysqlUnavailable,
+  type Stack,
+  startSample,
+  startStack,
+} from '../local/stack.ts'
+import { readTemplate, root } from '../local/template.ts'
 import type { RdsIamErrorCode } from '../src/errors.ts'
 import type { RefusalReason } from '../src/gateway/index.ts'
+import { readArguments, readEngine, refusePositionals } from './arguments.ts'
+
+const usage = `Usage: npm run demo -- [--engine postgres]
+
+--engine  Only postgres, or only mysql, which shows MariaDB where that is installed. Without it, both are shown.`
 
 const differences: string[] = []
 
@@ -93,25 +107,50 @@ async function showRefusal(
   expect(`${title}, the gateway's reason`, decision?.reason, reason)
 }
 
-console.log('Starting PostgreSQL and the gateway, and building the function …\n')
-const [stack, folder] = await Promise.all([startStack(), buildSample()])
-const size = statSync(join(folder, 'notes.mjs')).size
-console.log(`NotesFunction, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run it:\n`)
-await showInvocations(stack, folder)
-console.log('What a refusal looks like:\n')
-await showRefusal(stack, folder, {
-  title: 'A database user that is not an IAM user',
-  environment: { PGUSER: 'notes_guest' },
-  code: 'RDS_IAM_NOT_GRANTED',
-  reason: 'NotIamUser',
+async function showEngine(engine: EngineName): Promise<void> {
+  const [stack, folder] = await Promise.all([startStack(engine), buildSample(engine)])
+  try {
+    const { Handler } = readTemplate().Resources[stack.functionName].Properties
+    const size = statSync(join(folder, Handler.replace(/\.handler$/, '.mjs'))).size
+    console.log(`== ${stack.server}
+
+${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run it:
+`)
+    await showInvocations(stack, folder)
+    console.log('What a refusal looks like:\n')
+    await showRefusal(stack, folder, {
+      title: 'A database user that is not an IAM user',
+      environment: { [stack.variables.user]: 'notes_guest' },
+      // MySQL has the same words for a user who is not there and for a token that is wrong.
+      code: engine === 'postgres' ? 'RDS_IAM_NOT_GRANTED' : 'RDS_IAM_ACCESS_DENIED',
+      reason: 'NotIamUser',
+    })
+    await showRefusal(stack, folder, {
+      title: 'Credentials that nobody knows',
+      environment: { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE' },
+      code: 'RDS_IAM_ACCESS_DENIED',
+      reason: 'InvalidToken',
+    })
+  } finally {
+    await stack.stop()
+  }
+}
+
+const engine = readArguments(usage, { engine: { type: 'string' } }, ({ values, positionals }) => {
+  refusePositionals(positionals)
+  return values.engine === undefined ? undefined : readEngine(values.engine)
 })
-await showRefusal(stack, folder, {
-  title: 'Credentials that nobody knows',
-  environment: { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE' },
-  code: 'RDS_IAM_ACCESS_DENIED',
-  reason: 'InvalidToken',
-})
-await stack.stop()
+
+console.log('Starting the servers and the gateway, and building the functions …\n')
+for (const name of engine === undefined ? engineNames : [engine]) {
+  try {
+    await showEngine(name)
+  } catch (error) {
+    // What nobody asked for by name, and this machine does not have, is left out.
+    if (engine !== undefined || !(error instanceof MysqlUnavailable)) throw error
+    console.log(`MySQL is not shown: ${error.message}.\n`)
+  }
+}
 
 if (differences.length === 0) console.log('Everything was as it should be.')
 else console.error(`Not as it should be:\n${differences.map(difference => `- ${difference}`).join('\n')}`)

@@ -2,19 +2,22 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { buildSample, startSample, startStack } from '../local/stack.ts'
+import { readArguments, readEngine } from './arguments.ts'
 
-const usage = 'Usage: npm run invoke -- <event file>, for example npm run invoke -- events/add-note.json'
+const usage = `Usage: npm run invoke -- [--engine postgres] <event file>, for example npm run invoke -- events/add-note.json
 
-function readEvent(files: readonly string[]): unknown {
-  const [file] = files
-  if (file === undefined || files.length > 1) throw new Error(usage)
+--engine  postgres, or mysql for the sample function with MySQL or MariaDB.`
+
+function readEvent([file, ...more]: readonly string[]): unknown {
+  if (file === undefined || more.length > 0)
+    throw new Error(`Expected one event file, got ${[file, ...more].join(' ') || 'none'}`)
   // npm runs scripts in the package's folder; INIT_CWD is where the user stands.
   const path = resolve(process.env.INIT_CWD ?? '.', file)
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`Cannot read the event file: ${(error as Error).message}\n${usage}`)
+    throw new Error(`Cannot read the event file: ${(error as Error).message}`)
   }
   try {
     return JSON.parse(text)
@@ -23,15 +26,16 @@ function readEvent(files: readonly string[]): unknown {
   }
 }
 
-let event: unknown
-try {
-  event = readEvent(process.argv.slice(2))
-} catch (error) {
-  console.error((error as Error).message)
-  process.exit(2)
-}
+const { engine, event } = readArguments(
+  usage,
+  { engine: { type: 'string', default: 'postgres' } },
+  ({ values, positionals }) => ({ engine: readEngine(values.engine), event: readEvent(positionals) }),
+)
 
-const [stack, folder] = await Promise.all([startStack(), buildSample()])
+const [stack, folder] = await Promise.all([startStack(engine), buildSample(engine)]).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})
 const notes = await startSample(stack, folder)
 const { payload, error, durationMs, initMs = 0 } = await notes.invoke(event)
 await notes.stop()

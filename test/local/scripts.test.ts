@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { findMysqlProgram } from '../../local/mysql-program.ts'
 import { root } from '../../local/template.ts'
 
 interface Run {
@@ -22,11 +23,35 @@ function runScript(name: string, args: readonly string[] = []): Promise<Run> {
   })
 }
 
+/** The reason, where there is neither MySQL nor MariaDB. */
+function withoutMysql(): string | false {
+  try {
+    findMysqlProgram()
+    return false
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 test('the demo finds everything as it should be', async () => {
   const { code, stdout, stderr } = await runScript('demo.ts')
   assert.equal(code, 0, stderr)
-  assert.match(stdout, /connections opened {3}1\n {2}tokens signed {8}1\n/)
+  const counts = [...stdout.matchAll(/connections opened {3}(\d+)\n {2}tokens signed {8}(\d+)\n/g)]
+  const engines = [...stdout.matchAll(/^== (PostgreSQL|MySQL|MariaDB) /gm)].map(([, name]) => name)
+  assert.equal(engines[0], 'PostgreSQL')
+  if (engines.length < 2) assert.match(stdout, /^MySQL is not shown: neither/m)
+  assert.deepEqual(
+    counts.map(([, connections, tokens]) => [connections, tokens]),
+    engines.map(() => ['1', '1']),
+  )
   assert.match(stdout, /Everything was as it should be\.\n$/)
+})
+
+test('the demo shows one engine alone', async () => {
+  const { code, stdout, stderr } = await runScript('demo.ts', ['--engine', 'postgres'])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /^== PostgreSQL /m)
+  assert.doesNotMatch(stdout, /MySQL|MariaDB/)
 })
 
 test('invoke prints the response alone to standard output, and the time beside it', async () => {
@@ -36,6 +61,14 @@ test('invoke prints the response alone to standard output, and the time beside i
   assert.match(stderr, /^succeeded in \d+ ms/m)
 })
 
+test('invoke runs the sample function of MySQL', { skip: withoutMysql() }, async () => {
+  const { code, stdout, stderr } = await runScript('invoke.ts', ['--engine', 'mysql', 'events/who-am-i.json'])
+  assert.equal(code, 0, stderr)
+  const { user, server } = JSON.parse(stdout) as { user: string; server: string }
+  assert.equal(user, 'notes_app')
+  assert.doesNotMatch(server, /PostgreSQL/)
+})
+
 test('invoke exits with 1 and the error where the function fails', async () => {
   const { code, stdout, stderr } = await runScript('invoke.ts', ['package.json'])
   assert.equal(code, 1, stderr)
@@ -43,7 +76,10 @@ test('invoke exits with 1 and the error where the function fails', async () => {
 })
 
 for (const [name, args, message] of [
-  ['invoke.ts', [], /^Usage: npm run invoke/],
+  ['invoke.ts', [], /^Expected one event file, got none\n\nUsage: npm run invoke/],
+  ['invoke.ts', ['--engine', 'oracle', 'events/add-note.json'], /Expected --engine to be postgres or mysql/],
+  ['demo.ts', ['mysql'], /^Expected no argument but flags, got mysql\n\nUsage: npm run demo/],
+  ['bench.ts', ['--engine', 'oracle'], /Expected --engine to be postgres or mysql, got oracle\n\nUsage/],
   ['invoke.ts', ['events/missing.json'], /Cannot read the event file: ENOENT.*missing\.json/],
   ['invoke.ts', ['template.yaml'], /template\.yaml is not JSON/],
   ['gateway.ts', ['--port', 'http'], /Expected --port to be a number, got http\n\nUsage/],

@@ -3,14 +3,13 @@ import { Logger } from '@aws-lambda-powertools/logger'
 import middy from '@middy/core'
 import type { Client } from 'pg'
 import { iamPg } from '../pg.ts'
-
-type NotesEvent = { action: 'add'; text: string } | { action: 'list' } | { action: 'whoami' }
+import { parseEvent } from './event.ts'
 
 const logger = new Logger()
 // Empty on AWS: RDS's own authorities are trusted already. Locally, the gateway's.
 const ca = process.env.DATABASE_CA || undefined
 
-/** Adds and lists notes in PostgreSQL, as the database user in PGUSER, signed in by IAM. `notes.sql` makes the user and the table. */
+/** Adds and lists notes in PostgreSQL, as the database user in PGUSER, signed in by IAM. `notes-postgres.sql` makes the user and the table. */
 export const handler = middy()
   .use(iamPg({ logger, tls: { ca } }))
   .handler(async (event: unknown, { db }) => {
@@ -52,22 +51,4 @@ async function describeSession(db: Client) {
     cipher: stream.getCipher().name,
   }
   return { ...rows[0], tls }
-}
-
-class InvalidEvent extends Error {
-  override name = 'InvalidEvent'
-}
-
-function parseEvent(event: unknown): NotesEvent {
-  const { action, text } = (event ?? {}) as { action?: unknown; text?: unknown }
-  if (action === 'list' || action === 'whoami') return { action }
-  if (action !== 'add') {
-    throw new InvalidEvent(
-      `Expected \`action\` to be "add", "list" or "whoami", got ${JSON.stringify(action)}`,
-    )
-  }
-  if (typeof text !== 'string' || text.trim() === '') {
-    throw new InvalidEvent(`Expected \`text\` to be a text that is not empty, got ${JSON.stringify(text)}`)
-  }
-  return { action, text }
 }

@@ -1,9 +1,5 @@
-// Measures, and is not measured: times warm invocations inside the process, without the round trip to the Runtime API around each.
+// Times warm invocations inside the process, without the round trip to the Runtime API around each.
 import { setTimeout as sleep } from 'node:timers/promises'
-import middy from '@middy/core'
-import { iamPg } from 'middy-rds-iam/pg'
-import { handler as handWritten } from './hand-written.ts'
-import { handler as middleware } from './middleware.ts'
 
 /** How much to measure. */
 export interface WarmRequest {
@@ -30,14 +26,12 @@ export interface WarmResult {
 type Handler = (event: { number: number }, context: object) => Promise<unknown>
 type Pair = readonly [handWritten: Handler, middleware: Handler]
 
-// Everything around a query, and no query. A connection at module scope is just there.
-const withoutQuery = [
-  middy<{ number: number }>().handler(async ({ number }) => ({ double: number * 2 })),
-  middy<{ number: number }>()
-    .use(iamPg({ tls: { ca: process.env.DATABASE_CA } }))
-    .handler(async ({ number }, { db }) => ({ double: db && number * 2 })),
-] as unknown as Pair
-const withQuery = [handWritten, middleware] as unknown as Pair
+/** What is timed: a handler that is written by hand, and one with the middleware. */
+export interface WarmHandlers {
+  /** Everything around a query, and no query. */
+  readonly withoutQuery: Pair
+  readonly withQuery: Pair
+}
 
 let invocations = 0
 
@@ -73,8 +67,11 @@ async function measure(
   return { handWritten: handWritten as number, middleware: middleware as number }
 }
 
-export async function handler({ blocks, pauses, pauseMs }: WarmRequest): Promise<WarmResult> {
-  // Until the code is compiled as it will stay.
+/** Times warm invocations, after so many unmeasured ones that the code is compiled as it will stay. */
+export async function timeWarmInvocations(
+  { withoutQuery, withQuery }: WarmHandlers,
+  { blocks, pauses, pauseMs }: WarmRequest,
+): Promise<WarmResult> {
   for (const handler of [...withoutQuery, ...withQuery])
     for (let count = 0; count < 1000; count += 1) await timeInvocation(handler)
 

@@ -1,0 +1,13 @@
+import middy from '@middy/core'
+import { iamMysql } from 'middy-rds-iam/mysql2'
+import type { RowDataPacket } from 'mysql2/promise'
+
+export const handler = middy<{ number: number }>()
+  .use(iamMysql({ tls: { ca: process.env.DATABASE_CA } }))
+  .handler(async ({ number }, { db }) => {
+    const [rows] = await db.query<RowDataPacket[]>(
+      'SELECT ? * 2 AS `double`, SUBSTRING_INDEX(CURRENT_USER(), "@", 1) AS user',
+      [number],
+    )
+    return rows[0]
+  })

@@ -1,0 +1,19 @@
+// Measures, and is not measured.
+import middy from '@middy/core'
+import { iamMysql } from 'middy-rds-iam/mysql2'
+import { timeWarmInvocations, type WarmHandlers, type WarmRequest } from '../../warm-times.ts'
+import { handler as handWritten } from './hand-written.ts'
+import { handler as middleware } from './middleware.ts'
+
+const handlers = {
+  // A connection at module scope is just there.
+  withoutQuery: [
+    middy<{ number: number }>().handler(async ({ number }) => ({ double: number * 2 })),
+    middy<{ number: number }>()
+      .use(iamMysql({ tls: { ca: process.env.DATABASE_CA } }))
+      .handler(async ({ number }, { db }) => ({ double: db && number * 2 })),
+  ],
+  withQuery: [handWritten, middleware],
+} as unknown as WarmHandlers
+
+export const handler = (request: WarmRequest) => timeWarmInvocations(handlers, request)

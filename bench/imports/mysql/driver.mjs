@@ -1,0 +1,1 @@
+export { default } from 'mysql2/promise'

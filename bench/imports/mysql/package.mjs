@@ -1,0 +1,1 @@
+export { iamMysql } from 'middy-rds-iam/mysql2'
