@@ -31,6 +31,8 @@ export interface MysqlOptions {
   readonly port?: number
   /** @default 300 */
   readonly maxConnections?: number
+  /** Settings besides those that every server here has, for example `{ 'max-user-connections': 1 }`. @default {} */
+  readonly settings?: Readonly<Record<string, string | number>>
 }
 
 /**
@@ -39,13 +41,13 @@ export interface MysqlOptions {
  *
  * @throws {MysqlUnavailable} Where there is none; another error, with the server's own log in the message, when it does not start.
  */
-export async function startMysql({ kind, port, maxConnections = 300 }: MysqlOptions = {}): Promise<Mysql> {
-  const program = findMysqlProgram(kind)
+export async function startMysql(options: MysqlOptions = {}): Promise<Mysql> {
+  const program = findMysqlProgram(options.kind)
   const folder = makeServerFolder(program.kind, 'KILL')
   try {
     const data = await makeData(program, folder)
-    const start = (candidate: number) => startServer(program, folder, data, candidate, maxConnections)
-    const server = await startOnFreePort(program.kind, start, port)
+    const start = (candidate: number) => startServer(program, folder, data, candidate, options)
+    const server = await startOnFreePort(program.kind, start, options.port)
     const query = (sql: string, database?: string) => queryOnce(server.port, sql, database)
     const stop = async () => {
       await server.stop()
@@ -119,7 +121,7 @@ async function startServer(
   { path, user, watcher }: ServerFolder,
   data: string,
   port: number,
-  maxConnections: number,
+  { maxConnections = 300, settings: given = {} }: MysqlOptions,
 ): Promise<{ readonly pid: number; stop(): Promise<void> } | { readonly log: string }> {
   const settings = {
     'bind-address': '127.0.0.1',
@@ -143,8 +145,9 @@ async function startServer(
     // It is started as root, to be read wherever it lies, and becomes the other user by itself.
     ...(user && { user: 'nobody' }),
   }
-  const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
-  const child = spawn(server, ['--no-defaults', ...flags, '--loose-skip-ssl', '--skip-log-bin'], {
+  const write = (values: object) => Object.entries(values).map(([name, value]) => `--${name}=${value}`)
+  const flags = [...write(settings), '--loose-skip-ssl', '--skip-log-bin', ...write(given)]
+  const child = spawn(server, ['--no-defaults', ...flags], {
     cwd: path,
     // npm's MySQL brings a library along.
     env: { ...process.env, ...(npmFolder !== undefined && { LD_LIBRARY_PATH: npmFolder }) },

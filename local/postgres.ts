@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -26,6 +26,10 @@ export interface PostgresOptions {
   readonly port?: number
   /** @default 300 */
   readonly maxConnections?: number
+  /** Settings besides those that every server here has, for example `{ ssl: 'on' }`. @default {} */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** Whether it starts as a standby: one that lets nobody in is taken for started once it recovers. @default false */
+  readonly isStandby?: boolean
 }
 
 /**
@@ -33,7 +37,7 @@ export interface PostgresOptions {
  *
  * @throws With the server's own log in the message, when it does not start.
  */
-export async function startPostgres({ port, maxConnections = 300 }: PostgresOptions = {}): Promise<Postgres> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const folder = makeServerFolder('postgres', 'QUIT')
   try {
     const { path, user, watcher } = folder
@@ -44,8 +48,9 @@ export async function startPostgres({ port, maxConnections = 300 }: PostgresOpti
     const env = { ...withoutPostgresVariables(process.env), LC_ALL: 'C' }
     const cluster: Cluster = { data, watcher, spawnOptions: { cwd: path, env, ...user } }
     await runInitdb(binaries.initdb, cluster)
-    const start = (candidate: number) => startServer(binaries.postgres, cluster, candidate, maxConnections)
-    const server = await startOnFreePort('PostgreSQL', start, port)
+    if (options.isStandby === true) writeFileSync(join(data, 'standby.signal'), '')
+    const start = (candidate: number) => startServer(binaries.postgres, cluster, candidate, options)
+    const server = await startOnFreePort('PostgreSQL', start, options.port)
     return {
       port: server.port,
       pid: server.pid,
@@ -101,7 +106,7 @@ async function startServer(
   postgres: string,
   { data, watcher, spawnOptions }: Cluster,
   port: number,
-  maxConnections: number,
+  { maxConnections = 300, settings: given = {}, isStandby = false }: PostgresOptions,
 ): Promise<{ readonly pid: number; stop(): Promise<void> } | { readonly log: string }> {
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -112,6 +117,7 @@ async function startServer(
     fsync: 'off',
     synchronous_commit: 'off',
     full_page_writes: 'off',
+    ...given,
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn(postgres, ['-D', data, '-p', String(port), ...flags], {
@@ -132,7 +138,8 @@ async function startServer(
   const ready = new Promise<true>(resolve => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log = (log + text).slice(-100_000)
-      if (log.includes('database system is ready to accept connections')) resolve(true)
+      const isReady = log.includes('database system is ready to accept connections')
+      if (isReady || (isStandby && log.includes('database system was'))) resolve(true)
     })
   })
   const started = await Promise.race([ready, closed.then(() => false)])

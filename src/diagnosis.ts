@@ -40,7 +40,8 @@ function readFailure(cause: unknown): { code: string | undefined; message: strin
   const { code } = cause as { code?: unknown }
   // Node tries every address of a name; the collected error has no message of its own.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : undefined
-  const message = cause.message || (first instanceof Error ? first.message : cause.name)
+  // OpenSSL's messages end with a line break.
+  const message = (cause.message || (first instanceof Error ? first.message : cause.name)).trim()
   return { code: typeof code === 'string' ? code : undefined, message }
 }
 

@@ -41,6 +41,11 @@ export function checkToken(target: Target): string {
   )
 }
 
+/** What to do where the database says that it was not asked for TLS. This package's own connection always is encrypted. */
+export const unencrypted =
+  'The connection reached the database without TLS: something on the way ends it. Give the endpoint of the RDS database itself, or of ' +
+  'RDS Proxy, as the host.'
+
 /** What to do where the server has no place for another connection. */
 export const tooManyConnections =
   'There are more connections than the server takes. Lower `max` or the concurrency of the function, or put RDS Proxy before ' +
@@ -51,6 +56,13 @@ export const tooManyConnections =
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
-function connectArn({ region, user, account = '<account>' }: Target): string {
-  return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:<DbiResourceId>/${user}`
+function connectArn({ region, user, endpointHost, account = '<account>' }: Target): string {
+  return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:${resourceId(endpointHost)}/${user}`
+}
+
+/** The resource id is none of what a function knows; the endpoint's name tells its kind, but for the instances, which may be Aurora's. */
+function resourceId(endpointHost: string): string {
+  const [, kind] = /^[^.]+(?:\.endpoint)?\.(proxy|cluster)-/.exec(endpointHost) ?? []
+  if (kind === 'proxy') return '<prx-…>'
+  return kind === 'cluster' ? '<cluster-…>' : '<DbiResourceId>'
 }

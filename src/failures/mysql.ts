@@ -1,4 +1,4 @@
-import { checkToken, type Failure, type Target, tooManyConnections } from './failure.ts'
+import { checkToken, type Failure, type Target, tooManyConnections, unencrypted } from './failure.ts'
 
 /**
  * What MySQL, MariaDB, RDS and mysql2 say.
@@ -16,16 +16,13 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
+    signs: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }, { message: /IAM is allowed only with SSL/i }],
+    check: unencrypted,
+  },
+  {
+    code: 'RDS_IAM_TRUST',
     signs: [
-      {
-        codes: [
-          'HANDSHAKE_NO_SSL_SUPPORT',
-          'HANDSHAKE_SSL_ERROR',
-          'ER_SECURE_TRANSPORT_REQUIRED',
-          'ER_NO_SECURE_TRANSPORTS_CONFIGURED',
-        ],
-      },
-      { message: /IAM is allowed only with SSL/i },
+      { codes: ['HANDSHAKE_NO_SSL_SUPPORT', 'HANDSHAKE_SSL_ERROR', 'ER_NO_SECURE_TRANSPORTS_CONFIGURED'] },
     ],
     check:
       'The server does not speak TLS as RDS does. Check that the host and the port are those of the RDS database.',
@@ -75,8 +72,15 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
+    signs: [{ codes: ['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] }],
+    check: target =>
+      'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
+      `\`ALTER USER ${account(target)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`,
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
     signs: [
-      { codes: ['ER_CON_COUNT_ERROR', 'ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] },
+      { codes: ['ER_CON_COUNT_ERROR'] },
       { message: /rate limit exceeded|too many competing requests/i },
     ],
     check: tooManyConnections,

@@ -52,6 +52,13 @@ export const tlsFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
+    signs: [{ message: /unsupported protocol|alert protocol version/ }],
+    check:
+      'The server speaks TLS only in versions older than 1.2. Upgrade the engine, or allow newer ones in the parameter group of the ' +
+      'database: `ssl_max_protocol_version`, or `tls_version`.',
+  },
+  {
+    code: 'RDS_IAM_TRUST',
     signs: [
       { message: /does not support SSL|error establishing an SSL connection|SSL routines|ssl\/tls alert/i },
     ],

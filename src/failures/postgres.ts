@@ -1,4 +1,4 @@
-import { checkToken, type Failure, tooManyConnections } from './failure.ts'
+import { checkToken, type Failure, tooManyConnections, unencrypted } from './failure.ts'
 
 /** SQLSTATEs that say that authentication failed, and not why. */
 const authentication = ['28000', '28P01']
@@ -41,6 +41,18 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ codes: authentication, message: /pg_hba\.conf .*(no encryption|SSL off)$/ }],
+    check: unencrypted,
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ codes: authentication, message: /pg_hba\.conf/ }],
+    check: ({ user, database }) =>
+      `The server does not admit ${user} to the database "${database}" from here, whatever the token. Check the user and the ` +
+      'database; what RDS keeps for itself, such as rdsadmin, is open to nobody.',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
     signs: [{ codes: authentication }],
     check: 'The server refused the connection for a reason of its own; its words above tell.',
   },
@@ -72,6 +84,20 @@ export const postgresFailures: readonly Failure[] = [
     signs: [{ codes: ['42501'], message: /for database/ }],
     check: ({ user, database }) =>
       `Authentication worked. Run \`GRANT CONNECT ON DATABASE ${quote(database)} TO ${quote(user)};\` as the database's owner.`,
+  },
+  {
+    code: 'RDS_IAM_DATABASE',
+    signs: [{ codes: ['55000'], message: /not currently accepting connections/ }],
+    check: ({ database }) =>
+      `Authentication worked, but the database is closed. Run \`ALTER DATABASE ${quote(database)} ALLOW_CONNECTIONS true;\` as its owner.`,
+  },
+  {
+    code: 'RDS_IAM_DATABASE',
+    // Connecting writes nothing; a trigger of the server on logins may, and so may `onConnect` or `verify` of a pool.
+    signs: [{ codes: ['25006'] }],
+    check:
+      "Authentication worked, and then something wrote. The server is read-only: a reader endpoint, or a writer that a failover demoted. Give the writer's " +
+      'endpoint as the host.',
   },
   {
     code: 'RDS_IAM_OPTIONS',

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import pg from 'pg'
 import { createIamDatabase } from '../../local/iam-database.ts'
-import { startPostgres } from '../../local/postgres.ts'
-import { makeAuthority } from '../../src/gateway/certificate.ts'
 import { type IamPgOptions, iamPg, iamPgPool, RdsIamError } from '../../src/pg.ts'
 import { usePostgres } from '../support/database.ts'
 import { inLambda, lambdaContext, recordingLogger } from '../support/lambda.ts'
+import { startTlsPostgres } from '../support/tls-postgres.ts'
 
 const { postgres, gate } = await usePostgres()
 
@@ -37,28 +36,13 @@ function createPoolHandler(options: IamPgOptions) {
 
 /** A PostgreSQL server that speaks TLS itself, asks `scram_user` for a password and trusts everybody else. */
 async function startTlsServer() {
-  const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const server = await startPostgres()
-  after(() => server.stop())
-  const write = (name: string, text: string) => {
-    const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`
-    return server.query(
-      `SELECT lo_from_bytea(7, ${bytes}); SELECT lo_export(7, '${name}'); SELECT lo_unlink(7)`,
-    )
-  }
-  await write('server.crt', cert)
-  await write('server.key', key)
-  await write('pg_hba.conf', 'hostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust\n')
-  await server.query(`COPY (SELECT) TO PROGRAM 'chmod 600 server.key'`)
+  const { server, ca } = await startTlsPostgres(
+    'hostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust',
+  )
   const { user, database } = await createIamDatabase(server)
   await server.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
   await server.query(`CREATE USER scram_user PASSWORD 'secret'`)
-  await server.query('ALTER SYSTEM SET ssl = on')
-  await server.query('SELECT pg_reload_conf()')
-  // The server reads its configuration again a moment later.
-  while ((await server.query('SHOW ssl'))[0]?.ssl !== 'on');
-  return { port: server.port, ca: authority.ca }
+  return { port: server.port, ca }
 }
 
 const selectPid = async (client: pg.Client): Promise<number> =>
