@@ -25,7 +25,8 @@ export async function startOnFreePort<T extends object>(
   }
 }
 
-async function findFreePort(): Promise<number> {
+/** A port on loopback that nothing listens on now. */
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -9,15 +9,18 @@ import { invocationsPerRun, type Run, runFunction, startBundle } from '../bench/
 import { measureImports } from '../bench/import-time.ts'
 import { median, medianOfRounds } from '../bench/median.ts'
 import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
+import { runStorms } from '../bench/storm-table.ts'
 import type { WarmRequest, WarmResult, WarmTimes } from '../bench/warm-times.ts'
 import { type EngineName, type Stack, startStack } from '../local/stack.ts'
 import { root } from '../local/template.ts'
 import { readArguments, readEngine, refusePositionals } from './arguments.ts'
 
 const usage = `Usage: npm run bench -- [--engine postgres] [--short]
+       npm run bench -- --storm
 
 --engine  postgres, or mysql for MySQL or MariaDB, whichever is there.
---short   Few repetitions: less than a minute, and less certain.`
+--short   Few repetitions: less than a minute, and less certain.
+--storm   Many execution environments that connect at once, in simulated time: some minutes.`
 
 interface Effort {
   /** Execution environments of each function. */
@@ -43,12 +46,14 @@ function functionsOf(engine: EngineName): readonly string[] {
   return [...['middleware', 'hand-written', 'common-sample'].map(name => `${engine}/${name}`), 'no-database']
 }
 
-const { engine, effort } = readArguments(
+const flag = { type: 'boolean', default: false } as const
+const { engine, effort, isStorm } = readArguments(
   usage,
-  { engine: { type: 'string', default: 'postgres' }, short: { type: 'boolean', default: false } },
+  { engine: { type: 'string', default: 'postgres' }, short: flag, storm: flag },
   ({ values, positionals }) => {
     refusePositionals(positionals)
-    return { engine: readEngine(values.engine), effort: values.short ? short : full }
+    const effort = values.short ? short : full
+    return { engine: readEngine(values.engine), effort, isStorm: values.storm }
   },
 )
 
@@ -181,6 +186,10 @@ async function measureSizes(stack: Stack, folder: string): Promise<Budget[]> {
 }
 
 printMachine()
+if (isStorm) {
+  await runStorms()
+  process.exit(0)
+}
 // The package as it is published.
 execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json'], {
   cwd: root,

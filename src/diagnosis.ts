@@ -6,22 +6,31 @@ import { localFailures, networkFailures, tlsFailures } from './failures/network.
 export interface Attempt extends Target {
   /** What the engine's server and driver fail with. */
   readonly failures: readonly Failure[]
+  /** How often and how long it was tried, where more than once: `7 attempts in 4.8 s`. */
+  readonly effort?: string | undefined
 }
 
 /** Turns whatever a connection attempt failed with into one error that says what was attempted, what was observed and what to check. */
 export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
   if (cause instanceof RdsIamError) return cause
   const { code, message } = readFailure(cause)
-  // The first that fits is taken.
-  const known = [...tlsFailures, ...attempt.failures, ...localFailures, ...networkFailures]
-  const failure = known.find(({ signs }) => signs.some(sign => fits(sign, code, message)))
+  const failure = findFailure(cause, attempt)
   const check = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
+  const effort = attempt.effort === undefined ? '' : ` after ${attempt.effort}`
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
   return new RdsIamError(
     failure?.code ?? unknownFailure(code),
-    `Could not connect as ${describe(attempt)}: ${observed}.${check === undefined ? '' : ` ${check}`}`,
+    `Could not connect as ${describe(attempt)}${effort}: ${observed}.${check === undefined ? '' : ` ${check}`}`,
     { cause },
   )
+}
+
+/** The kind of failure, where it is known. */
+export function findFailure(cause: unknown, { failures }: Pick<Attempt, 'failures'>): Failure | undefined {
+  const { code, message } = readFailure(cause)
+  // The first that fits is taken.
+  const known = [...tlsFailures, ...failures, ...localFailures, ...networkFailures]
+  return known.find(({ signs }) => signs.some(sign => fits(sign, code, message)))
 }
 
 /** The attempt in few words, as in `app@orders…:5432/orders in eu-west-1`. */

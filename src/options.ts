@@ -108,12 +108,19 @@ export interface RdsIamOptions {
    */
   readonly prefetch?: boolean | undefined
   /**
-   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication. An invocation that has
-   * less time left gives up earlier.
+   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and trying again what passes
+   * by itself. An invocation that has less time left gives up earlier.
    *
-   * @default 5000
+   * @default 10000
    */
   readonly connectTimeoutMs?: number | undefined
+  /**
+   * Whether a connection whose fresh authentication token was refused is tried again, a few times and within `connectTimeoutMs`: a server
+   * that throttles new connections refuses them in the same words as a role without permission. The first refusal is logged at once.
+   *
+   * @default true
+   */
+  readonly retryRefused?: boolean | undefined
   /**
    * The silence in milliseconds after which a connection is asked for a sign of life before it is lent again; `false` for never.
    *

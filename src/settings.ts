@@ -33,6 +33,7 @@ export interface Settings extends Address {
   readonly contextKey: string
   readonly prefetch: boolean
   readonly connectTimeoutMs: number
+  readonly retryRefused: boolean
   /** Infinity for never. */
   readonly pingAfterIdleMs: number
   readonly tokenMarginMs: number
@@ -63,6 +64,7 @@ const optionNames: Readonly<Record<keyof Given, true>> = {
   contextKey: true,
   prefetch: true,
   connectTimeoutMs: true,
+  retryRefused: true,
   pingAfterIdleMs: true,
   tokenMarginMs: true,
   resetSession: true,
@@ -105,10 +107,11 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     contextKey: readContextKey(checks, given.contextKey),
     prefetch: checks.boolean('prefetch', given.prefetch, true),
     connectTimeoutMs: checks.integer('connectTimeoutMs', given.connectTimeoutMs, {
-      fallback: 5_000,
+      fallback: 10_000,
       min: 1,
       max: 900_000,
     }),
+    retryRefused: checks.boolean('retryRefused', given.retryRefused, true),
     pingAfterIdleMs:
       given.pingAfterIdleMs === false
         ? Number.POSITIVE_INFINITY

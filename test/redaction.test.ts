@@ -295,7 +295,9 @@ for (const [kind, run] of Object.entries(runs)) {
       const { signer, signatures } = createSpy()
       const logger = recordingLogger()
       for (const source of [{ credentials: undefined, signer }, { credentials }]) {
-        const { error, middleware } = await run({ ...options, ...source, logger })
+        // Enough to be tried again.
+        const connectTimeoutMs = 2_000
+        const { error, middleware } = await run({ ...options, ...source, connectTimeoutMs, logger })
         assert.ok(error instanceof RdsIamError, inspect(error))
         assert.equal(error.code, code)
         assertRedacted(error, signatures, 'the error')

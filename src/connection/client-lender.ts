@@ -2,6 +2,8 @@ import { withDeadline, withinAnswerTime } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
 import { isClean, restoreSession } from '../drivers/session.ts'
+import type { RdsIamError } from '../errors.ts'
+import type { Asker } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import { type Connector, outOfTime } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
@@ -30,11 +32,12 @@ export function createClientLender<Connection>(
   // All there are: idle, lent, being looked at or tidied up, and on their way.
   let total = 0
   let prefetching: Promise<void> | undefined
+  let prefetchFailure: RdsIamError | undefined
 
-  const open = async (deadlineMs: number, account: string | undefined): Promise<Held<Connection>> => {
+  const open = async (asker: Asker): Promise<Held<Connection>> => {
     total += 1
     try {
-      return { connection: await connect(deadlineMs, account), lastUsedMs: Date.now() }
+      return { connection: await connect(asker), lastUsedMs: Date.now() }
     } catch (error) {
       forget()
       throw error
@@ -105,10 +108,10 @@ export function createClientLender<Connection>(
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
       if (prefetching !== undefined) {
-        const tell = () => diagnose(late(), attemptOf(settings, invocation.account))
+        const tell = () => prefetchFailure ?? diagnose(late(), attemptOf(settings, invocation.account))
         await withDeadline(prefetching, deadlineMs - Date.now(), tell)
       } else if (total < max) {
-        return lease(await open(deadlineMs, invocation.account), invocation)
+        return lease(await open({ deadlineMs, account: invocation.account }), invocation)
       } else if (idle.length === 0) {
         await waitForOne(deadlineMs, invocation)
       }
@@ -161,7 +164,10 @@ export function createClientLender<Connection>(
   return {
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
-      prefetching = open(deadlineMs, undefined)
+      const onRetry = (failure: RdsIamError): void => {
+        prefetchFailure = failure
+      }
+      prefetching = open({ deadlineMs, account: undefined, onRetry })
         .then(keep, error => logger?.debug('Connecting ahead failed', { error }))
         .finally(() => {
           prefetching = undefined

@@ -1,13 +1,14 @@
+import { type Clock, systemClock } from '../clock.ts'
 import { withDeadline } from '../deadline.ts'
-import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
-import { RdsIamError } from '../errors.ts'
-import { attemptOf, type Settings } from '../settings.ts'
-import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
+import { type Asker, createRetry } from '../retries.ts'
+import type { Settings } from '../settings.ts'
+import type { TokenCache } from '../token/cache.ts'
+import { lendToken, type TokenLending } from '../token/lending.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
 
 /** Opens one physical connection before a deadline, or throws one `RdsIamError`. */
-export type Connector<Connection> = (deadlineMs: number, account: string | undefined) => Promise<Connection>
+export type Connector<Connection> = (asker: Asker) => Promise<Connection>
 
 /** What opening a connection takes. */
 export interface ConnectorParts<Connection> {
@@ -15,73 +16,63 @@ export interface ConnectorParts<Connection> {
   readonly settings: Settings
   readonly trust: TrustSource
   readonly tokens: TokenCache
+  /** @default the system's */
+  readonly clock?: Clock
 }
 
 export function createConnector<Connection>(parts: ConnectorParts<Connection>): Connector<Connection> {
-  const { driver, settings, trust, tokens } = parts
+  const { driver, settings, trust, tokens, clock = systemClock } = parts
 
-  const connectOnce = async (deadlineMs: number, use: TokenUse): Promise<Connection> => {
-    const late = outOfTime(settings, deadlineMs)
-    if (deadlineMs <= Date.now()) throw late()
-    const tls = await withDeadline(trust(), deadlineMs - Date.now(), late)
-    const lending = lendOnce(tokens)
+  const connectOnce = async (
+    deadlineMs: number,
+    lending: TokenLending,
+    late: () => Error,
+  ): Promise<Connection> => {
+    const leftMs = () => deadlineMs - clock.now()
+    if (leftMs() <= 0) throw late()
+    const tls = await withDeadline(trust(), leftMs(), late)
     let isConnected = false
     const connecting = driver.connect({
       tls,
-      timeoutMs: Math.max(1, deadlineMs - Date.now()),
-      token: async () => {
-        use.isAsked = true
-        // A handler that authenticates again does so long after.
-        use.lent = await (isConnected ? tokens.get() : lending())
-        return use.lent.token
-      },
+      timeoutMs: Math.max(1, leftMs()),
+      // A handler that authenticates again does so long after.
+      token: async () => (isConnected ? (await tokens.get()).token : lending.take()),
     })
-    // The socket is on its way: sign meanwhile. Whoever waits for the token hears of a failure.
-    lending().catch(() => {})
+    lending.prepare()
     const connection = await connecting
     isConnected = true
     return connection
   }
 
-  return async (deadlineMs, account) => {
-    const attempt = attemptOf(settings, account)
-    for (let replaced = false; ; replaced = true) {
-      const use: TokenUse = { isAsked: false }
+  return async asker => {
+    const retry = createRetry(settings, asker, clock)
+    const late = outOfTime(settings, asker.deadlineMs, clock)
+    for (;;) {
+      const lending = lendToken(tokens)
+      const startedMs = clock.now()
       try {
-        const startedMs = Date.now()
-        const connection = await connectOnce(deadlineMs, use)
+        const connection = await connectOnce(asker.deadlineMs, lending, late)
         settings.logger?.debug('Database connection opened', {
           host: settings.host,
           database: settings.database,
           user: settings.user,
-          durationMs: Date.now() - startedMs,
+          durationMs: clock.now() - startedMs,
         })
         return connection
       } catch (error) {
-        const failure = diagnose(explainDelay(error, use), attempt)
-        const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
-        const mayRetry = isRefused && use.lent !== undefined && tokens.refuse(use.lent)
-        if (!mayRetry || replaced) throw failure
+        await retry(error, lending)
       }
     }
   }
 }
 
-/** What became of the token of one attempt. */
-interface TokenUse {
-  isAsked: boolean
-  lent?: LentToken
-}
-
-/** A server that is kept waiting for the token is not to blame. */
-function explainDelay(error: unknown, { isAsked, lent }: TokenUse): unknown {
-  if (!isAsked || lent !== undefined || error instanceof RdsIamError) return error
-  return new Error('signing did not finish in time', { cause: error })
-}
-
 /** What to say once the time is over: that it did not suffice, or that from the start there was none. */
-export function outOfTime({ connectTimeoutMs }: Settings, deadlineMs: number): () => Error {
-  const hadTime = deadlineMs > Date.now()
+export function outOfTime(
+  { connectTimeoutMs }: Settings,
+  deadlineMs: number,
+  clock: Clock = systemClock,
+): () => Error {
+  const hadTime = deadlineMs > clock.now()
   return () =>
     new Error(
       hadTime

@@ -1,11 +1,13 @@
 import { answerTimeoutMs, withDeadline } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { PoolDriver } from '../drivers/driver.ts'
+import type { RdsIamError } from '../errors.ts'
+import type { Asker } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
 import { outOfTime } from './connector.ts'
-import { connectDeadline, type Invocation } from './invocation.ts'
+import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { isQuiet, type Lease, type Lender, settle, silenceMs } from './lender.ts'
 
 /** What a lender of a pool is made of. */
@@ -23,12 +25,24 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   let current: Lease<Pool> | undefined
   let opening: Promise<Lease<Pool>> | undefined
   let lastUsedMs = 0
-  let checking: Promise<void> | undefined
+  // Whether the pool was found in order.
+  let checking: Promise<boolean> | undefined
   let prefetching: Promise<void> | undefined
+  let prefetchFailure: RdsIamError | undefined
+  let latest = initialisation
+
+  const askerOf = (invocation: Invocation): Asker => ({
+    deadlineMs: connectDeadline(invocation, connectTimeoutMs),
+    account: invocation.account,
+  })
+
+  /** Where invocations overlap, nobody knows whose request it is that reaches the pool. */
+  const askerNow = (): Asker =>
+    askerOf(oneAtATime ? latest : { ...latest, deadlineMs: Number.POSITIVE_INFINITY })
 
   const open = (): Promise<Lease<Pool>> => {
     opening ??= trust()
-      .then(tls => driver.open(tls, tokens))
+      .then(tls => driver.open(tls, tokens, askerNow))
       .then(pool => {
         current = { connection: pool }
         return current
@@ -40,36 +54,44 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   }
 
   /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
-  const check = async (pool: Pool): Promise<void> => {
+  const check = async (pool: Pool, asker: Asker, late: () => Error): Promise<void> => {
     await settle()
-    if (silenceMs(lastUsedMs) >= pingAfterIdleMs) await driver.pingIdle(pool, answerTimeoutMs)
-    if (driver.size(pool) === 0) await driver.warm(pool)
+    const leftMs = asker.deadlineMs - Date.now()
+    if (silenceMs(lastUsedMs) >= pingAfterIdleMs)
+      await driver.pingIdle(pool, asker, Math.min(answerTimeoutMs, leftMs))
+    if (driver.size(pool) === 0) {
+      if (leftMs <= 0) throw late()
+      await driver.warm(pool, asker)
+    }
     lastUsedMs = Date.now()
   }
 
-  const prepare = async (): Promise<Lease<Pool>> => {
-    const lease = current !== undefined && driver.isOpen(current.connection) ? current : await open()
-    // Invocations that overlap share one check.
-    checking ??= check(lease.connection).finally(() => {
-      checking = undefined
-    })
-    await checking
+  const prepare = async (asker: Asker): Promise<Lease<Pool>> => {
+    const late = outOfTime(settings, asker.deadlineMs)
+    const inTime = <T>(promise: Promise<T>, tell = late) =>
+      withDeadline(promise, asker.deadlineMs - Date.now(), tell)
+    // What connecting ahead fails with is its own: the invocation tries for itself.
+    if (prefetching !== undefined) await inTime(prefetching, () => prefetchFailure ?? late())
+    const lease = current !== undefined && driver.isOpen(current.connection) ? current : await inTime(open())
+    // Invocations that overlap share one check; one that fails was bound by the time of another.
+    while (checking !== undefined) if (await inTime(checking)) return lease
+    const own = check(lease.connection, asker, late)
+    checking = own
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        checking = undefined
+      })
+    await own
     return lease
   }
 
-  const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
-    const attempt = attemptOf(settings, invocation.account)
-    const deadlineMs = connectDeadline(invocation, connectTimeoutMs)
-    const late = outOfTime(settings, deadlineMs)
-    const inTime = <T>(promise: Promise<T>) => withDeadline(promise, deadlineMs - Date.now(), late)
-    try {
-      // What it fails with is its own: the invocation tries for itself.
-      if (prefetching !== undefined) await inTime(prefetching)
-      return await inTime(prepare())
-    } catch (error) {
-      throw diagnose(error, attempt)
-    }
-  }
+  const lendSlowly = (invocation: Invocation): Promise<Lease<Pool>> =>
+    prepare(askerOf(invocation)).catch(error => {
+      throw diagnose(error, attemptOf(settings, invocation.account))
+    })
 
   const tidy = (pool: Pool): Promise<void> | undefined => {
     // Where invocations overlap, they may be another's.
@@ -88,7 +110,10 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
 
   return {
     prefetch() {
-      prefetching = prepare()
+      const onRetry = (failure: RdsIamError): void => {
+        prefetchFailure = failure
+      }
+      prefetching = prepare({ ...askerOf(initialisation), onRetry })
         .then(
           () => {},
           error => logger?.debug('Connecting ahead failed', { error }),
@@ -98,6 +123,7 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
         })
     },
     lend(invocation) {
+      latest = invocation
       if (current === undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return lendSlowly(invocation)
       const { connection } = current
       return driver.isOpen(connection) && driver.size(connection) > 0 ? current : lendSlowly(invocation)

@@ -1,3 +1,4 @@
+import type { Asker } from '../retries.ts'
 import type { TokenCache } from '../token/cache.ts'
 import type { Token } from '../token/token.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
@@ -36,22 +37,29 @@ export interface Driver<Connection> {
 
 /** What differs between the drivers, for a pool that opens connections by itself. */
 export interface PoolDriver<Pool> {
-  /** Opens a pool without connections. Each that it opens later authenticates with a valid token. */
-  open(tls: VerifiedTls, tokens: TokenCache): Promise<Pool>
+  /**
+   * Opens a pool without connections. Each that it opens later authenticates with a valid token.
+   *
+   * @param askerNow On whose behalf the handler asks the pool for a connection now.
+   */
+  open(tls: VerifiedTls, tokens: TokenCache, askerNow: () => Asker): Promise<Pool>
   /** Whether the pool can still be used: the handler may have ended it. */
   isOpen(pool: Pool): boolean
   /** How many connections the pool holds or is opening. */
   size(pool: Pool): number
-  /** Whether something that the handler called is about to take a connection. */
+  /** Whether something that the handler called waits for a connection. */
   isTaking(pool: Pool): boolean
-  /** Closes the connections that the handler holds, and says how many they were. */
+  /**
+   * Closes the connections that the handler holds, forgets whatever of the handler's waits for one, and says how many they were. Those that
+   * are forgotten are not told: an error that nobody awaits would end the process.
+   */
   closeLent(pool: Pool): number
   /** Ends when the connections that the handler gave back are put in order; nothing where all are. */
   whenRestored(pool: Pool): Promise<unknown> | undefined
   /** Ends the pool: whoever still holds it gets errors. Never throws. */
   close(pool: Pool): void
   /** Opens one connection and leaves it in the pool. */
-  warm(pool: Pool): Promise<void>
+  warm(pool: Pool, asker: Asker): Promise<void>
   /** Asks every idle connection for a sign of life, and closes those that give none in time. */
-  pingIdle(pool: Pool, timeoutMs: number): Promise<void>
+  pingIdle(pool: Pool, asker: Asker, timeoutMs: number): Promise<void>
 }

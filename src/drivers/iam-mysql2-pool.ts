@@ -1,9 +1,10 @@
 import mysql, { type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { withDeadline } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
-import type { RdsIamError } from '../errors.ts'
+import { type Asker, createRetry } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
-import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
+import type { TokenCache } from '../token/cache.ts'
+import { lendToken, type TokenLending } from '../token/lending.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 import {
   adopt,
@@ -18,7 +19,7 @@ import {
 } from './iam-mysql2-connection.ts'
 import { connectionOptions } from './iam-mysql2-options.ts'
 import { isInTransaction } from './iam-mysql2-transaction.ts'
-import { isClean, noteRestoring, restoreSession, sessionsOf } from './session.ts'
+import { forgetWaiting, isClean, noteRestoring, restoreSession, sessionsOf } from './session.ts'
 
 type Callback = Parameters<Pool['getConnection']>[0]
 
@@ -36,83 +37,113 @@ interface Internals {
   readonly _closed: boolean
 }
 
-/** A physical connection on its way, and the token that it was let in or refused with. */
-interface Opening {
-  readonly lending: () => Promise<LentToken>
-  used?: LentToken
-}
+/** Takes a connection on behalf of somebody, by pool. */
+const takers = new WeakMap<Pool, (asker: Asker, callback: Callback) => void>()
 
-/** Opens a pool whose every new connection authenticates with a valid token, over verified TLS. */
-export function openMysqlPool(settings: Settings, tls: VerifiedTls, tokens: TokenCache): Pool {
+/**
+ * Opens a pool whose every new connection authenticates with a valid token, over verified TLS.
+ *
+ * @param askerNow On whose behalf the handler asks now.
+ */
+export function openMysqlPool(
+  settings: Settings,
+  tls: VerifiedTls,
+  tokens: TokenCache,
+  askerNow: () => Asker,
+): Pool {
   const { client, connectTimeoutMs, host, logger, max, user } = settings
   // By mysql2's configuration of the connection, of which each has its own.
-  const openings = new WeakMap<object, Opening>()
+  const lendings = new WeakMap<object, TokenLending>()
+  // While mysql2 is asked, which opens a connection at once or not at all.
+  let asking: Asker | undefined
   const options: PoolOptions = connectionOptions(settings, {
     tls,
     timeoutMs: connectTimeoutMs,
     onDial(config) {
-      const opening = { lending: lendOnce(tokens) }
-      openings.set(config, opening)
-      // The socket is on its way: sign meanwhile. Whoever waits for the token hears of a failure.
-      opening.lending().catch(() => {})
+      if (asking !== undefined)
+        (config as { connectTimeout: number }).connectTimeout = Math.max(1, asking.deadlineMs - Date.now())
+      const lending = lendToken(tokens)
+      lendings.set(config, lending)
+      lending.prepare()
     },
     async token(connection) {
-      const opening = openings.get(connection.config)
+      const lending = lendings.get(connection.config)
       // A handler that changes the user authenticates again, long after.
-      if (opening === undefined || connection.state === 'authenticated') return (await tokens.get()).token
-      opening.used = await opening.lending()
-      return opening.used.token
+      if (lending === undefined || connection.state === 'authenticated') return (await tokens.get()).token
+      return lending.take()
     },
   })
   const pool = mysql.createPool({ ...client, ...options, connectionLimit: max })
   const internals = internalsOf(pool)
-  const { lent } = sessionsOf<PoolConnection>(pool)
+  const { lent, waiting } = sessionsOf<PoolConnection>(pool)
   const getConnection = internals.getConnection.bind(pool)
   const releaseConnection = internals.releaseConnection.bind(pool)
 
-  const isReplaceable = (failure: RdsIamError, opened: PoolConnection | undefined): boolean => {
-    const used = opened && openings.get(opened.config)?.used
-    return failure.code === 'RDS_IAM_ACCESS_DENIED' && used !== undefined && tokens.refuse(used)
+  /**
+   * Lends a connection, or opens one.
+   *
+   * @param isWanted Whether somebody still waits for it.
+   */
+  const take = (asker: Asker, callback: Callback, isWanted = () => true): void => {
+    const { _allConnections: all, _freeConnections: free } = internals
+    const retry = createRetry(settings, asker)
+    const fail = (failure: NodeJS.ErrnoException): void =>
+      callback(failure, undefined as unknown as PoolConnection)
+    const open = (): void => {
+      // mysql2 lends what is idle as it is.
+      for (const connection of listOf(free)) if (!isUsable(connection)) destroy(connection)
+      const before = all.length
+      const waits = free.length === 0
+      let opened: PoolConnection | undefined
+      let isLate = false
+      let isOver = false
+      let timer: NodeJS.Timeout | undefined
+      asking = asker
+      getConnection((error, connection) => {
+        isOver = true
+        clearTimeout(timer)
+        if (isLate) return connection?.release()
+        if (!error || internals._closed) {
+          if (connection !== undefined) lent.add(connection)
+          return callback(error, connection)
+        }
+        const lending = opened && lendings.get(opened.config)
+        if (opened !== undefined) destroy(opened)
+        // What is not about one attempt to connect is about the pool.
+        if (lending === undefined) return fail(diagnose(reasonOf(error), attemptOf(settings, asker.account)))
+        retry(reasonOf(error), lending).then(() => {
+          if (isWanted()) open()
+        }, fail)
+      })
+      asking = undefined
+      if (all.length > before) {
+        opened = all.get(before)
+        // mysql2 listens once, and a connection can fail twice.
+        opened?.on('error', () => {})
+      } else if (waits && !isOver) {
+        // mysql2 would wait for ever for one that the handler never releases.
+        timer = setTimeout(
+          () => {
+            isLate = true
+            const inUse = new Error(`all connections are in use (max is ${max})`)
+            fail(diagnose(inUse, attemptOf(settings, asker.account)))
+          },
+          Math.max(0, asker.deadlineMs - Date.now()),
+        )
+      }
+    }
+    open()
   }
 
-  const lend = (callback: Callback, isSecond = false): void => {
-    const { _allConnections: all, _freeConnections: free } = internals
-    // mysql2 lends what is idle as it is.
-    for (const connection of listOf(free)) if (!isUsable(connection)) destroy(connection)
-    const before = all.length
-    const waits = free.length === 0
-    let opened: PoolConnection | undefined
-    let isLate = false
-    let isOver = false
-    let timer: NodeJS.Timeout | undefined
-    getConnection((error, connection) => {
-      isOver = true
-      clearTimeout(timer)
-      if (isLate) {
-        connection?.release()
-      } else if (!error || internals._closed) {
-        if (connection !== undefined) lent.add(connection)
-        callback(error, connection)
-      } else {
-        const failure = diagnose(reasonOf(error), attemptOf(settings))
-        if (opened !== undefined) destroy(opened)
-        // The token had been signed earlier; another one has a chance.
-        if (!isSecond && isReplaceable(failure, opened)) lend(callback, true)
-        else callback(failure, connection)
-      }
-    })
-    if (all.length > before) {
-      opened = all.get(before)
-      // mysql2 listens once, and a connection can fail twice.
-      opened?.on('error', () => {})
-    } else if (waits && !isOver) {
-      // mysql2 would wait for ever for one that the handler never releases.
-      timer = setTimeout(() => {
-        isLate = true
-        const inUse = new Error(`all connections are in use (max is ${max})`)
-        callback(diagnose(inUse, attemptOf(settings)), undefined as unknown as PoolConnection)
-      }, connectTimeoutMs)
+  /** Lends the handler a connection, unless by then it is over. */
+  const lend = (callback: Callback): void => {
+    const request = {}
+    waiting.add(request)
+    const serve: Callback = (error, connection) => {
+      if (waiting.delete(request)) callback(error, connection)
+      else connection?.release()
     }
+    take(askerNow(), serve, () => waiting.has(request))
   }
 
   const takeBack = (connection: PoolConnection): void => {
@@ -145,7 +176,8 @@ export function openMysqlPool(settings: Settings, tls: VerifiedTls, tokens: Toke
     adopt(connection)
     connection.on('error', () => logger?.debug('Database connection closed', { host, reason: 'it was lost' }))
   })
-  internals.getConnection = callback => lend(callback)
+  internals.getConnection = lend
+  takers.set(pool, take)
   internals.releaseConnection = connection => {
     lent.delete(connection)
     // One that ended or was destroyed is given back too, to make room; and one that no handler has had.
@@ -157,35 +189,30 @@ export function openMysqlPool(settings: Settings, tls: VerifiedTls, tokens: Toke
   return pool
 }
 
-/** How many connections a pool holds or is opening, how many are taken, and are with the handler; and whether the pool has ended. */
-export function countsOf(pool: Pool): { all: number; inUse: number; lent: number; isClosed: boolean } {
-  const { _allConnections, _freeConnections, _closed } = internalsOf(pool)
-  return {
-    all: _allConnections.length,
-    inUse: _allConnections.length - _freeConnections.length,
-    lent: sessionsOf(pool).lent.size,
-    isClosed: _closed,
-  }
+/** How many connections a pool holds or is opening, and whether it has ended. */
+export function countsOf(pool: Pool): { all: number; isClosed: boolean } {
+  const { _allConnections, _closed } = internalsOf(pool)
+  return { all: _allConnections.length, isClosed: _closed }
 }
 
-/** Closes the connections that the handler holds, and says how many they were. */
+/** Closes the connections that the handler holds, forgets those that it waits for, and says how many they were. */
 export function closeLent(pool: Pool): number {
   const { lent } = sessionsOf<PoolConnection>(pool)
-  const count = lent.size
+  const count = lent.size + forgetWaiting(pool)
   for (const connection of lent) destroy(connection)
   lent.clear()
   return count
 }
 
 /** Opens one connection and leaves it in the pool. */
-export async function warm(pool: Pool): Promise<void> {
-  giveBackUnlent(await take(pool))
+export async function warm(pool: Pool, asker: Asker): Promise<void> {
+  giveBackUnlent(await takeConnection(pool, asker))
 }
 
 /** Asks every idle connection for a sign of life, and closes those that give none in time. */
-export async function pingIdle(pool: Pool, timeoutMs: number): Promise<void> {
+export async function pingIdle(pool: Pool, asker: Asker, timeoutMs: number): Promise<void> {
   const idle = listOf(internalsOf(pool)._freeConnections).filter(isUsable)
-  const connections = await Promise.all(idle.map(() => take(pool)))
+  const connections = await Promise.all(idle.map(() => takeConnection(pool, asker)))
   const pings = connections.map(async connection => {
     try {
       await withDeadline(ping(connection), timeoutMs, () => new Error('no answer'))
@@ -205,9 +232,9 @@ function giveBackUnlent(connection: PoolConnection): void {
   connection.release()
 }
 
-function take(pool: Pool): Promise<PoolConnection> {
+function takeConnection(pool: Pool, asker: Asker): Promise<PoolConnection> {
   return new Promise((resolve, reject) =>
-    pool.getConnection((error, connection) => (error ? reject(error) : resolve(connection))),
+    takers.get(pool)?.(asker, (error, connection) => (error ? reject(error) : resolve(connection))),
   )
 }
 

@@ -71,7 +71,10 @@ export class IamPgClient extends Client {
       this.#forgetToken()
       const error = failure ?? this.#findWeakness()
       if (error && isFirst) destroy(this)
-      ;(callback as (error: Error) => void)(error)
+      const tell = () => (callback as (error: Error) => void)(error)
+      // pg tells of a connection a moment before it takes it for ready.
+      if (error) tell()
+      else queueMicrotask(tell)
     })
     return undefined
   }

@@ -1,26 +1,44 @@
 import type { Pool, PoolClient, Submittable } from 'pg'
 import { diagnose } from '../diagnosis.ts'
+import { type Asker, createRetry } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
-import { type LentToken, lendOnce, type TokenCache } from '../token/cache.ts'
+import type { TokenCache } from '../token/cache.ts'
+import { lendToken, type TokenLending } from '../token/lending.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 import { abandon, IamPgClient, isUsable, pgSession } from './iam-pg-client.ts'
-import { isClean, noteRestoring, restoreSession, sessionsOf } from './session.ts'
+import { forgetWaiting, isClean, noteRestoring, restoreSession, sessionsOf } from './session.ts'
 
 type ConnectCallback = Parameters<Pool['connect']>[0]
 
-/** Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
-export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: TokenCache): Promise<Pool> {
-  const { client: options, connectTimeoutMs, host, logger, max } = settings
+/** Takes a client on behalf of somebody, by pool. */
+const takers = new WeakMap<Pool, (asker: Asker, callback: ConnectCallback) => void>()
+
+/**
+ * Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS.
+ *
+ * @param askerNow On whose behalf the handler asks now.
+ */
+export async function openPgPool(
+  settings: Settings,
+  tls: VerifiedTls,
+  tokens: TokenCache,
+  askerNow: () => Asker,
+): Promise<Pool> {
+  const { client: options, host, logger, max } = settings
   // pg-pool comes with pg's entry, which a function with a single client never needs to load.
   const { default: pg } = await import('pg')
-  const replaceable = new WeakSet<Error>()
+  // By the error that an attempt to connect failed with.
+  const lendings = new WeakMap<object, TokenLending>()
+  // While pg-pool is asked; whom it opens a connection for later, it does not tell.
+  let asking: Asker | undefined
+  const leftMs = () => Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
 
   class TokenClient extends IamPgClient {
-    readonly #lending: () => Promise<LentToken>
+    readonly #lending: TokenLending
 
     constructor() {
-      const lending = lendOnce(tokens)
-      super(settings, { tls, timeoutMs: connectTimeoutMs, token: async () => (await lending()).token })
+      const lending = lendToken(tokens)
+      super(settings, { tls, timeoutMs: leftMs(), token: lending.take })
       this.#lending = lending
     }
 
@@ -28,20 +46,12 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
     override connect(callback: Parameters<IamPgClient['connect']>[0]): void
     override connect(callback?: Parameters<IamPgClient['connect']>[0]): Promise<IamPgClient> | undefined {
       if (callback === undefined) return super.connect() as Promise<IamPgClient>
-      super.connect((error: Error) => this.#finish(error, callback as (error: Error) => void))
-      // The socket is on its way: sign meanwhile. Whoever waits for the token hears of a failure.
-      this.#lending().catch(() => {})
+      super.connect((error: Error) => {
+        if (error) lendings.set(error, this.#lending)
+        ;(callback as (error: Error) => void)(error)
+      })
+      this.#lending.prepare()
       return undefined
-    }
-
-    async #finish(error: Error, callback: (error: Error) => void): Promise<void> {
-      if (!error) return callback(error)
-      const failure = diagnose(error, attemptOf(settings))
-      if (failure.code === 'RDS_IAM_ACCESS_DENIED') {
-        const lent = await this.#lending().catch(() => undefined)
-        if (lent !== undefined && tokens.refuse(lent)) replaceable.add(failure)
-      }
-      callback(failure)
     }
   }
 
@@ -54,17 +64,38 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
           this.connect((error, client) => (client === undefined ? reject(error) : resolve(client)))
         })
       }
-      const finish: ConnectCallback = (error, client, done) => {
-        if (client === undefined) return callback(error && diagnose(error, attemptOf(settings)), client, done)
-        lendClient(this, client, settings)
-        callback(undefined, client, client.release)
+      const { waiting } = sessionsOf(this)
+      const request = {}
+      waiting.add(request)
+      const serve: ConnectCallback = (error, client, done) => {
+        if (waiting.delete(request)) callback(error, client, done)
+        else client?.release()
       }
-      super.connect((error, client, done) => {
-        // The token had been signed earlier; another one has a chance.
-        if (error !== undefined && replaceable.has(error)) super.connect(finish)
-        else finish(error, client, done)
-      })
+      this.take(askerNow(), serve, () => waiting.has(request))
       return undefined
+    }
+
+    /** @param isWanted Whether somebody still waits for the client. */
+    take(asker: Asker, callback: ConnectCallback, isWanted = () => true): void {
+      const retry = createRetry(settings, asker)
+      const fail = (failure: Error): void => callback(failure, undefined, () => {})
+      const open = (): void => {
+        asking = asker
+        super.connect((error, client) => {
+          if (client !== undefined) {
+            lendClient(this, client, settings)
+            return callback(undefined, client, client.release)
+          }
+          const lending = lendings.get(error as Error) ?? lendings.get(error?.cause as object)
+          // What is not about one attempt to connect is about the pool.
+          if (lending === undefined) return fail(diagnose(error, attemptOf(settings, asker.account)))
+          retry(error, lending).then(() => {
+            if (isWanted()) open()
+          }, fail)
+        })
+        asking = undefined
+      }
+      open()
     }
 
     // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each costs a handshake and a
@@ -84,9 +115,11 @@ export async function openPgPool(settings: Settings, tls: VerifiedTls, tokens: T
     idleTimeoutMillis: 0,
     ...options,
     max,
-    connectionTimeoutMillis: connectTimeoutMs,
     Client: TokenClient as unknown as new () => PoolClient,
   })
+  // pg-pool reads it each time that it begins to wait, for a new connection or for one that is in use.
+  Object.defineProperty(pool.options, 'connectionTimeoutMillis', { get: leftMs, enumerable: true })
+  takers.set(pool, (asker, callback) => pool.take(asker, callback))
   pool.on('error', () =>
     logger?.debug('Database connection closed', { host, reason: 'it was lost while idle' }),
   )
@@ -121,12 +154,20 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
   }
 }
 
-/** Closes the clients that the handler holds, and says how many they were. */
+/** Takes a client on behalf of somebody else than the handler. */
+export function takeClient(pool: Pool, asker: Asker): Promise<PoolClient> {
+  return new Promise((resolve, reject) =>
+    takers.get(pool)?.(asker, (error, client) => (client === undefined ? reject(error) : resolve(client))),
+  )
+}
+
+/** Closes the clients that the handler holds, forgets those that it waits for, and says how many they were. */
 export function closeLent(pool: Pool): number {
+  const forgotten = forgetWaiting(pool)
   const lent = [...sessionsOf<PoolClient>(pool).lent]
   for (const client of lent) {
     abandon(client)
     client.release(true)
   }
-  return lent.length
+  return lent.length + forgotten
 }

@@ -5,7 +5,7 @@ import type { Driver, PoolDriver } from './driver.ts'
 import { close, isBusy, isUsable, openConnection, ping, reset, rollback } from './iam-mysql2-connection.ts'
 import { closeLent, countsOf, openMysqlPool, pingIdle, warm } from './iam-mysql2-pool.ts'
 import { isInTransaction } from './iam-mysql2-transaction.ts'
-import { whenRestored } from './session.ts'
+import { sessionsOf, whenRestored } from './session.ts'
 
 /** One connection of `mysql2/promise` for each physical connection. */
 export function createMysqlDriver(settings: Settings): Driver<Connection> {
@@ -27,15 +27,15 @@ export function createMysqlDriver(settings: Settings): Driver<Connection> {
 /** A pool of `mysql2/promise`. */
 export function createMysqlPoolDriver(settings: Settings): PoolDriver<Pool> {
   return {
-    open: async (tls, tokens) => openMysqlPool(settings, tls, tokens).promise(),
+    open: async (tls, tokens, askerNow) => openMysqlPool(settings, tls, tokens, askerNow).promise(),
     isOpen: ({ pool }) => !countsOf(pool).isClosed,
     size: ({ pool }) => countsOf(pool).all,
-    isTaking: ({ pool }) => countsOf(pool).inUse > countsOf(pool).lent,
+    isTaking: ({ pool }) => sessionsOf(pool).waiting.size > 0,
     closeLent: ({ pool }) => closeLent(pool),
     whenRestored: ({ pool }) => whenRestored(pool),
     close: ({ pool }) => pool.end(() => {}),
-    warm: ({ pool }) => warm(pool),
-    pingIdle: ({ pool }, timeoutMs) => pingIdle(pool, timeoutMs),
+    warm: ({ pool }, asker) => warm(pool, asker),
+    pingIdle: ({ pool }, asker, timeoutMs) => pingIdle(pool, asker, timeoutMs),
   }
 }
 

@@ -3,8 +3,8 @@ import { withinAnswerTime } from '../deadline.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
 import { abandon, destroy, IamPgClient, isBusy, isUsable, pgSession } from './iam-pg-client.ts'
-import { closeLent, openPgPool } from './iam-pg-pool.ts'
-import { whenRestored } from './session.ts'
+import { closeLent, openPgPool, takeClient } from './iam-pg-pool.ts'
+import { sessionsOf, whenRestored } from './session.ts'
 
 /** One `pg.Client` for each physical connection. */
 export function createPgDriver(settings: Settings): Driver<Client> {
@@ -26,20 +26,20 @@ export function createPgDriver(settings: Settings): Driver<Client> {
 /** A `pg.Pool`. */
 export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
   return {
-    open: (tls, tokens) => openPgPool(settings, tls, tokens),
+    open: (tls, tokens, askerNow) => openPgPool(settings, tls, tokens, askerNow),
     isOpen: pool => !pool.ending,
     size: pool => pool.totalCount,
-    isTaking: pool => pool.waitingCount > 0,
+    isTaking: pool => sessionsOf(pool).waiting.size > 0,
     closeLent,
     whenRestored,
     close: pool => void pool.end().catch(() => {}),
-    async warm(pool) {
-      const client = await pool.connect()
+    async warm(pool, asker) {
+      const client = await takeClient(pool, asker)
       client.release()
     },
-    async pingIdle(pool, timeoutMs) {
+    async pingIdle(pool, asker, timeoutMs) {
       const check = async (): Promise<void> => {
-        const client = await pool.connect()
+        const client = await takeClient(pool, asker)
         try {
           await withinAnswerTime(pgSession.ping(client), timeoutMs)
           client.release()

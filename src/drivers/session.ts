@@ -14,7 +14,11 @@ export function isClean<Connection>(
   connection: Connection,
   { resetSession }: Settings,
 ): boolean {
-  if (resetSession || driver.whenReady(connection) !== undefined) return false
+  if (resetSession) return false
+  const ready = driver.whenReady(connection)
+  // Whoever restores the session hears of a connection that is lost meanwhile.
+  ready?.catch(() => {})
+  if (ready !== undefined) return false
   return driver.isInTransaction(connection) === false
 }
 
@@ -41,14 +45,24 @@ export async function restoreSession<Connection>(
 export interface PoolSessions<Connection> {
   readonly lent: Set<Connection>
   readonly restoring: Set<Promise<unknown>>
+  /** One for each time that the handler waits for a connection. */
+  readonly waiting: Set<object>
 }
 
 const sessions = new WeakMap<object, PoolSessions<unknown>>()
 
 export function sessionsOf<Connection>(pool: object): PoolSessions<Connection> {
-  const known = sessions.get(pool) ?? { lent: new Set(), restoring: new Set() }
+  const known = sessions.get(pool) ?? { lent: new Set(), restoring: new Set(), waiting: new Set() }
   sessions.set(pool, known)
   return known as PoolSessions<Connection>
+}
+
+/** Forgets whatever of the handler's waits for a connection, and says how many they were. */
+export function forgetWaiting(pool: object): number {
+  const { waiting } = sessionsOf(pool)
+  const count = waiting.size
+  waiting.clear()
+  return count
 }
 
 /** Remembers a session of a pool until it is put back. */

@@ -29,6 +29,11 @@ export interface Failure {
   readonly signs: readonly Sign[]
   /** What it means and what to check first. */
   readonly check: string | ((target: Target) => string)
+  /**
+   * Whether it passes by itself within seconds: `soon` where the server or the network says so, `perhaps` where the words are those of
+   * a wrong policy too. Nothing where it does not.
+   */
+  readonly passes?: 'soon' | 'perhaps'
 }
 
 /** What every engine asks to be checked where it refuses a token. */

@@ -13,6 +13,7 @@ export const mysqlFailures: readonly Failure[] = [
     signs: [{ codes: ['HANDSHAKE_SSL_ERROR'], message: /ECONNRESET|EPIPE|socket disconnected/ }],
     check:
       'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_TRUST',
@@ -31,6 +32,7 @@ export const mysqlFailures: readonly Failure[] = [
     code: 'RDS_IAM_ACCESS_DENIED',
     signs: [{ message: /IAM authentication failed/i }],
     check: checkToken,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
@@ -57,6 +59,7 @@ export const mysqlFailures: readonly Failure[] = [
     code: 'RDS_IAM_ACCESS_DENIED',
     signs: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }],
     check: checkToken,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
@@ -84,6 +87,7 @@ export const mysqlFailures: readonly Failure[] = [
       { message: /rate limit exceeded|too many competing requests/i },
     ],
     check: tooManyConnections,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_THROTTLED',
@@ -126,6 +130,7 @@ export const mysqlFailures: readonly Failure[] = [
       { message: /in closed state|connection was killed/i },
     ],
     check: 'The server ended the connection. It may be restarting or failing over.',
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',

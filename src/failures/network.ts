@@ -1,4 +1,7 @@
-import type { Failure } from './failure.ts'
+import type { Failure, Target } from './failure.ts'
+
+const checkServer =
+  'The server ended the connection. It may be restarting or failing over; it may not be a database at all.'
 
 /** What TLS says, in Node's words. mysql2 puts a code of its own in place of Node's. */
 export const tlsFailures: readonly Failure[] = [
@@ -92,14 +95,20 @@ export const localFailures: readonly Failure[] = [
 export const networkFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [{ codes: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'] }],
-    check: ({ host }) =>
-      `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`,
+    signs: [{ codes: ['ENOTFOUND', 'EAI_FAIL', 'EAI_NODATA'] }],
+    check: checkName,
+  },
+  {
+    code: 'RDS_IAM_UNREACHABLE',
+    signs: [{ codes: ['EAI_AGAIN'] }],
+    check: checkName,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
     signs: [{ codes: ['ECONNREFUSED'] }],
     check: 'Nothing listens there. Check the host and the port, and that the database runs.',
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
@@ -114,10 +123,19 @@ export const networkFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_UNAVAILABLE',
     signs: [
-      { codes: ['ECONNRESET', 'EPIPE', 'EPROTO', '08006', '08P01'] },
+      { codes: ['ECONNRESET', 'EPIPE', '08006'] },
       { message: /connection terminated|socket disconnected|socket hang up/i },
     ],
-    check:
-      'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
+    check: checkServer,
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    signs: [{ codes: ['EPROTO', '08P01'] }],
+    check: checkServer,
   },
 ]
+
+function checkName({ host }: Target): string {
+  return `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`
+}

@@ -14,6 +14,7 @@ export const postgresFailures: readonly Failure[] = [
     code: 'RDS_IAM_ACCESS_DENIED',
     signs: [{ codes: authentication, message: /PAM authentication failed|IAM authentication failed/i }],
     check: checkToken,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
@@ -62,16 +63,19 @@ export const postgresFailures: readonly Failure[] = [
     check: ({ user, database }) =>
       `There is a limit of its own: see \`ALTER ROLE ${quote(user)} CONNECTION LIMIT\` and ` +
       `\`ALTER DATABASE ${quote(database)} CONNECTION LIMIT\`.`,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_THROTTLED',
     signs: [{ codes: ['53300'] }, { message: /too many competing requests|rate limit exceeded/i }],
     check: tooManyConnections,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
     signs: [{ codes: ['57P01', '57P02', '57P03', '57P05'] }],
     check: 'The server is starting up, shutting down or failing over. It takes connections again shortly.',
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_DATABASE',

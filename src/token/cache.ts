@@ -62,12 +62,3 @@ export function createTokenCache(sign: () => Promise<Token>, marginMs: number, n
     },
   }
 }
-
-/** One token for one attempt to connect, however often it is asked for. */
-export function lendOnce(tokens: TokenCache): () => Promise<LentToken> {
-  let lending: Promise<LentToken> | undefined
-  return () => {
-    lending ??= tokens.get()
-    return lending
-  }
-}

@@ -217,27 +217,28 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     while (gateway.stats().open > 1) await new Promise(resolve => setImmediate(resolve))
   },
 
-  async 'does not try again where a fresh token is refused, and says which ARN the role needs'({
+  async 'does not try again where a fresh token is refused and `retryRefused` is false, and says which ARN the role needs'({
     gate,
     createHandler,
     sql,
   }) {
     const { gateway, options } = await gate()
+    const logger = recordingLogger()
     const handler = createHandler({
       ...options,
+      logger,
+      retryRefused: false,
       credentials: { accessKeyId: 'unknown', secretAccessKey: 'unknown' },
     })
     await assert.rejects(handler(sessionOf(sql), lambdaContext()), (error: unknown) => {
       assert.ok(error instanceof RdsIamError)
       assert.equal(error.code, 'RDS_IAM_ACCESS_DENIED')
-      assert.match(
-        error.message,
-        /arn:aws:rds-db:eu-west-1:(123456789012|<account>):dbuser:<DbiResourceId>\/notes_app/,
-      )
+      assert.match(error.message, /arn:aws:rds-db:eu-west-1:123456789012:dbuser:<DbiResourceId>\/notes_app/)
       assert.ok(error.cause instanceof Error && !(error.cause instanceof RdsIamError))
       return true
     })
     assert.equal(gateway.stats().refused, 1)
+    assert.deepEqual(logger.lines, [])
     while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))
   },
 
@@ -425,7 +426,10 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       createHandler({ ...options, ...changes })(sessionOf(sql), lambdaContext())
     await assert.rejects(fail({ database: 'nowhere' }), { code: 'RDS_IAM_DATABASE', message: /nowhere/ })
     await gateway.close()
-    await assert.rejects(fail({}), { code: 'RDS_IAM_UNREACHABLE', message: /ECONNREFUSED/ })
+    await assert.rejects(fail({ connectTimeoutMs: 500 }), {
+      code: 'RDS_IAM_UNREACHABLE',
+      message: /ECONNREFUSED/,
+    })
   },
 
   async 'passes errors of the queries of the handler on as they are'({ gate, createHandler, sql }) {

@@ -119,10 +119,11 @@ test('keeps no failed connect: the next invocation tries again', async () => {
   assert.equal(gateway.stats().admitted, 1)
 })
 
-test('does not try again where a fresh token is refused, and says which ARN the role needs', async () => {
+test('says which ARN the role needs where its token is refused, with the account of the invocation', async () => {
   const { gateway, options } = await gate()
   const handler = createHandler({
     ...options,
+    retryRefused: false,
     credentials: { accessKeyId: 'unknown', secretAccessKey: 'unknown' },
   })
   await assert.rejects(
@@ -385,7 +386,10 @@ test('names what is wrong where nothing listens, the database is missing, or the
     message: /GRANT rds_iam/,
   })
   await gateway.close()
-  await assert.rejects(async () => fail({}), { code: 'RDS_IAM_UNREACHABLE', message: /ECONNREFUSED/ })
+  await assert.rejects(async () => fail({ connectTimeoutMs: 500 }), {
+    code: 'RDS_IAM_UNREACHABLE',
+    message: /ECONNREFUSED/,
+  })
 })
 
 test('passes options of the driver on', async () => {

@@ -130,6 +130,7 @@ test('keeps no failed connect, leaves no socket behind, and names the failure', 
   let attempts = 0
   const handler = createHandler({
     ...options,
+    retryRefused: false,
     credentials: async () => {
       attempts += 1
       return attempts === 1 ? { accessKeyId: 'unknown', secretAccessKey: 'unknown' } : options.credentials
@@ -137,7 +138,7 @@ test('keeps no failed connect, leaves no socket behind, and names the failure', 
   })
   await assert.rejects(async () => handler(selectPid, lambdaContext()), {
     code: 'RDS_IAM_ACCESS_DENIED',
-    message: /123456789012|<account>/,
+    message: /123456789012/,
   })
   assert.ok(await handler(selectPid, lambdaContext()))
   assert.equal(gateway.stats().open, 1)

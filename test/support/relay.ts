@@ -5,17 +5,25 @@ import { after } from 'node:test'
 /** A relay between a client and a server on loopback that can lose what it should pass on. */
 export interface Relay {
   readonly port: number
+  /** How many connections there have been. */
+  connections(): number
   /** From now on, nothing passes in either direction, and nobody is told, as when a firewall forgets a flow. */
   swallow(): void
   /** Lets new connections pass again; those that were swallowed stay so. */
   heal(): void
 }
 
-/** Starts a relay to a port on loopback, stopped after the test file's last test. */
-export async function startRelay(targetPort: number): Promise<Relay> {
+/**
+ * Starts a relay to a port on loopback, stopped after the test file's last test.
+ *
+ * @param port Where it listens; any free port unless given.
+ */
+export async function startRelay(targetPort: number, port = 0): Promise<Relay> {
   let isSwallowing = false
+  let connections = 0
   const pairs = new Set<readonly [Socket, Socket]>()
   const server = createServer(client => {
+    connections += 1
     const target = connect(targetPort, '127.0.0.1')
     const pair = [client, target] as const
     pairs.add(pair)
@@ -31,7 +39,7 @@ export async function startRelay(targetPort: number): Promise<Relay> {
     if (isSwallowing) lost.add(pair)
   })
   const lost = new Set<readonly [Socket, Socket]>()
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   after(() => {
     for (const pair of pairs) for (const socket of pair) socket.destroy()
@@ -40,6 +48,7 @@ export async function startRelay(targetPort: number): Promise<Relay> {
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    connections: () => connections,
     swallow() {
       isSwallowing = true
       for (const pair of pairs) lost.add(pair)

@@ -1,0 +1,15 @@
+/** Time and chance, for what waits and tries again. */
+export interface Clock {
+  /** The wall clock, in milliseconds since the epoch. */
+  now(): number
+  /** Ends after a time in milliseconds. */
+  sleep(ms: number): Promise<void>
+  /** A number from 0 up to, but not including, 1. */
+  random(): number
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: ms => new Promise(resolve => setTimeout(resolve, ms)),
+  random: () => Math.random(),
+}
