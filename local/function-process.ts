@@ -14,8 +14,18 @@ export interface FunctionProcess {
   /** Stops the process between two invocations as Lambda does: no timer fires, no packet is answered. */
   freeze(): void
   thaw(): void
+  /** Tells the process to end by SIGTERM, as Lambda does where an extension is registered, and waits until it has. */
+  shutDown(): Promise<ProcessEnd>
   /** Ends the process; what is invoked afterwards fails with `Runtime.ExitError`. */
   stop(): Promise<void>
+}
+
+/** How a process ended: by itself with a code, or by a signal. */
+export interface ProcessEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Since it was told to. */
+  readonly durationMs: number
 }
 
 export interface FunctionOptions {
@@ -98,6 +108,12 @@ export async function startFunction({
     logs: () => output,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
+    shutDown: async () => {
+      const startedMs = performance.now()
+      child.kill('SIGTERM')
+      await closed
+      return { code: child.exitCode, signal: child.signalCode, durationMs: performance.now() - startedMs }
+    },
     stop: async () => {
       kill()
       await closed

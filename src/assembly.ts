@@ -5,10 +5,16 @@ import { createPoolLender } from './connection/pool-lender.ts'
 import type { Driver, PoolDriver } from './drivers/driver.ts'
 import { isLambda } from './environment.ts'
 import { createMiddleware, type RdsIamMiddleware } from './middleware.ts'
+import { elapsedMs, report } from './report.ts'
 import { type Engine, readSettings, type Settings } from './settings.ts'
+import { closeAtShutdown } from './shutdown.ts'
 import { createTokenCache, type TokenCache } from './token/cache.ts'
 import { createSigner } from './token/signer.ts'
+import type { Token } from './token/token.ts'
 import { createTrust, type TrustSource } from './trust/verified-tls.ts'
+
+/** @see https://tc39.es/ecma262/#sec-time-values-and-time-range */
+const lastDateMs = 8.64e15
 
 /** What all connections of one middleware share. */
 interface Shared {
@@ -46,10 +52,22 @@ function share(engine: Engine, options: unknown): Shared {
   const settings = readSettings(engine, options)
   const { endpoint, region, user, credentials, signer } = settings
   const request = { ...endpoint, region, user }
+  const sign = reportSigning(createSigner({ request, credentials, signer }), settings)
   return {
     settings,
-    tokens: createTokenCache(createSigner({ request, credentials, signer }), settings.tokenMarginMs),
+    tokens: createTokenCache(sign, settings.tokenMarginMs),
     trust: createTrust(settings),
+  }
+}
+
+function reportSigning(sign: () => Promise<Token>, settings: Settings): () => Promise<Token> {
+  return async () => {
+    const startedMs = performance.now()
+    const token = await sign()
+    // A signer of the user's may give its tokens any lifetime, also one that no date can say.
+    const expiresAt = new Date(Math.min(token.expiresAtMs, lastDateMs)).toISOString()
+    report(settings, { event: 'token:signed', durationMs: elapsedMs(startedMs), expiresAt })
+    return token
   }
 }
 
@@ -58,6 +76,9 @@ function attach<Key extends string, Connection extends object>(
   { settings }: Shared,
   lender: Lender<Connection>,
 ): RdsIamMiddleware<Key, Connection> {
-  if (settings.prefetch && isLambda()) lender.prefetch()
+  if (isLambda()) {
+    if (settings.prefetch) lender.prefetch()
+    closeAtShutdown(lender)
+  }
   return createMiddleware(middleware, settings.contextKey, lender)
 }

@@ -13,6 +13,7 @@ export type {
   AwsCredentials,
   AwsCredentialsProvider,
   RdsIamLogger,
+  RdsIamMetrics,
   RdsIamOptions,
   SignerRequest,
   TlsOptions,

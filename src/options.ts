@@ -36,6 +36,11 @@ export interface RdsIamLogger {
   error(message: string, fields: Record<string, unknown>): void
 }
 
+/** Metrics with names, units and values: the Metrics of Powertools for AWS Lambda are. */
+export interface RdsIamMetrics {
+  addMetric(name: string, unit: 'Count' | 'Milliseconds', value: number): unknown
+}
+
 /** Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off. */
 export interface TlsOptions {
   /**
@@ -148,9 +153,17 @@ export interface RdsIamOptions {
    */
   readonly max?: number | undefined
   /**
-   * Where to log connections, and mistakes of the handler such as a transaction left open.
+   * Where to log what happens to connections, and mistakes of the handler such as a transaction left open: one line for each event.
    *
    * @default nowhere
    */
   readonly logger?: RdsIamLogger | undefined
+  /**
+   * Where to count connections, for example the `Metrics` of Powertools: `DatabaseConnectionsOpened`, `DatabaseConnectDuration`,
+   * `DatabaseConnectionsReplaced`, `DatabaseConnectRetries` and `DatabaseConnectRefusals`. They are only added; whose metrics they
+   * are publishes them.
+   *
+   * @default nowhere
+   */
+  readonly metrics?: RdsIamMetrics | undefined
 }

@@ -12,6 +12,7 @@ export type {
   AwsCredentials,
   AwsCredentialsProvider,
   RdsIamLogger,
+  RdsIamMetrics,
   RdsIamOptions,
   SignerRequest,
   TlsOptions,

@@ -2,6 +2,7 @@ import { type Pauses, passingPauses, pauseMs, refusedPauses, shortestAttemptMs }
 import { type Clock, systemClock } from './clock.ts'
 import { diagnose, findFailure } from './diagnosis.ts'
 import { RdsIamError } from './errors.ts'
+import { report } from './report.ts'
 import { attemptOf, type Settings } from './settings.ts'
 import type { TokenLending } from './token/lending.ts'
 
@@ -29,10 +30,11 @@ export type Retry = (error: unknown, lending: TokenLending) => Promise<void>
  * deadline; a refused token sparingly, because throttling is refused in the same words as a wrong policy; anything else not at all.
  */
 export function createRetry(settings: Settings, asker: Asker, clock: Clock = systemClock): Retry {
-  const { host, logger, retryRefused } = settings
+  const { retryRefused } = settings
   const startedMs = clock.now()
   const pauses = new Map<Pauses, number>()
   let attempts = 0
+  let refusals = 0
   let isReplaced = false
   let isShortened = false
   let previous: unknown
@@ -64,32 +66,40 @@ export function createRetry(settings: Settings, asker: Asker, clock: Clock = sys
     return Math.floor(clock.random() * leftMs)
   }
 
+  const fail = (error: RdsIamError): RdsIamError => {
+    const durationMs = Math.round(clock.now() - startedMs)
+    report(settings, { event: 'connection:failed', code: error.code, durationMs, error })
+    return error
+  }
+
+  const tellRetry = (error: RdsIamError, delayMs: number): void =>
+    report(settings, {
+      event: 'connection:retried',
+      code: error.code,
+      attempt: attempts,
+      delayMs,
+      refusals,
+      error,
+    })
+
   return async (error, lending) => {
     attempts += 1
     const cause = explainDelay(error, lending)
     const failure = explain(cause)
-    const { code } = failure
+    const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
     // One signed earlier may have been refused for its age.
-    if (code === 'RDS_IAM_ACCESS_DENIED' && lending.refuse() && !isReplaced) {
+    if (isRefused && lending.refuse() && !isReplaced) {
       isReplaced = true
-      return
+      return tellRetry(failure, 0)
     }
     const kind = choosePauses(cause)
     // What the time did not suffice for says less than what went before.
     if (kind === undefined)
-      throw attempts > 1 && isForTime(failure, asker, clock) ? explain(previous ?? cause) : failure
+      throw fail(attempts > 1 && isForTime(failure, asker, clock) ? explain(previous ?? cause) : failure)
     const delayMs = choosePause(kind)
-    if (delayMs === undefined) throw failure
-    const fields = { host, code, attempt: attempts, delayMs }
-    if (kind === refusedPauses && pauses.get(kind) === 1) {
-      logger?.warn(
-        "The server refused a fresh authentication token, and is asked again. Check the role's policy (rds-db:connect on the database's " +
-          'resource id and user) and that IAM authentication is enabled; many new connections at once are refused in the same words',
-        fields,
-      )
-    } else {
-      logger?.debug('Connecting failed and is tried again', fields)
-    }
+    if (delayMs === undefined) throw fail(failure)
+    if (isRefused) refusals += 1
+    tellRetry(failure, delayMs)
     previous = cause
     asker.onRetry?.(failure)
     await clock.sleep(delayMs)

@@ -4,10 +4,12 @@ import type { Attempt } from './diagnosis.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
 import { RdsIamError } from './errors.ts'
 import type { Failure } from './failures/failure.ts'
+import { readLogger, readMetrics } from './observers.ts'
 import type {
   AwsCredentials,
   AwsCredentialsProvider,
   RdsIamLogger,
+  RdsIamMetrics,
   RdsIamOptions,
   TokenSigner,
 } from './options.ts'
@@ -40,6 +42,7 @@ export interface Settings extends Address {
   readonly resetSession: boolean
   readonly max: number
   readonly logger: RdsIamLogger | undefined
+  readonly metrics: RdsIamMetrics | undefined
   /** Options for the driver. */
   readonly client: Readonly<Record<string, unknown>>
   /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
@@ -70,6 +73,7 @@ const optionNames: Readonly<Record<keyof Given, true>> = {
   resetSession: true,
   max: true,
   logger: true,
+  metrics: true,
   client: true,
 }
 
@@ -129,6 +133,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     resetSession: checks.boolean('resetSession', given.resetSession, false),
     max: checks.integer('max', given.max, { fallback: 10, min: 1, max: 1_000 }),
     logger: readLogger(checks, given.logger),
+    metrics: readMetrics(checks, given.metrics),
     client: readClient(checks, given.client, engine),
     extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
     oneAtATime: isOneAtATime(),
@@ -196,22 +201,6 @@ function readContextKey(checks: Checks, value: unknown): string {
     checks.complain('contextKey', `is a name that Lambda's context uses itself; got ${show(name)}`)
   }
   return name
-}
-
-function readLogger(checks: Checks, value: unknown): RdsIamLogger | undefined {
-  if (value === undefined) return undefined
-  const given = (typeof value === 'object' ? value : null) as Partial<RdsIamLogger> | null
-  const levels = ['debug', 'info', 'warn', 'error'] as const
-  const missing = levels.filter(level => typeof given?.[level] !== 'function')
-  if (missing.length > 0) checks.complain('logger', `has no method ${missing.join(', ')}; got ${show(value)}`)
-  const call = (level: keyof RdsIamLogger) => (message: string, fields: Record<string, unknown>) => {
-    try {
-      given?.[level]?.(message, fields)
-    } catch {
-      // A line that cannot be written must not decide about a connection.
-    }
-  }
-  return { debug: call('debug'), info: call('info'), warn: call('warn'), error: call('error') }
 }
 
 function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {

@@ -9,19 +9,20 @@ const source = new URL('../src/', import.meta.url).pathname
 const order: readonly (readonly string[])[] = [
   ['index.ts', 'pg.ts', 'mysql2.ts'],
   ['assembly.ts'],
-  ['middleware.ts'],
+  ['middleware.ts', 'shutdown.ts'],
   ['connection/'],
   ['drivers/'],
   ['retries.ts'],
   ['token/'],
   ['trust/'],
+  ['report.ts'],
   ['settings.ts'],
-  ['address.ts'],
+  ['address.ts', 'observers.ts'],
   ['checks.ts', 'environment.ts', 'pem.ts', 'deadline.ts', 'backoff.ts', 'clock.ts'],
   ['options.ts'],
   ['diagnosis.ts'],
   ['failures/'],
-  ['endpoint.ts'],
+  ['endpoint.ts', 'events.ts'],
   ['errors.ts'],
 ]
 

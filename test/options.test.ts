@@ -193,6 +193,13 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
   ['no connection at all', { max: 0 }, /`max` is not a whole number from 1 to 1000/],
   ['a logger without levels', { logger: { info() {} } }, /`logger` has no method debug, warn, error/],
   ['a logger that is null', { logger: null }, /`logger` has no method/],
+  [
+    'metrics without a method',
+    { metrics: { count() {} } },
+    /`metrics` has no method addMetric; got an object/,
+  ],
+  ['metrics that are a class', { metrics: class {} }, /`metrics` has no method addMetric; got a function/],
+  ['metrics that are null', { metrics: null }, /`metrics` has no method addMetric/],
   ['a misspelled option', { databse: 'orders' }, /`databse` is not an option/],
   [
     'a password',

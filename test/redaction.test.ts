@@ -11,8 +11,9 @@ import { makeAuthority } from '../src/gateway/index.ts'
 import { type IamMysqlOptions, iamMysql, iamMysqlPool } from '../src/mysql2.ts'
 import { type IamPgOptions, iamPg, iamPgPool, RdsIamError, type SignerRequest } from '../src/pg.ts'
 import { findMysqlKinds, type Gate, useMysql, usePostgres } from './support/database.ts'
-import { inLambda, lambdaContext, recordingLogger } from './support/lambda.ts'
+import { inLambda, lambdaContext } from './support/lambda.ts'
 import { startRecordingMysqlServer } from './support/recording-mysql-server.ts'
+import { recordObservers } from './support/recording-observers.ts'
 import { startRecordingServer } from './support/recording-server.ts'
 
 // In full, or a token in a buffer would go unseen.
@@ -86,6 +87,20 @@ function findSecret(value: unknown, signatures: readonly string[]): string | und
 
 function assertRedacted(value: unknown, signatures: readonly string[], what: string): void {
   assert.equal(findSecret(value, signatures), undefined, `a secret can be seen in ${what}`)
+}
+
+type Observers = ReturnType<typeof recordObservers>
+
+const told = ({ logger, metrics }: Observers) => ({ logger, metrics })
+
+/** Whoever listens in the log, on the channels or in the metrics has seen no secret. */
+function assertToldNoSecret(observers: Observers, signatures: readonly string[]): void {
+  const { logger, metrics, messages } = observers
+  assert.equal(messages.length, logger.lines.length)
+  assertRedacted(logger.lines, signatures, 'the log')
+  assertRedacted(metrics.added, signatures, 'the metrics')
+  for (const { channel, message } of messages) assertRedacted(message, signatures, channel)
+  observers.stop()
 }
 
 for (const [title, hide] of [
@@ -207,9 +222,9 @@ for (const [kind, run] of Object.entries(runs)) {
   test(`${kind} shows no secret once it is connected with a token of a custom signer`, async () => {
     const { gateway, options } = await gate({ credentials: [credentials] })
     const { signer, signatures } = createSpy()
-    const logger = recordingLogger()
+    const observers = recordObservers(options.port)
     const { error } = await run(
-      { ...options, credentials: undefined, signer, logger },
+      { ...options, credentials: undefined, signer, ...told(observers) },
       async (seen, query) => {
         for (const [what, value] of Object.entries(seen)) assertRedacted(value, signatures, what)
         await query('SELECT 1')
@@ -219,29 +234,31 @@ for (const [kind, run] of Object.entries(runs)) {
     assert.equal(error, undefined)
     assert.equal(signatures.length, 1)
     assert.equal(gateway.stats().admitted, 1)
-    assertRedacted(logger.lines, signatures, 'the log')
+    assertToldNoSecret(observers, signatures)
   })
 
   test(`${kind} shows no secret once it is connected with credentials of its own`, async () => {
     const { gateway, options } = await gate({ credentials: [credentials] })
-    const logger = recordingLogger()
-    const { error } = await run({ ...options, credentials, logger }, async (seen, query) => {
+    const observers = recordObservers(options.port)
+    const { error } = await run({ ...options, credentials, ...told(observers) }, async (seen, query) => {
       await query('SELECT 1')
       for (const [what, value] of Object.entries(seen)) assertRedacted(value, [], what)
     })
     assert.equal(error, undefined)
     assert.equal(gateway.stats().admitted, 1)
-    assertRedacted(logger.lines, [], 'the log')
+    assertToldNoSecret(observers, [])
   })
 
   test(`${kind} shows no secret in the error of a handler’s query`, async () => {
     const { options } = await gate({ credentials: [credentials] })
     const { signer, signatures } = createSpy()
-    const logger = recordingLogger()
-    const { error } = await run({ ...options, signer, logger }, (_seen, query) => query('SELECT nonsense'))
+    const observers = recordObservers(options.port)
+    const { error } = await run({ ...options, signer, ...told(observers) }, (_seen, query) =>
+      query('SELECT nonsense'),
+    )
     assert.equal((error as { code?: string }).code, isMysql ? 'ER_BAD_FIELD_ERROR' : '42703')
     assertRedacted(error, signatures, 'the error')
-    assertRedacted(logger.lines, signatures, 'the log')
+    assertToldNoSecret(observers, signatures)
   })
 
   for (const [title, code, arrange] of [
@@ -293,31 +310,36 @@ for (const [kind, run] of Object.entries(runs)) {
     test(`${kind} shows no secret in an error or a log when its token is ${title}`, async () => {
       const options = await arrange()
       const { signer, signatures } = createSpy()
-      const logger = recordingLogger()
+      const observers = recordObservers(options.port)
       for (const source of [{ credentials: undefined, signer }, { credentials }]) {
         // Enough to be tried again.
         const connectTimeoutMs = 2_000
-        const { error, middleware } = await run({ ...options, ...source, connectTimeoutMs, logger })
+        const { error, middleware } = await run({
+          ...options,
+          ...source,
+          connectTimeoutMs,
+          ...told(observers),
+        })
         assert.ok(error instanceof RdsIamError, inspect(error))
         assert.equal(error.code, code)
         assertRedacted(error, signatures, 'the error')
         assertRedacted(middleware, signatures, 'the middleware')
       }
-      assertRedacted(logger.lines, signatures, 'the log')
+      assertToldNoSecret(observers, signatures)
     })
   }
 
   test(`${kind} shows no secret in what it logs when connecting ahead fails`, async () => {
     const { gateway, options } = await gate({ credentials: [] })
     const { signer, signatures } = createSpy()
-    const logger = recordingLogger()
+    const observers = recordObservers(options.port)
     await inLambda(async () => {
-      const { error } = await run({ ...options, credentials: undefined, signer, logger })
+      const { error } = await run({ ...options, credentials: undefined, signer, ...told(observers) })
       assertRedacted(error, signatures, 'the error')
     })
     assert.ok(gateway.stats().refused > 0)
-    assert.ok(logger.lines.some(({ message }) => message === 'Connecting ahead failed'))
-    assertRedacted(logger.lines, signatures, 'the log')
+    assert.ok(observers.logger.lines.some(({ message }) => message === 'Connecting to the database failed'))
+    assertToldNoSecret(observers, signatures)
   })
 
   for (const [title, source] of [
@@ -340,15 +362,15 @@ for (const [kind, run] of Object.entries(runs)) {
   ] as const) {
     test(`${kind} shows no secret when its credentials ${title}`, async () => {
       const { options } = await gate()
-      const logger = recordingLogger()
-      const attempt = run({ ...options, ...(source as object), logger })
+      const observers = recordObservers(options.port)
+      const attempt = run({ ...options, ...(source as object), ...told(observers) })
       const error = await attempt.then(
         ({ error }) => error,
         thrown => thrown,
       )
       assert.ok(error instanceof RdsIamError, inspect(error))
       assertRedacted(error, [], 'the error')
-      assertRedacted(logger.lines, [], 'the log')
+      assertToldNoSecret(observers, [])
     })
   }
 }

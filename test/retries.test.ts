@@ -47,6 +47,7 @@ const lending = (reused = false): TokenLending => ({
   prepare() {},
   take: () => Promise.reject(new Error('not asked')),
   isAwaited: () => false,
+  isReused: () => false,
   refuse: () => reused,
 })
 
@@ -178,14 +179,14 @@ for (const [error, failures] of [
       String(first?.message),
       /policy.*IAM authentication is enabled.*many new connections at once/,
     )
-    assert.deepEqual(first?.fields, {
-      host: 'orders',
-      code: 'RDS_IAM_ACCESS_DENIED',
-      attempt: 1,
-      delayMs: sleeps[0],
-    })
-    assert.equal(rest.length, attempts - 2)
-    assert.ok(rest.every(({ level }) => level === 'debug'))
+    const { code, attempt, delayMs, refusals } = first?.fields ?? {}
+    assert.deepEqual(
+      { code, attempt, delayMs, refusals },
+      { code: 'RDS_IAM_ACCESS_DENIED', attempt: 1, delayMs: sleeps[0], refusals: 1 },
+    )
+    assert.equal(rest.length, attempts - 1)
+    assert.ok(rest.slice(0, -1).every(({ level }) => level === 'debug'))
+    assert.deepEqual(rest.at(-1)?.fields.event, 'connection:failed')
   })
 
   test(`does not try again after "${error.message}" where it is told not to`, async () => {
@@ -193,7 +194,10 @@ for (const [error, failures] of [
     const changes = { failures, logger, retryRefused: false }
     const { attempts } = await failForGood(error, { changes })
     assert.equal(attempts, 1)
-    assert.deepEqual(logger.lines, [])
+    assert.deepEqual(
+      logger.lines.map(({ fields }) => fields.event),
+      ['connection:failed'],
+    )
   })
 }
 
@@ -201,10 +205,12 @@ test('replaces a token that had been signed earlier at once, and once', async ()
   const logger = recordingLogger()
   const changes = { retryRefused: false, logger }
   const { attempts, sleeps, failure } = await failForGood(refused, { changes, reused: true })
-  assert.deepEqual(
-    { attempts, sleeps: sleeps.length, lines: logger.lines },
-    { attempts: 2, sleeps: 0, lines: [] },
-  )
+  assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 2, sleeps: 0 })
+  const lines = logger.lines.map(({ level, fields }) => [level, fields.event, fields.refusals])
+  assert.deepEqual(lines, [
+    ['debug', 'connection:retried', 0],
+    ['warn', 'connection:failed', undefined],
+  ])
   assert.match(failure.message, /after 2 attempts in 0\.0 s: PAM/)
 })
 

@@ -2,10 +2,11 @@
 import { test } from 'node:test'
 import type { GenericLogger } from '@aws-lambda-powertools/commons/types'
 import { Logger } from '@aws-lambda-powertools/logger'
+import { Metrics } from '@aws-lambda-powertools/metrics'
 import middy from '@middy/core'
 import type { Connection, Pool as MysqlPool } from 'mysql2/promise'
 import type { Client, Pool } from 'pg'
-import { RdsIamError, type RdsIamErrorCode } from '../src/index.ts'
+import { RdsIamError, type RdsIamErrorCode, type RdsIamEvent } from '../src/index.ts'
 import { iamMysql, iamMysqlPool } from '../src/mysql2.ts'
 import { iamPg, iamPgPool, type RdsIamLogger } from '../src/pg.ts'
 
@@ -47,6 +48,12 @@ function _compile(): void {
 
   iamPg({ logger: new Logger(), client: { application_name: 'orders' }, tls: { ca: process.env.CA } })
   iamPg({ logger: console, credentials: { accessKeyId: 'a', secretAccessKey: 'b' }, pingAfterIdleMs: false })
+  iamPg({ metrics: new Metrics() })
+  iamMysqlPool({
+    metrics: { addMetric: (name: string, unit: string, value: number) => `${name}${unit}${value}` },
+  })
+  // @ts-expect-error: metrics are added
+  iamPg({ metrics: { count() {} } })
   iamPg({ signer: ({ host, port }) => `${host}:${port}/?` })
   iamPgPool({ client: { idleTimeoutMillis: 1_000 } })
 
@@ -89,4 +96,19 @@ test('types are checked by the compiler', () => {
   toLogger(new Logger())
   const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_OPTIONS', 'message').code
   same<RdsIamErrorCode, typeof code>()
+  const durationOf = (event: RdsIamEvent): number => {
+    switch (event.event) {
+      case 'connection:opened':
+      case 'connection:reused':
+      case 'token:signed':
+        return event.durationMs
+      case 'connection:failed':
+        same<RdsIamErrorCode, typeof event.code>()
+        return event.durationMs
+      default:
+        // @ts-expect-error: the others have none
+        return event.durationMs
+    }
+  }
+  same<(event: RdsIamEvent) => number, typeof durationOf>()
 })

@@ -3,6 +3,8 @@ import { diagnose } from '../diagnosis.ts'
 import type { Driver } from '../drivers/driver.ts'
 import { isClean, restoreSession } from '../drivers/session.ts'
 import type { RdsIamError } from '../errors.ts'
+import type { ConnectionClosedReason } from '../events.ts'
+import { elapsedMs, report } from '../report.ts'
 import type { Asker } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import { type Connector, outOfTime } from './connector.ts'
@@ -25,7 +27,7 @@ export function createClientLender<Connection>(
   connect: Connector<Connection>,
   settings: Settings,
 ): Lender<Connection> {
-  const { host, logger, max, oneAtATime, pingAfterIdleMs } = settings
+  const { max, oneAtATime, pingAfterIdleMs } = settings
   const idle: Held<Connection>[] = []
   const lent = new Set<ClientLease<Connection>>()
   const waiting: (() => void)[] = []
@@ -33,6 +35,7 @@ export function createClientLender<Connection>(
   let total = 0
   let prefetching: Promise<void> | undefined
   let prefetchFailure: RdsIamError | undefined
+  let isShuttingDown = false
 
   const open = async (asker: Asker): Promise<Held<Connection>> => {
     total += 1
@@ -57,15 +60,17 @@ export function createClientLender<Connection>(
   }
 
   const keep = (held: Held<Connection>): void => {
+    if (isShuttingDown) return void discard(held, 'shutdown')
     held.lastUsedMs = Date.now()
     idle.push(held)
     waiting.shift()?.()
   }
 
-  const discard = ({ connection }: Held<Connection>, reason: string): void => {
-    driver.close(connection)
+  const discard = ({ connection }: Held<Connection>, reason: ConnectionClosedReason): Promise<void> => {
+    const closed = driver.close(connection)
     forget()
-    logger?.debug('Database connection closed', { host, reason })
+    report(settings, { event: 'connection:closed', reason, connections: 1 })
+    return closed
   }
 
   /** A kept connection that is alive, and the last one that was used first. */
@@ -74,20 +79,25 @@ export function createClientLender<Connection>(
       const { connection, lastUsedMs } = held
       await settle()
       if (!driver.isUsable(connection)) {
-        discard(held, 'it was lost between invocations')
+        void discard(held, 'lost')
         continue
       }
-      if (silenceMs(lastUsedMs) < pingAfterIdleMs) return held
+      const silentMs = silenceMs(lastUsedMs)
+      if (silentMs < pingAfterIdleMs) return held
+      const startedMs = performance.now()
       const ping = withinAnswerTime(driver.ping(connection), deadlineMs - Date.now())
       if (
         await ping.then(
           () => true,
           () => false,
         )
-      )
+      ) {
+        const durationMs = elapsedMs(startedMs)
+        report(settings, { event: 'connection:reused', silenceMs: silentMs, durationMs })
         return held
+      }
       // The others have been silent for longer: what lost one flow has lost them too, and to wait for each would take too long.
-      for (const silent of [held, ...idle.splice(0)]) discard(silent, 'it did not answer after a silence')
+      for (const silent of [held, ...idle.splice(0)]) void discard(silent, 'silent')
     }
     return undefined
   }
@@ -136,7 +146,7 @@ export function createClientLender<Connection>(
     try {
       await restoreSession(driver, held.connection, settings)
     } catch {
-      return discard(held, 'its session could not be put back')
+      return void discard(held, 'not-restored')
     }
     keep(held)
   }
@@ -145,11 +155,8 @@ export function createClientLender<Connection>(
     const lease = given as ClientLease<Connection>
     if (!lent.delete(lease)) return
     const { held } = lease
-    if (!driver.isUsable(held.connection)) return discard(held, 'it was lost or ended during the invocation')
-    if (driver.isBusy(held.connection)) {
-      logger?.warn('The handler left a query running; the connection is closed', { host })
-      return discard(held, 'a query was still running')
-    }
+    if (!driver.isUsable(held.connection)) return void discard(held, 'ended')
+    if (driver.isBusy(held.connection)) return void discard(held, 'query-running')
     if (!isClean(driver, held.connection, settings)) return restore(held)
     keep(held)
   }
@@ -157,8 +164,7 @@ export function createClientLender<Connection>(
   const abandon = (given: Lease<Connection>): void => {
     const lease = given as ClientLease<Connection>
     if (!lent.delete(lease)) return
-    logger?.warn('The handler was cut off; its connection is closed', { host })
-    discard(lease.held, 'its invocation was cut off')
+    void discard(lease.held, 'cut-off')
   }
 
   return {
@@ -168,7 +174,7 @@ export function createClientLender<Connection>(
         prefetchFailure = failure
       }
       prefetching = open({ deadlineMs, account: undefined, onRetry })
-        .then(keep, error => logger?.debug('Connecting ahead failed', { error }))
+        .then(keep, () => {})
         .finally(() => {
           prefetching = undefined
         })
@@ -188,5 +194,9 @@ export function createClientLender<Connection>(
     },
     giveBack,
     abandon,
+    async shutDown() {
+      isShuttingDown = true
+      await Promise.all(idle.splice(0).map(held => discard(held, 'shutdown')))
+    },
   }
 }

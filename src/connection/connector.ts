@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Driver } from '../drivers/driver.ts'
+import { elapsedMs, report } from '../report.ts'
 import { type Asker, createRetry } from '../retries.ts'
 import type { Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
@@ -49,15 +50,11 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
     const late = outOfTime(settings, asker.deadlineMs, clock)
     for (;;) {
       const lending = lendToken(tokens)
-      const startedMs = clock.now()
+      const startedMs = performance.now()
       try {
         const connection = await connectOnce(asker.deadlineMs, lending, late)
-        settings.logger?.debug('Database connection opened', {
-          host: settings.host,
-          database: settings.database,
-          user: settings.user,
-          durationMs: clock.now() - startedMs,
-        })
+        const durationMs = elapsedMs(startedMs)
+        report(settings, { event: 'connection:opened', durationMs, tokenReused: lending.isReused() })
         return connection
       } catch (error) {
         await retry(error, lending)

@@ -19,6 +19,11 @@ export interface Lender<Connection> {
   giveBack(lease: Lease<Connection>): void | Promise<void>
   /** Takes a connection from a handler that was cut off and may still run: it is closed, so that nobody else's queries mix with it. */
   abandon(lease: Lease<Connection>): void
+  /**
+   * Ends the connections that nobody uses politely, and from then on those that are given back. Never rejects; ends when the sockets
+   * are closed.
+   */
+  shutDown(): Promise<void>
 }
 
 /**

@@ -1,7 +1,8 @@
-import { answerTimeoutMs, withDeadline } from '../deadline.ts'
+import { withDeadline } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
 import type { PoolDriver } from '../drivers/driver.ts'
-import type { RdsIamError } from '../errors.ts'
+import { RdsIamError } from '../errors.ts'
+import { elapsedMs, report } from '../report.ts'
 import type { Asker } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
@@ -21,7 +22,7 @@ export interface PoolLenderParts<Pool> {
 /** Lends every invocation the same pool, with at least one connection in it and without dead ones. */
 export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Pool> {
   const { driver, settings, trust, tokens } = parts
-  const { connectTimeoutMs, host, logger, oneAtATime, pingAfterIdleMs } = settings
+  const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
   let current: Lease<Pool> | undefined
   let opening: Promise<Lease<Pool>> | undefined
   let lastUsedMs = 0
@@ -39,14 +40,33 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   /** Where invocations overlap, nobody knows whose request it is that reaches the pool. */
   const askerNow = (): Asker =>
     askerOf(oneAtATime ? latest : { ...latest, deadlineMs: Number.POSITIVE_INFINITY })
+  let isShuttingDown = false
+
+  /** The connections of the pool report their failures themselves. */
+  const fail = (cause: unknown, startedMs: number, account?: string): RdsIamError => {
+    const error = diagnose(cause, attemptOf(settings, account))
+    report(settings, {
+      event: 'connection:failed',
+      code: error.code,
+      durationMs: elapsedMs(startedMs),
+      error,
+    })
+    return error
+  }
 
   const open = (): Promise<Lease<Pool>> => {
+    const startedMs = performance.now()
     opening ??= trust()
       .then(tls => driver.open(tls, tokens, askerNow))
-      .then(pool => {
-        current = { connection: pool }
-        return current
-      })
+      .then(
+        pool => {
+          current = { connection: pool }
+          return current
+        },
+        cause => {
+          throw fail(cause, startedMs)
+        },
+      )
       .finally(() => {
         opening = undefined
       })
@@ -56,11 +76,10 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
   const check = async (pool: Pool, asker: Asker, late: () => Error): Promise<void> => {
     await settle()
-    const leftMs = asker.deadlineMs - Date.now()
-    if (silenceMs(lastUsedMs) >= pingAfterIdleMs)
-      await driver.pingIdle(pool, asker, Math.min(answerTimeoutMs, leftMs))
+    const silentMs = silenceMs(lastUsedMs)
+    if (silentMs >= pingAfterIdleMs) await driver.pingIdle(pool, asker, silentMs)
     if (driver.size(pool) === 0) {
-      if (leftMs <= 0) throw late()
+      if (asker.deadlineMs <= Date.now()) throw late()
       await driver.warm(pool, asker)
     }
     lastUsedMs = Date.now()
@@ -88,20 +107,18 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     return lease
   }
 
-  const lendSlowly = (invocation: Invocation): Promise<Lease<Pool>> =>
-    prepare(askerOf(invocation)).catch(error => {
-      throw diagnose(error, attemptOf(settings, invocation.account))
+  const lendSlowly = (invocation: Invocation): Promise<Lease<Pool>> => {
+    const startedMs = performance.now()
+    return prepare(askerOf(invocation)).catch(error => {
+      throw error instanceof RdsIamError ? error : fail(error, startedMs, invocation.account)
     })
+  }
 
   const tidy = (pool: Pool): Promise<void> | undefined => {
     // Where invocations overlap, they may be another's.
-    const left = oneAtATime ? driver.closeLent(pool) : 0
-    if (left > 0) {
-      logger?.warn('The handler did not release every connection of the pool; they are closed', {
-        host,
-        left,
-      })
-    }
+    const { closed, forgotten } = oneAtATime ? driver.closeLent(pool) : { closed: 0, forgotten: 0 }
+    if (closed + forgotten > 0)
+      report(settings, { event: 'connection:closed', reason: 'not-released', connections: closed })
     // A process that is frozen now would leave the server with what the handler left open.
     return driver.whenRestored(pool)?.then(() => {
       lastUsedMs = Date.now()
@@ -116,7 +133,7 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
       prefetching = prepare({ ...askerOf(initialisation), onRetry })
         .then(
           () => {},
-          error => logger?.debug('Connecting ahead failed', { error }),
+          () => {},
         )
         .finally(() => {
           prefetching = undefined
@@ -132,15 +149,24 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
       lastUsedMs = Date.now()
       if (!driver.isOpen(connection)) return
       // A query that nobody awaits takes its connection a moment later.
-      return oneAtATime && driver.isTaking(connection)
-        ? settle().then(() => tidy(connection))
-        : tidy(connection)
+      const tidied =
+        oneAtATime && driver.isTaking(connection) ? settle().then(() => tidy(connection)) : tidy(connection)
+      return isShuttingDown ? Promise.resolve(tidied).then(() => driver.closeIdle(connection)) : tidied
     },
     abandon({ connection }) {
       if (current?.connection === connection) current = undefined
-      logger?.warn('The handler was cut off; its pool is closed', { host })
+      report(settings, {
+        event: 'connection:closed',
+        reason: 'cut-off',
+        connections: driver.size(connection),
+      })
       driver.closeLent(connection)
       driver.close(connection)
+    },
+    async shutDown() {
+      isShuttingDown = true
+      if (current !== undefined && driver.isOpen(current.connection))
+        await driver.closeIdle(current.connection)
     },
   }
 }

@@ -31,8 +31,11 @@ export interface Driver<Connection> {
   rollback(connection: Connection): Promise<unknown>
   /** Puts the session's state back to what it was after connecting. */
   reset(connection: Connection): Promise<unknown>
-  /** Ends the connection at once: politely where it is idle, by its socket where it is not. Never throws. */
-  close(connection: Connection): void
+  /**
+   * Ends the connection at once: politely where it is idle, by its socket where it is not. Never throws, and never rejects; what it
+   * returns ends when the socket is closed.
+   */
+  close(connection: Connection): Promise<void>
 }
 
 /** What differs between the drivers, for a pool that opens connections by itself. */
@@ -47,13 +50,13 @@ export interface PoolDriver<Pool> {
   isOpen(pool: Pool): boolean
   /** How many connections the pool holds or is opening. */
   size(pool: Pool): number
-  /** Whether something that the handler called waits for a connection. */
+  /** Whether something that the handler called waits for a connection, or one is being taken back. */
   isTaking(pool: Pool): boolean
   /**
    * Closes the connections that the handler holds, forgets whatever of the handler's waits for one, and says how many they were. Those that
    * are forgotten are not told: an error that nobody awaits would end the process.
    */
-  closeLent(pool: Pool): number
+  closeLent(pool: Pool): { readonly closed: number; readonly forgotten: number }
   /** Ends when the connections that the handler gave back are put in order; nothing where all are. */
   whenRestored(pool: Pool): Promise<unknown> | undefined
   /** Ends the pool: whoever still holds it gets errors. Never throws. */
@@ -61,5 +64,7 @@ export interface PoolDriver<Pool> {
   /** Opens one connection and leaves it in the pool. */
   warm(pool: Pool, asker: Asker): Promise<void>
   /** Asks every idle connection for a sign of life, and closes those that give none in time. */
-  pingIdle(pool: Pool, asker: Asker, timeoutMs: number): Promise<void>
+  pingIdle(pool: Pool, asker: Asker, silenceMs: number): Promise<void>
+  /** Ends every idle connection politely, and leaves the pool open. Never rejects; ends when their sockets are closed. */
+  closeIdle(pool: Pool): Promise<void>
 }

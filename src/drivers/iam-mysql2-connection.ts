@@ -106,15 +106,20 @@ export async function reset(core: CoreConnection, { database }: Settings): Promi
 }
 
 /** Ends the connection: politely where it is idle, and in any case at once. */
-export function close(core: CoreConnection): void {
+export function close(core: CoreConnection): Promise<void> {
   const { stream } = internalsOf(core)
+  if (stream.closed) return Promise.resolve()
+  const closed = new Promise<void>(resolve => stream.once('close', resolve))
   if (!isUsable(core) || isBusy(core)) {
     destroy(core)
   } else {
-    core.end(() => {})
+    // A pool's connection takes `end` for `release`, unless told otherwise.
+    const { _realEnd: end = core.end } = core as CoreConnection & { _realEnd?: CoreConnection['end'] }
+    end.call(core, () => {})
     // What is written goes out first.
     stream.destroySoon()
   }
+  return closed
 }
 
 /** Ends the connection without waiting for anything. */

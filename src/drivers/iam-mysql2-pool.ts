@@ -1,6 +1,8 @@
 import mysql, { type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
-import { withDeadline } from '../deadline.ts'
+import { withinAnswerTime } from '../deadline.ts'
 import { diagnose } from '../diagnosis.ts'
+import type { ConnectionClosedReason } from '../events.ts'
+import { elapsedMs, report } from '../report.ts'
 import { type Asker, createRetry } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
@@ -8,6 +10,7 @@ import { lendToken, type TokenLending } from '../token/lending.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 import {
   adopt,
+  close,
   destroy,
   isBusy,
   isEnding,
@@ -37,6 +40,18 @@ interface Internals {
   readonly _closed: boolean
 }
 
+interface ConnectionInternals {
+  /** A connection that left its pool knows none. */
+  readonly _pool: unknown
+  _removeFromPool(): void
+}
+
+/** A physical connection on its way, and the token that it is let in or refused with. */
+interface Opening {
+  readonly startedMs: number
+  readonly lending: TokenLending
+}
+
 /** Takes a connection on behalf of somebody, by pool. */
 const takers = new WeakMap<Pool, (asker: Asker, callback: Callback) => void>()
 
@@ -51,9 +66,9 @@ export function openMysqlPool(
   tokens: TokenCache,
   askerNow: () => Asker,
 ): Pool {
-  const { client, connectTimeoutMs, host, logger, max, user } = settings
+  const { client, connectTimeoutMs, max, user } = settings
   // By mysql2's configuration of the connection, of which each has its own.
-  const lendings = new WeakMap<object, TokenLending>()
+  const openings = new WeakMap<object, Opening>()
   // While mysql2 is asked, which opens a connection at once or not at all.
   let asking: Asker | undefined
   const options: PoolOptions = connectionOptions(settings, {
@@ -63,11 +78,11 @@ export function openMysqlPool(
       if (asking !== undefined)
         (config as { connectTimeout: number }).connectTimeout = Math.max(1, asking.deadlineMs - Date.now())
       const lending = lendToken(tokens)
-      lendings.set(config, lending)
+      openings.set(config, { startedMs: performance.now(), lending })
       lending.prepare()
     },
     async token(connection) {
-      const lending = lendings.get(connection.config)
+      const lending = openings.get(connection.config)?.lending
       // A handler that changes the user authenticates again, long after.
       if (lending === undefined || connection.state === 'authenticated') return (await tokens.get()).token
       return lending.take()
@@ -78,6 +93,11 @@ export function openMysqlPool(
   const { lent, waiting } = sessionsOf<PoolConnection>(pool)
   const getConnection = internals.getConnection.bind(pool)
   const releaseConnection = internals.releaseConnection.bind(pool)
+
+  const discard = (connection: PoolConnection, reason: ConnectionClosedReason): void => {
+    destroy(connection)
+    report(settings, { event: 'connection:closed', reason, connections: 1 })
+  }
 
   /**
    * Lends a connection, or opens one.
@@ -91,7 +111,7 @@ export function openMysqlPool(
       callback(failure, undefined as unknown as PoolConnection)
     const open = (): void => {
       // mysql2 lends what is idle as it is.
-      for (const connection of listOf(free)) if (!isUsable(connection)) destroy(connection)
+      for (const connection of listOf(free)) if (!isUsable(connection)) discard(connection, 'lost')
       const before = all.length
       const waits = free.length === 0
       let opened: PoolConnection | undefined
@@ -107,7 +127,7 @@ export function openMysqlPool(
           if (connection !== undefined) lent.add(connection)
           return callback(error, connection)
         }
-        const lending = opened && lendings.get(opened.config)
+        const lending = opened && openings.get(opened.config)?.lending
         if (opened !== undefined) destroy(opened)
         // What is not about one attempt to connect is about the pool.
         if (lending === undefined) return fail(diagnose(reasonOf(error), attemptOf(settings, asker.account)))
@@ -149,16 +169,15 @@ export function openMysqlPool(
   const takeBack = (connection: PoolConnection): void => {
     // The handler may have changed the user, whom nothing but a new connection brings back.
     if (!isUsable(connection) || connection.config.user !== user) {
-      destroy(connection)
+      discard(connection, 'ended')
     } else if (isBusy(connection)) {
-      logger?.warn('The handler left a query running; the connection is closed', { host })
-      destroy(connection)
+      discard(connection, 'query-running')
     } else if (isClean(session, connection, settings)) {
       releaseConnection(connection)
     } else {
       const restoration = restoreSession(session, connection, settings).then(
         () => releaseConnection(connection),
-        () => destroy(connection),
+        () => discard(connection, 'not-restored'),
       )
       noteRestoring(pool, restoration)
     }
@@ -174,7 +193,14 @@ export function openMysqlPool(
 
   pool.on('connection', connection => {
     adopt(connection)
-    connection.on('error', () => logger?.debug('Database connection closed', { host, reason: 'it was lost' }))
+    const { startedMs = 0, lending } = openings.get(connection.config) ?? {}
+    const durationMs = elapsedMs(startedMs)
+    report(settings, { event: 'connection:opened', durationMs, tokenReused: lending?.isReused() ?? false })
+    // A connection can fail twice, and leaves its pool at the first time, before whoever listens later.
+    connection.prependOnceListener('error', () => {
+      const reason = lent.has(connection) ? 'ended' : 'lost'
+      report(settings, { event: 'connection:closed', reason, connections: 1 })
+    })
   })
   internals.getConnection = lend
   takers.set(pool, take)
@@ -189,19 +215,20 @@ export function openMysqlPool(
   return pool
 }
 
-/** How many connections a pool holds or is opening, and whether it has ended. */
-export function countsOf(pool: Pool): { all: number; isClosed: boolean } {
-  const { _allConnections, _closed } = internalsOf(pool)
-  return { all: _allConnections.length, isClosed: _closed }
+/** How many connections a pool holds or is opening, and how many are taken; and whether it has ended. */
+export function countsOf(pool: Pool): { all: number; inUse: number; isClosed: boolean } {
+  const { _allConnections, _freeConnections, _closed } = internalsOf(pool)
+  const all = _allConnections.length
+  return { all, inUse: all - _freeConnections.length, isClosed: _closed }
 }
 
 /** Closes the connections that the handler holds, forgets those that it waits for, and says how many they were. */
-export function closeLent(pool: Pool): number {
+export function closeLent(pool: Pool): { closed: number; forgotten: number } {
   const { lent } = sessionsOf<PoolConnection>(pool)
-  const count = lent.size + forgetWaiting(pool)
+  const counts = { closed: lent.size, forgotten: forgetWaiting(pool) }
   for (const connection of lent) destroy(connection)
   lent.clear()
-  return count
+  return counts
 }
 
 /** Opens one connection and leaves it in the pool. */
@@ -210,18 +237,39 @@ export async function warm(pool: Pool, asker: Asker): Promise<void> {
 }
 
 /** Asks every idle connection for a sign of life, and closes those that give none in time. */
-export async function pingIdle(pool: Pool, asker: Asker, timeoutMs: number): Promise<void> {
+export async function pingIdle(
+  pool: Pool,
+  settings: Settings,
+  asker: Asker,
+  silenceMs: number,
+): Promise<void> {
   const idle = listOf(internalsOf(pool)._freeConnections).filter(isUsable)
   const connections = await Promise.all(idle.map(() => takeConnection(pool, asker)))
   const pings = connections.map(async connection => {
+    const startedMs = performance.now()
     try {
-      await withDeadline(ping(connection), timeoutMs, () => new Error('no answer'))
+      await withinAnswerTime(ping(connection), asker.deadlineMs - Date.now())
+      report(settings, { event: 'connection:reused', silenceMs, durationMs: elapsedMs(startedMs) })
       giveBackUnlent(connection)
     } catch {
+      report(settings, { event: 'connection:closed', reason: 'silent', connections: 1 })
       destroy(connection)
     }
   })
   await Promise.all(pings)
+}
+
+/** Ends every idle connection politely. */
+export async function closeIdle(pool: Pool, settings: Settings): Promise<void> {
+  const idle = listOf(internalsOf(pool)._freeConnections)
+  if (idle.length === 0) return
+  report(settings, { event: 'connection:closed', reason: 'shutdown', connections: idle.length })
+  await Promise.all(
+    idle.map(connection => {
+      internalsOfConnection(connection)._removeFromPool()
+      return close(connection)
+    }),
+  )
 }
 
 /** Connections that only this package has had: their sessions are as they were. */
@@ -246,7 +294,6 @@ function internalsOf(pool: Pool): Internals {
   return pool as unknown as Internals
 }
 
-/** A connection that left its pool knows none. */
-function internalsOfConnection(connection: PoolConnection): { readonly _pool: unknown } {
-  return connection as unknown as { readonly _pool: unknown }
+function internalsOfConnection(connection: PoolConnection): ConnectionInternals {
+  return connection as unknown as ConnectionInternals
 }

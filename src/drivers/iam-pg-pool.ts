@@ -1,5 +1,7 @@
 import type { Pool, PoolClient, Submittable } from 'pg'
 import { diagnose } from '../diagnosis.ts'
+import type { ConnectionClosedReason } from '../events.ts'
+import { elapsedMs, report } from '../report.ts'
 import { type Asker, createRetry } from '../retries.ts'
 import { attemptOf, type Settings } from '../settings.ts'
 import type { TokenCache } from '../token/cache.ts'
@@ -24,7 +26,7 @@ export async function openPgPool(
   tokens: TokenCache,
   askerNow: () => Asker,
 ): Promise<Pool> {
-  const { client: options, host, logger, max } = settings
+  const { client: options, max } = settings
   // pg-pool comes with pg's entry, which a function with a single client never needs to load.
   const { default: pg } = await import('pg')
   // By the error that an attempt to connect failed with.
@@ -46,8 +48,14 @@ export async function openPgPool(
     override connect(callback: Parameters<IamPgClient['connect']>[0]): void
     override connect(callback?: Parameters<IamPgClient['connect']>[0]): Promise<IamPgClient> | undefined {
       if (callback === undefined) return super.connect() as Promise<IamPgClient>
+      const startedMs = performance.now()
       super.connect((error: Error) => {
-        if (error) lendings.set(error, this.#lending)
+        if (error) {
+          lendings.set(error, this.#lending)
+        } else {
+          const durationMs = elapsedMs(startedMs)
+          report(settings, { event: 'connection:opened', durationMs, tokenReused: this.#lending.isReused() })
+        }
         ;(callback as (error: Error) => void)(error)
       })
       this.#lending.prepare()
@@ -120,9 +128,8 @@ export async function openPgPool(
   // pg-pool reads it each time that it begins to wait, for a new connection or for one that is in use.
   Object.defineProperty(pool.options, 'connectionTimeoutMillis', { get: leftMs, enumerable: true })
   takers.set(pool, (asker, callback) => pool.take(asker, callback))
-  pool.on('error', () =>
-    logger?.debug('Database connection closed', { host, reason: 'it was lost while idle' }),
-  )
+  // Of a connection that nobody uses.
+  pool.on('error', () => report(settings, { event: 'connection:closed', reason: 'lost', connections: 1 }))
   return pool
 }
 
@@ -132,15 +139,18 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
   // pg-pool makes a new one each time it lends; a second call is its own error.
   const release = client.release
   let isReleased = false
+  const note = (reason: ConnectionClosedReason) =>
+    report(settings, { event: 'connection:closed', reason, connections: 1 })
   lent.add(client)
   client.release = error => {
     lent.delete(client)
     if (isReleased) throw new Error('Release called on client which has already been released to the pool.')
-    if (error || !isUsable(client)) return release(error)
+    if (error || !isUsable(client)) {
+      if (!dismissed.has(client)) note('ended')
+      return release(error)
+    }
     if (pgSession.isBusy(client)) {
-      settings.logger?.warn('The handler left a query running; the connection is closed', {
-        host: settings.host,
-      })
+      note('query-running')
       abandon(client)
       return release(true)
     }
@@ -148,7 +158,10 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
     isReleased = true
     const restoration = restoreSession(pgSession, client, settings).then(
       () => release(),
-      error => release(error),
+      error => {
+        note('not-restored')
+        release(error)
+      },
     )
     noteRestoring(pool, restoration)
   }
@@ -162,12 +175,21 @@ export function takeClient(pool: Pool, asker: Asker): Promise<PoolClient> {
 }
 
 /** Closes the clients that the handler holds, forgets those that it waits for, and says how many they were. */
-export function closeLent(pool: Pool): number {
+export function closeLent(pool: Pool): { closed: number; forgotten: number } {
   const forgotten = forgetWaiting(pool)
   const lent = [...sessionsOf<PoolClient>(pool).lent]
   for (const client of lent) {
     abandon(client)
-    client.release(true)
+    dismiss(client)
   }
-  return lent.length + forgotten
+  return { closed: lent.length, forgotten }
+}
+
+/** Clients that were closed for a reason that is reported already. */
+const dismissed = new WeakSet<PoolClient>()
+
+/** Closes a client that this package took from the pool, or takes from the handler. */
+export function dismiss(client: PoolClient): void {
+  dismissed.add(client)
+  client.release(true)
 }

@@ -3,7 +3,7 @@ import type { Connection, Pool } from 'mysql2/promise'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
 import { close, isBusy, isUsable, openConnection, ping, reset, rollback } from './iam-mysql2-connection.ts'
-import { closeLent, countsOf, openMysqlPool, pingIdle, warm } from './iam-mysql2-pool.ts'
+import { closeIdle, closeLent, countsOf, openMysqlPool, pingIdle, warm } from './iam-mysql2-pool.ts'
 import { isInTransaction } from './iam-mysql2-transaction.ts'
 import { sessionsOf, whenRestored } from './session.ts'
 
@@ -30,12 +30,17 @@ export function createMysqlPoolDriver(settings: Settings): PoolDriver<Pool> {
     open: async (tls, tokens, askerNow) => openMysqlPool(settings, tls, tokens, askerNow).promise(),
     isOpen: ({ pool }) => !countsOf(pool).isClosed,
     size: ({ pool }) => countsOf(pool).all,
-    isTaking: ({ pool }) => sessionsOf(pool).waiting.size > 0,
+    // A connection that is with the handler no more and not free yet is being taken back.
+    isTaking({ pool }) {
+      const { lent, waiting } = sessionsOf(pool)
+      return waiting.size > 0 || countsOf(pool).inUse > lent.size
+    },
     closeLent: ({ pool }) => closeLent(pool),
     whenRestored: ({ pool }) => whenRestored(pool),
     close: ({ pool }) => pool.end(() => {}),
     warm: ({ pool }, asker) => warm(pool, asker),
-    pingIdle: ({ pool }, asker, timeoutMs) => pingIdle(pool, asker, timeoutMs),
+    pingIdle: ({ pool }, asker, silenceMs) => pingIdle(pool, settings, asker, silenceMs),
+    closeIdle: ({ pool }) => closeIdle(pool, settings),
   }
 }
 

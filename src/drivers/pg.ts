@@ -1,9 +1,10 @@
 import type { Client, Pool } from 'pg'
 import { withinAnswerTime } from '../deadline.ts'
+import { elapsedMs, report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
 import { abandon, destroy, IamPgClient, isBusy, isUsable, pgSession } from './iam-pg-client.ts'
-import { closeLent, openPgPool, takeClient } from './iam-pg-pool.ts'
+import { closeLent, dismiss, openPgPool, takeClient } from './iam-pg-pool.ts'
 import { sessionsOf, whenRestored } from './session.ts'
 
 /** One `pg.Client` for each physical connection. */
@@ -16,9 +17,9 @@ export function createPgDriver(settings: Settings): Driver<Client> {
     },
     isUsable,
     ...pgSession,
-    close(client) {
+    async close(client) {
       if (!isUsable(client) || isBusy(client)) abandon(client)
-      else void client.end().catch(() => destroy(client))
+      else await client.end().catch(() => destroy(client))
     },
   }
 }
@@ -37,19 +38,34 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
       const client = await takeClient(pool, asker)
       client.release()
     },
-    async pingIdle(pool, asker, timeoutMs) {
+    async pingIdle(pool, asker, silenceMs) {
       const check = async (): Promise<void> => {
         const client = await takeClient(pool, asker)
+        const startedMs = performance.now()
         try {
-          await withinAnswerTime(pgSession.ping(client), timeoutMs)
+          await withinAnswerTime(pgSession.ping(client), asker.deadlineMs - Date.now())
+          report(settings, { event: 'connection:reused', silenceMs, durationMs: elapsedMs(startedMs) })
           client.release()
         } catch {
+          report(settings, { event: 'connection:closed', reason: 'silent', connections: 1 })
           destroy(client)
-          client.release(true)
+          dismiss(client)
         }
       }
       // A connection that cannot be opened in the place of a dead one is not missed yet.
       await Promise.allSettled(Array.from({ length: pool.idleCount }, check))
+    },
+    async closeIdle(pool) {
+      const connections = pool.idleCount
+      if (connections === 0) return
+      report(settings, { event: 'connection:closed', reason: 'shutdown', connections })
+      const close = async (): Promise<void> => {
+        const client = await pool.connect()
+        const ended = new Promise<void>(resolve => client.once('end', resolve))
+        dismiss(client)
+        await ended
+      }
+      await Promise.allSettled(Array.from({ length: connections }, close))
     },
   }
 }

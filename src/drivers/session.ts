@@ -1,4 +1,5 @@
 import { withinAnswerTime } from '../deadline.ts'
+import { report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver } from './driver.ts'
 
@@ -29,16 +30,16 @@ export function isClean<Connection>(
 export async function restoreSession<Connection>(
   driver: SessionDriver<Connection>,
   connection: Connection,
-  { host, logger, resetSession }: Settings,
+  settings: Settings,
 ): Promise<void> {
   const ready = driver.whenReady(connection)
   if (ready !== undefined) await withinAnswerTime(ready)
   if (driver.isInTransaction(connection) === undefined) await withinAnswerTime(driver.ping(connection))
   if (driver.isInTransaction(connection)) {
-    logger?.warn('The handler left a transaction open; it is rolled back', { host })
+    report(settings, { event: 'transaction:rolled-back' })
     await withinAnswerTime(driver.rollback(connection))
   }
-  if (resetSession) await withinAnswerTime(driver.reset(connection))
+  if (settings.resetSession) await withinAnswerTime(driver.reset(connection))
 }
 
 /** What the handler holds of a pool, and what it gave back and is being put in order. */

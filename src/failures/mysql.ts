@@ -79,6 +79,7 @@ export const mysqlFailures: readonly Failure[] = [
     check: target =>
       'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
       `\`ALTER USER ${account(target)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_THROTTLED',

@@ -9,6 +9,8 @@ export interface TokenLending {
   take(): Promise<Token>
   /** Whether the server has asked for the token and does not have it yet. */
   isAwaited(): boolean
+  /** Whether the token that the server got had been signed for an earlier attempt. */
+  isReused(): boolean
   /**
    * Forgets the token, where the server refused it.
    *
@@ -38,6 +40,7 @@ export function lendToken(tokens: TokenCache): TokenLending {
       return taken.token
     },
     isAwaited: () => isAsked && taken === undefined,
+    isReused: () => taken?.reused ?? false,
     refuse: () => taken !== undefined && tokens.refuse(taken),
   }
 }

@@ -13,14 +13,15 @@ const { kinds, missing } = await useKinds()
 
 const unknown = { accessKeyId: 'unknown', secretAccessKey: 'unknown' }
 
-/** A logger that does something at its first line. */
+/** A logger that does something at the first attempt that is to be followed by another. */
 function loggerThat(act: () => void) {
   const logger = recordingLogger()
-  const first = (level: 'debug' | 'warn') => (message: string, fields: Record<string, unknown>) => {
+  const retries = () => logger.lines.filter(({ fields }) => fields.event === 'connection:retried')
+  const note = (level: 'debug' | 'warn') => (message: string, fields: Record<string, unknown>) => {
     logger[level](message, fields)
-    if (logger.lines.length === 1) act()
+    if (fields.event === 'connection:retried' && retries().length === 1) act()
   }
-  return { ...logger, debug: first('debug'), warn: first('warn') }
+  return { ...logger, retries, debug: note('debug'), warn: note('warn') }
 }
 
 /** A promise that opens when it is told to. */
@@ -78,9 +79,11 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       return true
     })
     assert.deepEqual(refusedAtFirstLine, [1])
-    assert.equal(logger.lines[0]?.level, 'warn')
-    assert.deepEqual(Object.keys(logger.lines[0]?.fields ?? {}), ['host', 'code', 'attempt', 'delayMs'])
-    assert.equal(logger.warnings().length, 1)
+    const [first, ...others] = logger.retries()
+    assert.equal(first?.level, 'warn')
+    assert.deepEqual([first?.fields.code, first?.fields.attempt], ['RDS_IAM_ACCESS_DENIED', 1])
+    assert.ok(others.every(({ level }) => level === 'debug'))
+    assert.equal(logger.warnings().at(-1), 'Connecting to the database failed')
     while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))
   },
 
@@ -94,7 +97,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const handler = createHandler({ ...through(options, port), logger })
     assert.ok(await handler(sessionOf(sql), lambdaContext()))
     assert.ok(relay !== undefined)
-    assert.equal(logger.lines[0]?.fields.code, 'RDS_IAM_UNREACHABLE')
+    assert.equal(logger.retries()[0]?.fields.code, 'RDS_IAM_UNREACHABLE')
     assert.deepEqual(logger.warnings(), [])
     assert.equal(gateway.stats().connections, 1)
   },
@@ -116,7 +119,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const handler = createHandler({ ...through(options, port), logger })
     assert.ok(await handler(sessionOf(sql), lambdaContext()))
     assert.ok(relay !== undefined)
-    assert.equal(logger.lines[0]?.fields.code, 'RDS_IAM_UNAVAILABLE')
+    assert.equal(logger.retries()[0]?.fields.code, 'RDS_IAM_UNAVAILABLE')
   },
 
   async 'stops in time for the invocation to answer, and says how often it tried'({
@@ -143,7 +146,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const handler = createHandler({ ...through(options, relay.port), tls: other.options.tls, logger })
     await assert.rejects(handler(sessionOf(sql), lambdaContext()), { code: 'RDS_IAM_TRUST' })
     assert.equal(relay.connections(), 1)
-    assert.deepEqual(logger.lines, [])
+    assert.ok(!logger.lines.some(({ fields }) => fields.event === 'connection:retried'))
   },
 
   async 'never tries a query of the handler again'({ gate, createHandler, sql, end }) {
@@ -203,7 +206,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     await startRelay(gateway.port, port)
     assert.ok(await invocation)
     assert.equal(gateway.stats().connections, 1)
-    assert.ok(!logger.lines.some(({ message }) => message === 'Connecting ahead failed'))
+    assert.ok(!logger.lines.some(({ fields }) => fields.event === 'connection:failed'))
   },
 }
 

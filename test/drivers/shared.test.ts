@@ -238,7 +238,10 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       return true
     })
     assert.equal(gateway.stats().refused, 1)
-    assert.deepEqual(logger.lines, [])
+    assert.deepEqual(
+      logger.lines.filter(({ level }) => level !== 'debug').map(({ fields }) => fields.event),
+      ['connection:failed'],
+    )
     while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))
   },
 
@@ -394,7 +397,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       }),
     )
     while (logger.lines.length === 0) await new Promise(resolve => setImmediate(resolve))
-    assert.equal(logger.lines[0]?.message, 'Connecting ahead failed')
+    assert.equal(logger.lines[0]?.message, 'Connecting to the database failed')
     assert.ok(await handler(sessionOf(sql), lambdaContext()))
   },
 
