@@ -1,4 +1,5 @@
 import { hostProblem } from './endpoint.ts'
+import { RdsIamError } from './errors.ts'
 
 /** Collects what is wrong with the options, so that one error can name all of it. */
 export interface Checks {
@@ -76,6 +77,23 @@ export function createChecks(): Checks {
       return undefined
     },
   }
+}
+
+/**
+ * Ends the reading of options, where something is wrong with them.
+ *
+ * @param place Whose options they are, for example `iamPg`.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem.
+ */
+export function refuseProblems(place: string, problems: readonly string[]): void {
+  if (problems.length === 0) return
+  const summary = problems.length === 1 ? 'an option is wrong' : `${problems.length} options are wrong`
+  throw new RdsIamError('RDS_IAM_OPTIONS', `${place}: ${summary}:\n- ${problems.join('\n- ')}`)
+}
+
+/** What an option got, to end a message with; nothing where it got nothing. */
+export function got(value: unknown): string {
+  return value === undefined ? '' : `; got ${show(value)}`
 }
 
 /** Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind a `?` a signature. */

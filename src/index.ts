@@ -11,3 +11,19 @@ export type {
   TokenSignedEvent,
   TransactionRolledBackEvent,
 } from './events.ts'
+export {
+  type ConnectArnOptions,
+  type ConnectPolicy,
+  type ConnectPolicyOptions,
+  connectArn,
+  connectPolicy,
+} from './policy.ts'
+export { type CheckPolicyOptions, checkPolicy, type PolicyCheck, type PolicyFinding } from './policy-check.ts'
+export {
+  type CreateUserSqlOptions,
+  createUserSql,
+  type DropUserSql,
+  type DropUserSqlOptions,
+  dropUserSql,
+  type UserSqlOptions,
+} from './users.ts'

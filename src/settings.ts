@@ -1,8 +1,7 @@
 import { type Address, type AddressDefaults, readAddress, readRegion } from './address.ts'
-import { type Checks, createChecks, show } from './checks.ts'
+import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import type { Attempt } from './diagnosis.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
-import { RdsIamError } from './errors.ts'
 import type { Failure } from './failures/failure.ts'
 import { readLogger, readMetrics } from './observers.ts'
 import type {
@@ -140,14 +139,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     failures: engine.failures,
   }
 
-  if (checks.problems.length > 0) {
-    const summary =
-      checks.problems.length === 1 ? 'an option is wrong' : `${checks.problems.length} options are wrong`
-    throw new RdsIamError(
-      'RDS_IAM_OPTIONS',
-      `${engine.middleware}: ${summary}:\n- ${checks.problems.join('\n- ')}`,
-    )
-  }
+  refuseProblems(engine.middleware, checks.problems)
   return settings
 }
 

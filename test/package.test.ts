@@ -140,7 +140,7 @@ test('can be imported by every entry', async () => {
   )) as Record<string, string[]>
   assert.deepEqual(Object.keys(names), Object.keys(manifest.exports))
   for (const [entry, expected] of Object.entries({
-    '.': ['RdsIamError'],
+    '.': ['RdsIamError', 'checkPolicy', 'connectArn', 'connectPolicy', 'createUserSql', 'dropUserSql'],
     './pg': ['RdsIamError', 'iamPg', 'iamPgPool'],
     './mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
     './gateway': ['startGateway', 'makeAuthority'],
@@ -204,7 +204,7 @@ for (const module of [
     writeFileSync(
       join(project, 'handler.ts'),
       `import middy from '@middy/core'
-       import { RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
+       import { checkPolicy, connectPolicy, createUserSql, RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
        import { type Gateway, startGateway } from '${manifest.name}/gateway'
        import { iamMysql, iamMysqlPool } from '${manifest.name}/mysql2'
        import { type IamPgOptions, iamPg, iamPgPool, type RdsIamOptions } from '${manifest.name}/pg'
@@ -244,6 +244,11 @@ for (const module of [
        export const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_TRUST', 'no').code
        export const gateway: Promise<Gateway> = startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
        export const roots: readonly string[] | undefined = rdsRoots['eu-west-1']
+       const policy = connectPolicy({ region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-X', user: ['a', 'b'] })
+       export const action: 'rds-db:connect' | undefined = policy.Statement[0]?.Action
+       export const places: readonly string[] = checkPolicy(policy, { resourceId: 'db-X', user: 'a' }).problems.map(({ at }) => at)
+       // @ts-expect-error: MariaDB is mysql
+       export const sql: readonly string[] = createUserSql({ engine: 'mariadb', user: 'a' })
        export { wrong }
       `,
     )
@@ -274,12 +279,25 @@ for (const module of [
   })
 }
 
-test('brings a command that explains itself', async () => {
-  const command = join(project, 'node_modules', '.bin', 'rds-iam-gateway')
-  const script = join(installed, manifest.bin['rds-iam-gateway'] ?? assert.fail('there is no command'))
-  assert.match(readFileSync(script, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-  const { stdout } = existsSync(command)
-    ? await run(command, ['--help'], { cwd: project })
-    : await run(process.execPath, [script, '--help'], { cwd: project })
-  assert.match(stdout, /rds-iam-gateway --upstream/)
+for (const [name, script] of Object.entries(manifest.bin)) {
+  test(`brings the command ${name}, which explains itself`, async () => {
+    const file = join(installed, script)
+    assert.match(readFileSync(file, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const command = join(project, 'node_modules', '.bin', name)
+    const { stdout } = existsSync(command)
+      ? await run(command, ['--help'], { cwd: project })
+      : await run(process.execPath, [file, '--help'], { cwd: project })
+    assert.match(stdout, new RegExp(`^${name}: .*\\n\\n?[\\s\\S]*^ {2}${name} `, 'm'))
+  })
+}
+
+test('signs a token from the command line as installed, and tells its version', async () => {
+  const file = join(installed, manifest.bin['middy-rds-iam'] ?? assert.fail('there is no command'))
+  const { stdout: version } = await run(process.execPath, [file, '--version'], { cwd: project })
+  assert.equal(version, `${manifest.version}\n`)
+  const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
+  const env = { PATH: process.env.PATH, AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret' }
+  const args = ['token', '--host', host, '--port', '5432', '--user', 'app']
+  const { stdout: token } = await run(process.execPath, [file, ...args], { cwd: project, env })
+  assert.ok(token.startsWith(`${host}:5432/?Action=connect&DBUser=app&`))
 })

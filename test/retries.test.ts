@@ -129,6 +129,10 @@ const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
   [fail('timeout exceeded when trying to connect')],
   [fail('no pg_hba.conf entry for host "10.0.0.1", user "app", no encryption', '28000')],
   [fail('This RDS proxy has no credentials for the role app', '28000')],
+  [
+    fail("User 'app' has exceeded the 'max_connections_per_hour' resource", 'ER_USER_LIMIT_REACHED'),
+    mysqlFailures,
+  ],
   [fail('Queue limit reached.'), mysqlFailures],
   [fail('No connections available.'), mysqlFailures],
   [fail('Host is blocked because of many connection errors', 'ER_HOST_IS_BLOCKED'), mysqlFailures],

@@ -1,4 +1,4 @@
-import { partitionOf } from '../endpoint.ts'
+import { formatConnectArn } from '../arn.ts'
 import type { RdsIamErrorCode } from '../errors.ts'
 
 /** What was tried when it failed, as far as remedies speak of it. */
@@ -37,10 +37,12 @@ export interface Failure {
 }
 
 /** What every engine asks to be checked where it refuses a token. */
-export function checkToken(target: Target): string {
+export function checkToken({ region, user, endpointHost, account: accountId = '<account>' }: Target): string {
+  // As far as it can be known from here.
+  const arn = formatConnectArn({ region, accountId, resourceId: resourceIdOf(endpointHost), user })
   return (
     'The server refused the authentication token. Check first that the role may `rds-db:connect` on ' +
-    `${connectArn(target)}; then that IAM authentication is enabled on the database, that the user's name is spelled as in ` +
+    `${arn}; then that IAM authentication is enabled on the database, that the user's name is spelled as in ` +
     'the database, and the clock. Throttled connections get the same answer: the metric ' +
     'IamDbAuthConnectionFailureThrottling and the log iam-db-auth-error of the database tell.'
   )
@@ -56,17 +58,8 @@ export const tooManyConnections =
   'There are more connections than the server takes. Lower `max` or the concurrency of the function, or put RDS Proxy before ' +
   'the database.'
 
-/**
- * The ARN that the role needs, as far as it can be known from here.
- *
- * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
- */
-function connectArn({ region, user, endpointHost, account = '<account>' }: Target): string {
-  return `arn:${partitionOf(region)}:rds-db:${region}:${account}:dbuser:${resourceId(endpointHost)}/${user}`
-}
-
 /** The resource id is none of what a function knows; the endpoint's name tells its kind, but for the instances, which may be Aurora's. */
-function resourceId(endpointHost: string): string {
+function resourceIdOf(endpointHost: string): string {
   const [, kind] = /^[^.]+(?:\.endpoint)?\.(proxy|cluster)-/.exec(endpointHost) ?? []
   if (kind === 'proxy') return '<prx-…>'
   return kind === 'cluster' ? '<cluster-…>' : '<DbiResourceId>'

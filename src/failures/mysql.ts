@@ -1,3 +1,4 @@
+import { iamUserStatements, quoteMysqlAccount, quoteMysqlName } from '../sql.ts'
 import { checkToken, type Failure, type Target, tooManyConnections, unencrypted } from './failure.ts'
 
 /**
@@ -50,10 +51,9 @@ export const mysqlFailures: readonly Failure[] = [
         codes: ['ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_NOT_SUPPORTED_AUTH_MODE', 'ER_HOST_NOT_PRIVILEGED'],
       },
     ],
-    check: target =>
-      `The database does not take ${target.user} for an IAM user. Run \`CREATE USER ${account(target)} IDENTIFIED WITH ` +
-      `AWSAuthenticationPlugin AS 'RDS'; ALTER USER ${account(target)} REQUIRE SSL;\` in it as its master user, and check the ` +
-      'spelling.',
+    check: ({ user }) =>
+      `The database does not take ${user} for an IAM user. Run \`${iamUserStatements.mysql(user).join(' ')}\` in it as its ` +
+      'master user, and check the spelling.',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
@@ -71,14 +71,19 @@ export const mysqlFailures: readonly Failure[] = [
     code: 'RDS_IAM_ACCESS_DENIED',
     // MariaDB's own numbers have no name in mysql2, or another error's.
     signs: [{ message: /account is locked/i }],
-    check: target => `The user is locked. Run \`ALTER USER ${account(target)} ACCOUNT UNLOCK;\`.`,
+    check: target =>
+      `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(target.user)} ACCOUNT UNLOCK;\`.`,
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    // An hour is too long to wait for.
+    signs: [{ codes: ['ER_USER_LIMIT_REACHED'], message: /per_hour/ }],
+    check: checkOwnLimit,
   },
   {
     code: 'RDS_IAM_THROTTLED',
     signs: [{ codes: ['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] }],
-    check: target =>
-      'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
-      `\`ALTER USER ${account(target)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`,
+    check: checkOwnLimit,
     passes: 'soon',
   },
   {
@@ -112,9 +117,9 @@ export const mysqlFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_DATABASE',
     signs: [{ codes: ['ER_DBACCESS_DENIED_ERROR'] }],
-    check: target =>
-      `Authentication worked. Run \`GRANT ALL PRIVILEGES ON ${quoteName(target.database)}.* TO ${account(target)};\`, or as much ` +
-      'of it as the function needs, as the master user.',
+    check: ({ user, database }) =>
+      `Authentication worked. Run \`GRANT ALL PRIVILEGES ON ${quoteMysqlName(database)}.* TO ${quoteMysqlAccount(user)};\`, or ` +
+      'as much of it as the function needs, as the master user.',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
@@ -152,11 +157,9 @@ export const mysqlFailures: readonly Failure[] = [
   },
 ]
 
-/** The user as SQL names it. */
-function account({ user }: Target): string {
-  return `'${user.replace(/['\\]/g, '\\$&')}'@'%'`
-}
-
-function quoteName(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``
+function checkOwnLimit({ user }: Target): string {
+  return (
+    'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
+    `\`ALTER USER ${quoteMysqlAccount(user)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`
+  )
 }

@@ -1,3 +1,4 @@
+import { iamUserStatements, quotePostgresName as quote } from '../sql.ts'
 import { checkToken, type Failure, tooManyConnections, unencrypted } from './failure.ts'
 
 /** SQLSTATEs that say that authentication failed, and not why. */
@@ -27,13 +28,9 @@ export const postgresFailures: readonly Failure[] = [
       { codes: authentication, message: /password authentication failed|does not exist/i },
       { message: /asked for a password/i },
     ],
-    check: ({ user }) => {
-      const name = quote(user)
-      return (
-        `The database does not take ${user} for an IAM user. Run \`CREATE USER ${name}; GRANT rds_iam TO ${name};\` in it as its ` +
-        'master user, and check the spelling.'
-      )
-    },
+    check: ({ user }) =>
+      `The database does not take ${user} for an IAM user. Run \`${iamUserStatements.postgres(user).join(' ')}\` in it as its ` +
+      'master user, and check the spelling.',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
@@ -110,8 +107,3 @@ export const postgresFailures: readonly Failure[] = [
       'Unset NODE_PG_FORCE_NATIVE: pg loads pg-native because of it, and this package uses the JavaScript client.',
   },
 ]
-
-/** @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS */
-function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`
-}

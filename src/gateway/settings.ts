@@ -1,3 +1,4 @@
+import { accountProblem, resourceIdProblem } from '../arn.ts'
 import { type Endpoint, hostProblem, isIpAddress, isRegionName } from '../endpoint.ts'
 import { RdsIamError } from '../errors.ts'
 import type { Decision } from './decision.ts'
@@ -136,18 +137,11 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   check('policy', isOptional(policy, isObject), 'an object with a document and a resourceId', policy)
   if (isObject(policy)) {
     const { resourceId, accountId } = policy
-    check(
-      'policy.resourceId',
-      isText(resourceId) && /^[\w-]+$/.test(resourceId),
-      'a DbiResourceId like db-ABCDEFGHIJKL01234',
-      resourceId,
-    )
-    check(
-      'policy.accountId',
-      isOptional(accountId, id => isText(id) && /^\d{12}$/.test(id)),
-      'twelve digits',
-      accountId,
-    )
+    const complain = (name: string, problem: string | undefined, got: unknown): void => {
+      if (problem !== undefined) problems.push(`\`policy.${name}\` ${problem}; got ${show(got)}`)
+    }
+    complain('resourceId', resourceIdProblem(resourceId), resourceId)
+    if (accountId !== undefined) complain('accountId', accountProblem(accountId), accountId)
   }
   const evaluatePolicy = isObject(policy)
     ? readPolicy(policy, region, problem =>

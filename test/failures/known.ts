@@ -40,7 +40,7 @@ interface Group {
 const arn =
   /`rds-db:connect` on arn:aws:rds-db:eu-west-1:123456789012:dbuser:<DbiResourceId>\/orders_app; then/
 const createMysqlUser =
-  /Run `CREATE USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'; ALTER USER 'orders_app'@'%' REQUIRE SSL;`/
+  /Run `CREATE USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;`/
 const unencrypted = /without TLS: something on the way ends it/
 const tooMany = /Lower `max`.*RDS Proxy/
 const inUse = /Return them to the pool, or raise `max`/

@@ -47,6 +47,16 @@ function readLines(lines: Interface, errors: () => string): () => Promise<string
   }
 }
 
+// First in the file: tests that are told of while the servers start would be taken for all that there are.
+await describeMysql({ after }, server => {
+  it('is for MySQL and MariaDB with --engine mysql', async t => {
+    const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
+    const { gateway, nextLine } = await start(t, args)
+    assert.equal(await tryMysql(gateway), undefined)
+    assert.match(await nextLine(), /Z admitted "app" to "orders" from 127\.0\.0\.1:\d+ \(TLSv1\.3\): /)
+  })
+})
+
 describe('a gateway from the command line', () => {
   it('lets in who may, says one line for each decision, and ends on SIGTERM and SIGINT', async t => {
     const postgres = await openPostgres(t)
@@ -106,18 +116,11 @@ describe('a gateway from the command line', () => {
   })
 })
 
-await describeMysql({ after }, server => {
-  it('is for MySQL and MariaDB with --engine mysql', async t => {
-    const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
-    const { gateway, nextLine } = await start(t, args)
-    assert.equal(await tryMysql(gateway), undefined)
-    assert.match(await nextLine(), /Z admitted "app" to "orders" from 127\.0\.0\.1:\d+ \(TLSv1\.3\): /)
-  })
-})
-
 describe('a wrong command line ends with 2 and says what is wrong', () => {
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{ "Version": ')
+  const right = join(folder, 'right.json')
+  writeFileSync(right, '{ "Version": "2012-10-17", "Statement": [] }')
   const upstream = ['--upstream', '127.0.0.1:5432']
   const cases: [string, string[], RegExp][] = [
     ['nothing', [], /--upstream host:port is needed/],
@@ -150,6 +153,11 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       'a resource without a policy',
       [...upstream, '--region', region, '--resource-id', 'db-X'],
       /go with --policy/,
+    ],
+    [
+      'the name of an instance in place of its resource id',
+      [...upstream, '--region', region, '--policy', right, '--resource-id', 'orders'],
+      /`policy\.resourceId` is not a resource id .*DbiResourceId.*; got "orders"/,
     ],
     [
       'a policy that is no JSON',

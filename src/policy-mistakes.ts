@@ -1,0 +1,105 @@
+import { connectAction, coversConnect, describe, type PolicyStatement } from './policy-document.ts'
+import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
+
+/** Told of what was found, and where it stands. */
+export interface FindingSink {
+  /** What is wrong. */
+  problem(at: string, message: string): void
+  /** What cannot be told from the policy. */
+  note(at: string, message: string): void
+}
+
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+const unsupportedKeys = ['Referer', 'SourceIp', 'SourceVpc', 'SourceVpce', 'UserAgent', 'VpcSourceIp'].map(
+  key => `aws:${key}`.toLowerCase(),
+)
+
+/**
+ * `${aws:username}` for example.
+ *
+ * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+ */
+export const policyVariable = /\$\{(?:[*?$]|(?!AWS::)[\w-]+:[^}]*)\}/g
+
+/** What `Fn::Sub` of CloudFormation would have replaced: `${AWS::Region}`, `${Database.DbiResourceId}`. */
+const placeholder = /\$\{(?:AWS::\w+|\w+(?:\.\w+)*)\}/
+
+/**
+ * Finds what is wrong with a statement whoever the user and the database are.
+ *
+ * @param version The policy's, which decides about variables.
+ */
+export function findMistakes(statement: PolicyStatement, version: unknown, sink: FindingSink): void {
+  findInActions(statement, sink)
+  for (const { at, text } of resourcesForConnecting(statement)) {
+    const [unresolved] = placeholder.exec(text) ?? []
+    if (unresolved !== undefined) {
+      sink.problem(at, `has ${unresolved} in it, which only Fn::Sub of CloudFormation puts a value for`)
+      continue
+    }
+    for (const mistake of resourceMistakes(text)) sink.problem(at, mistake)
+    const hasVariable = text.search(policyVariable) >= 0
+    if (hasVariable && version !== '2012-10-17')
+      sink.problem(at, 'has a policy variable, which needs the Version "2012-10-17"')
+    else if (hasVariable) sink.note(at, `depends on policy variables, which were not looked up: ${text}`)
+  }
+  if (coversConnect(statement)) findInCondition(statement, sink)
+}
+
+/** Whether a condition can never be told, because RDS does not say what it asks for. */
+export function hasUnsupportedKey({ condition }: PolicyStatement): boolean {
+  return conditionKeys(condition).some(({ key }) => unsupportedKeys.includes(key.toLowerCase()))
+}
+
+function findInActions(statement: PolicyStatement, sink: FindingSink): void {
+  for (const { at, text } of statement.actions.texts) {
+    const [service = '', name = ''] = text.toLowerCase().split(':')
+    const isRds = service === 'rds' && /\*$|^connect$/.test(name)
+    if (service === 'rds-db' && name !== 'connect' && !/[*?]/.test(name)) {
+      sink.problem(at, `${describe(text)} is no action; rds-db has ${connectAction} alone`)
+    } else if (/^rds[-_]?db$/.test(service) && service !== 'rds-db') {
+      sink.problem(at, `${describe(text)} is no action; write "${connectAction}"`)
+    } else if (isRds && (name === 'connect' || (isOfConnecting(statement) && !coversConnect(statement)))) {
+      const why = 'is of rds, the service that manages databases, and does not cover connecting'
+      sink.problem(at, `${describe(text)} ${why}; write "${connectAction}"`)
+    }
+  }
+}
+
+function isOfConnecting({ resources }: PolicyStatement): boolean {
+  return resources.texts.some(({ text }) => isForConnecting(text))
+}
+
+/** The resources that are meant for connecting: by their own form, or because the statement allows nothing else. */
+function resourcesForConnecting(statement: PolicyStatement): PolicyStatement['resources']['texts'] {
+  const { actions, resources } = statement
+  const isAlone = !actions.negated && actions.texts.every(({ text }) => /^rds-db:|^rds:connect$/i.test(text))
+  return resources.texts.filter(
+    ({ text }) => isForConnecting(text) || (isAlone && splitResource(text).service === 'rds'),
+  )
+}
+
+function findInCondition(statement: PolicyStatement, sink: FindingSink): void {
+  const keys = conditionKeys(statement.condition)
+  for (const { at, key } of keys) {
+    if (unsupportedKeys.includes(key.toLowerCase())) {
+      const effect =
+        statement.effect === 'Deny' ? 'denies nothing by it, or everything' : 'allows nothing by it'
+      sink.problem(
+        `${statement.at}${at}`,
+        `is a condition key that IAM database authentication does not support: the statement ${effect}`,
+      )
+    }
+  }
+  if (keys.some(({ key }) => !unsupportedKeys.includes(key.toLowerCase())))
+    sink.note(`${statement.at}.Condition`, 'is not evaluated: whether it holds depends on the request')
+}
+
+function conditionKeys(condition: PolicyStatement['condition']): { at: string; key: string }[] {
+  return Object.entries(condition ?? {}).flatMap(([operator, tests]) =>
+    Object.keys(typeof tests === 'object' && tests !== null ? tests : {}).map(key => ({
+      at: `.Condition.${operator}.${key}`,
+      key,
+    })),
+  )
+}
