@@ -77,7 +77,8 @@ function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoi
 /** Reads the Region: the option's, the one in the endpoint's name, or the environment's. Empty where it is wrong. */
 export function readRegion(checks: Checks, given: unknown, endpoint: Endpoint): string {
   const told = regionOfHost(endpoint.host)
-  const value = given ?? told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
+  const fallback = told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
+  const value = given === undefined ? fallback : given
   if (endpoint.host === '') {
     // Wrong or missing, as was said; the Region would only be a second complaint about it.
   } else if (value === undefined) {

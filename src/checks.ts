@@ -28,7 +28,12 @@ export function createChecks(): Checks {
   const text = (name: string, value: unknown): string | undefined => {
     if (value === undefined) return undefined
     const isClean =
-      typeof value === 'string' && value !== '' && value.trim() === value && !value.includes('\0')
+      typeof value === 'string' &&
+      value !== '' &&
+      value.trim() === value &&
+      !value.includes('\0') &&
+      // Half a surrogate pair has no UTF-8, so that nothing could be signed or sent with it.
+      value.isWellFormed()
     if (isClean) return value
     complain(name, `is not a text without spaces around it; got ${show(value)}`)
     return undefined

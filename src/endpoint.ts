@@ -66,7 +66,7 @@ export function hostProblem(host: string): HostProblem {
   }
   if (
     host.length > 253 ||
-    !/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i.test(host)
+    !/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i.test(host)
   ) {
     return 'is not a host name'
   }

@@ -55,7 +55,7 @@ export function readPolicyDocument(document: unknown, report: ReportPolicyProble
   if (version !== undefined && !versions.includes(version as string))
     report('.Version', `must be "2012-10-17", got ${describe(version)}`)
   const isList = Array.isArray(document.Statement)
-  const given: unknown[] = isList ? (document.Statement as unknown[]) : [document.Statement]
+  const given: unknown[] = isList ? [...(document.Statement as unknown[])] : [document.Statement]
   const statements = given.map((statement, index) =>
     readStatement(
       statement,
@@ -97,13 +97,33 @@ function isCovered({ texts, negated }: PolicyElement, arn: string): boolean {
   return texts.some(({ text }) => matches(text, arn)) !== negated
 }
 
-/** Whether a text with wildcards fits: `*` stands for any characters, `?` for exactly one. */
+/**
+ * Whether a text with wildcards fits: `*` stands for any characters, `?` for exactly one.
+ *
+ * Only the last star is ever tried again, so that a name chosen for it cannot take for ever, as it could with a regular expression.
+ */
 export function matches(pattern: string, text: string, flags: 'i' | '' = ''): boolean {
-  const source = pattern
-    .replace(/[.+^$()|[\]{}\\/]/g, '\\$&')
-    .replace(/\*+/g, '.*')
-    .replace(/\?/g, '.')
-  return new RegExp(`^${source}$`, `su${flags}`).test(text)
+  const fold = (given: string) => [...(flags === 'i' ? given.toLowerCase() : given)]
+  const wanted = fold(pattern)
+  const characters = fold(text)
+  let [at, next] = [0, 0]
+  let retry: { readonly next: number; at: number } | undefined
+  while (at < characters.length) {
+    if (wanted[next] === '*') {
+      next += 1
+      retry = { next, at }
+    } else if (wanted[next] === '?' || wanted[next] === characters[at]) {
+      next += 1
+      at += 1
+    } else if (retry !== undefined) {
+      retry.at += 1
+      at = retry.at
+      next = retry.next
+    } else {
+      return false
+    }
+  }
+  return wanted.slice(next).every(character => character === '*')
 }
 
 function readStatement(
@@ -159,7 +179,8 @@ function readElement(
   }
   const place = `${at}.${negated ? 'Not' : ''}${element}`
   const value = negated ? statement[`Not${element}`] : statement[element]
-  const texts: unknown[] = Array.isArray(value) ? value : [value]
+  // A list with holes has them filled, to be complained about.
+  const texts: unknown[] = Array.isArray(value) ? [...value] : [value]
   if (texts.length === 0 || !texts.every(text => typeof text === 'string')) {
     report(place, `must be a text or a list of texts, got ${describe(value)}`)
     return nothing
@@ -177,5 +198,10 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** What a policy has, for a message. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
-  return (JSON.stringify(value) ?? typeof value).slice(0, 200)
+  try {
+    return (JSON.stringify(value) ?? typeof value).slice(0, 200)
+  } catch {
+    // A number too big for JSON, or an object within itself: nothing that was parsed from JSON.
+    return typeof value
+  }
 }

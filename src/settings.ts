@@ -181,9 +181,11 @@ function readCredentials(checks: Checks, value: unknown): Settings['credentials'
   }
   // The answer of STS spells its names with capitals, and its date is a text.
   if ('SessionToken' in keys) checks.complain('credentials.SessionToken', 'is called `sessionToken`')
-  if (keys.expiration !== undefined && !(keys.expiration instanceof Date)) {
-    checks.complain('credentials.expiration', `is not a Date; got ${show(keys.expiration)}`)
-  }
+  if (keys.sessionToken !== undefined && typeof keys.sessionToken !== 'string')
+    checks.complain('credentials.sessionToken', `is not a text; got a ${typeof keys.sessionToken}`)
+  const { expiration } = keys
+  if (expiration !== undefined && !(expiration instanceof Date && !Number.isNaN(expiration.getTime())))
+    checks.complain('credentials.expiration', `is not a valid Date; got ${show(expiration)}`)
   return keys as unknown as AwsCredentials
 }
 

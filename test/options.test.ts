@@ -138,7 +138,7 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
   [
     'an expiration that is a text',
     { credentials: { accessKeyId: 'A', secretAccessKey: 'B', expiration: '2030-01-01' } },
-    /`credentials.expiration` is not a Date; got "2030-01-01"/,
+    /`credentials.expiration` is not a valid Date; got "2030-01-01"/,
   ],
   [
     'a token in the host',

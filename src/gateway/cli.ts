@@ -33,7 +33,7 @@ or MariaDB server.
 
 Tokens may be signed with SAM CLI's stand-in credentials (defaultkey, defaultsecret) and, where they are set, with
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Where the real server asks for a password, it is taken
-from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD.
+from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD. A client that has no session 10 seconds after it connected is closed.
 `
 
 /** The command line is wrong; the message says what and what to do. */

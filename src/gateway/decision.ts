@@ -65,6 +65,6 @@ export interface GatewayStats {
   readonly admitted: number
   /** Decisions `refused`. */
   readonly refused: number
-  /** Distinct tokens seen, good or bad. */
+  /** Distinct valid tokens seen, whatever the policy then said; bad ones are not counted, as anybody could send them without end. */
   readonly tokens: number
 }

@@ -3,6 +3,7 @@ import type { Decision, DecisionTls, GatewayStats, RefusalReason } from './decis
 import { limitConnections } from './limit.ts'
 import type { GatewaySettings } from './settings.ts'
 import { verifyToken } from './sigv4.ts'
+import { countTokens } from './token-count.ts'
 import { quote } from './token-text.ts'
 
 /** Somebody who wants in. */
@@ -33,16 +34,17 @@ export interface Gate {
 /** @param endpoints All that tokens may be signed for, the gateway's own names included. */
 export function makeGate(settings: GatewaySettings, endpoints: readonly Endpoint[]): Gate {
   const pass = limitConnections(settings.maxConnectionsPerSecond)
-  const tokenIds = new Set<string>()
+  const tokens = countTokens()
   let connections = 0
   let admitted = 0
   let refused = 0
 
   function judgeToken(user: string, token: string): Judgement {
     const { region, credentials } = settings
-    const verification = verifyToken(token, { user, region, endpoints, credentials, nowMs: settings.now() })
-    if (verification.tokenId !== undefined) tokenIds.add(verification.tokenId)
+    const nowMs = settings.now()
+    const verification = verifyToken(token, { user, region, endpoints, credentials, nowMs })
     if (verification.reason !== undefined) return verification
+    if (verification.tokenId !== undefined) tokens.add(verification.tokenId, nowMs)
     const evaluation = settings.evaluatePolicy?.(user)
     if (evaluation === undefined) return verification
     const detail = `${verification.detail}; ${evaluation.detail}`
@@ -77,6 +79,6 @@ export function makeGate(settings: GatewaySettings, endpoints: readonly Endpoint
         )
       }
     },
-    counts: () => ({ connections, admitted, refused, tokens: tokenIds.size }),
+    counts: () => ({ connections, admitted, refused, tokens: tokens.total() }),
   }
 }

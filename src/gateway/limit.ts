@@ -9,7 +9,8 @@ export function limitConnections(perSecond: number | undefined): (nowMs: number)
   const passed: number[] = []
   return nowMs => {
     if (perSecond === undefined) return true
-    while (passed[0] !== undefined && nowMs - passed[0] >= 1000) passed.shift()
+    // Those of the future too, from before the clock was set back: they would shut everybody out until it has caught up.
+    while (passed[0] !== undefined && Math.abs(nowMs - passed[0]) >= 1000) passed.shift()
     if (passed.length >= perSecond) return false
     passed.push(nowMs)
     return true

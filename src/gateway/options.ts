@@ -56,7 +56,14 @@ export interface GatewayOptions {
   readonly maxConnectionsPerSecond?: number | undefined
   /** Called with every decision. @default none */
   readonly onDecision?: ((decision: Decision) => void) | undefined
-  /** How long a client may take from connecting to its session, in milliseconds. @default 10000 */
+  /**
+   * How long a client may take from connecting to its session, in milliseconds; then it is closed, whatever it is sending. No byte
+   * of it prolongs that.
+   *
+   * @default 10000, as MySQL's `connect_timeout`; PostgreSQL's `authentication_timeout` is a minute
+   * @see https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_connect_timeout
+   * @see https://www.postgresql.org/docs/18/runtime-config-connection.html#GUC-AUTHENTICATION-TIMEOUT
+   */
   readonly handshakeTimeoutMs?: number | undefined
   /** The clock, in milliseconds since 1970. @default Date.now */
   readonly now?: (() => number) | undefined

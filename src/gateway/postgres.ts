@@ -74,6 +74,8 @@ async function forwardCancel(handshake: Handshake, packet: FirstPacket): Promise
   const upstream = await reachUpstream(site.upstream, socket => {
     site.hold(socket)
     handshake.awaited = socket
+    // Where the client has left, nobody else would end a server that says nothing.
+    socket.setTimeout(site.handshakeTimeoutMs, () => socket.destroy())
   })
   // The client may take the end of its connection for the server's having seen the request.
   upstream.once('close', () => stream.end())

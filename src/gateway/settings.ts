@@ -51,6 +51,9 @@ const optionNames = new Set([
   'now',
 ])
 
+const upstreamNames = new Set(['host', 'port', 'password'])
+const policyNames = new Set(['document', 'resourceId', 'accountId'])
+
 /**
  * Validates the options and fills in defaults.
  *
@@ -63,8 +66,11 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   }
   const given: Partial<GatewayOptions> = isObject(options) ? options : {}
   check('options', isObject(options), 'an object', options)
-  for (const name of Object.keys(given).filter(name => !optionNames.has(name)))
-    problems.push(`\`${name}\` is not an option`)
+  const allowOnly = (names: ReadonlySet<string>, value: object, at = ''): void => {
+    for (const name of Object.keys(value).filter(name => !names.has(name)))
+      problems.push(`\`${at}${name}\` is not an option`)
+  }
+  allowOnly(optionNames, given)
 
   check(
     'engine',
@@ -75,6 +81,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   const upstream: Partial<GatewayUpstream> = isObject(given.upstream) ? given.upstream : {}
   const password = upstream.password
   check('upstream', isObject(given.upstream), 'an object like { port: 5432 }', given.upstream)
+  allowOnly(upstreamNames, upstream, 'upstream.')
   check('upstream.host', isOptional(upstream.host, isAddress), 'a host name or an IP address', upstream.host)
   check('upstream.port', isPort(upstream.port), 'a port between 1 and 65535', upstream.port)
   check(
@@ -97,13 +104,14 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
     given.region,
   )
 
-  const endpoints = readList('endpoints', given.endpoints ?? [], check)
+  const endpoints = readList('endpoints', given.endpoints, check, [])
   for (const [index, endpoint] of endpoints.entries()) {
-    const { host, port } = isObject(endpoint) ? endpoint : {}
+    const { host, port, ...others } = isObject(endpoint) ? endpoint : {}
+    allowOnly(new Set(), others, `endpoints[${index}].`)
     check(`endpoints[${index}].host`, isAddress(host) && !isIpAddress(host), 'a host name', host)
     check(`endpoints[${index}].port`, isPort(port), 'a port between 1 and 65535', port)
   }
-  const credentials = readList('credentials', given.credentials ?? [standInCredentials], check)
+  const credentials = readList('credentials', given.credentials, check, [standInCredentials])
   for (const [index, pair] of credentials.entries()) {
     const at = `credentials[${index}]`
     const { accessKeyId, secretAccessKey, sessionToken, expiration } = isObject(pair) ? pair : {}
@@ -114,7 +122,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   }
   const ids = credentials.map(pair => pair?.accessKeyId)
   if (new Set(ids).size < ids.length) problems.push('`credentials` has an access key twice')
-  const users = given.users && readList('users', given.users, check)
+  const users = readList('users', given.users, check, undefined)
   for (const [index, user] of (users ?? []).entries()) check(`users[${index}]`, isText(user), 'a text', user)
 
   check(
@@ -137,6 +145,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   check('policy', isOptional(policy, isObject), 'an object with a document and a resourceId', policy)
   if (isObject(policy)) {
     const { resourceId, accountId } = policy
+    allowOnly(policyNames, policy, 'policy.')
     const complain = (name: string, problem: string | undefined, got: unknown): void => {
       if (problem !== undefined) problems.push(`\`policy.${name}\` ${problem}; got ${show(got)}`)
     }
@@ -176,11 +185,13 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   }
 }
 
-function readList<T>(
+function readList<T, F>(
   name: string,
-  value: readonly T[],
+  value: readonly T[] | undefined,
   check: (name: string, valid: boolean, wanted: string, got: unknown) => void,
-): readonly T[] {
+  fallback: F,
+): readonly T[] | F {
+  if (value === undefined) return fallback
   check(name, Array.isArray(value), 'a list', value)
   return Array.isArray(value) ? value : []
 }

@@ -12,6 +12,14 @@ export interface Token {
 
 const amzDate = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 
+/** `20260101T120000Z` in milliseconds since the epoch; nothing for another text, and for a day that there is not. */
+function parseDate(text: string): number | undefined {
+  if (!amzDate.test(text)) return undefined
+  const iso = text.replace(amzDate, '$1-$2-$3T$4:$5:$6.000Z')
+  const ms = Date.parse(iso)
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === iso ? ms : undefined
+}
+
 /**
  * Reads a signed token.
  *
@@ -31,17 +39,13 @@ export function readToken(
   const parameters = new URLSearchParams(value.slice(start.length))
   const [, , scopeRegion] = parameters.get('X-Amz-Credential')?.split('/') ?? []
   if (parameters.get('DBUser') !== user || scopeRegion !== region) return undefined
-  const date = amzDate.exec(parameters.get('X-Amz-Date') ?? '')
-  const lifetimeSeconds = Number(parameters.get('X-Amz-Expires') ?? Number.NaN)
-  if (date === null || !(lifetimeSeconds > 0) || !parameters.has('X-Amz-Signature')) return undefined
-  const [, year, month, day, hour, minute, second] = date.map(Number) as [
-    0,
-    ...[number, number, number, number, number, number],
-  ]
-  const signedAtMs = Date.UTC(year, month - 1, day, hour, minute, second)
+  const signedAtMs = parseDate(parameters.get('X-Amz-Date') ?? '')
+  const lifetime = parameters.get('X-Amz-Expires') ?? ''
+  if (signedAtMs === undefined || !/^[1-9]\d{0,5}$/.test(lifetime) || !parameters.has('X-Amz-Signature'))
+    return undefined
   return {
     value,
     signedAtMs,
-    expiresAtMs: Math.min(signedAtMs + lifetimeSeconds * 1_000, credentialsExpireAtMs),
+    expiresAtMs: Math.min(signedAtMs + Number(lifetime) * 1_000, credentialsExpireAtMs),
   }
 }
