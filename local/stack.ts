@@ -1,4 +1,11 @@
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../src/gateway/index.ts'
+import {
+  type Decision,
+  type Gateway,
+  type GatewayOptions,
+  type GatewayPolicy,
+  readTemplatePolicy,
+  startGateway,
+} from '../src/gateway/index.ts'
 import { buildFunction } from './build-function.ts'
 import { type FunctionProcess, startFunction } from './function-process.ts'
 import type { MysqlKind } from './mysql.ts'
@@ -9,7 +16,7 @@ import {
   startSampleDatabase,
   userName,
 } from './sample-database.ts'
-import { type FunctionName, readTemplate } from './template.ts'
+import { type FunctionName, readTemplate, type Template } from './template.ts'
 
 export { MysqlUnavailable } from './mysql.ts'
 export type { EngineName } from './sample-database.ts'
@@ -49,10 +56,15 @@ export interface Stack extends Sample, Pick<SampleDatabase, 'server' | 'query' |
   functionEnvironment(host: string): Record<string, string>
 }
 
-/** Where the gateway listens and tells its decisions, and which server it must be for `mysql`. */
+/** Where the gateway listens and tells its decisions, which server it must be for `mysql`, and whose policy it evaluates. */
 export interface StackOptions extends Pick<GatewayOptions, 'host' | 'port' | 'onDecision'> {
   readonly kind?: MysqlKind | undefined
+  /** @default the one in the checkout */
+  readonly template?: Template | undefined
 }
+
+/** An IAM user of the database whom the template's policy does not name. */
+export const otherUserName = 'notes_reader'
 
 /** The Region and the credentials of a function on this machine: those of `sam local invoke` without an AWS account. */
 export const standInIdentity = {
@@ -68,7 +80,7 @@ export const standInIdentity = {
  */
 export async function startStack(
   engine: EngineName,
-  { kind, onDecision, ...address }: StackOptions = {},
+  { kind, template = readTemplate(), onDecision, ...address }: StackOptions = {},
 ): Promise<Stack> {
   const decisions: Decision[] = []
   const { server, port, query, stop } = await startSampleDatabase(engine, kind)
@@ -78,7 +90,8 @@ export async function startStack(
       engine,
       upstream: { port },
       region: standInIdentity.AWS_REGION,
-      users: [userName],
+      users: [userName, otherUserName],
+      policy: policyOf(template, engine),
       onDecision: decision => {
         decisions.push(decision)
         onDecision?.(decision)
@@ -109,6 +122,17 @@ export async function startStack(
     await stop()
     throw error
   }
+}
+
+/** What the template will allow the sample function, once it is deployed for a database that is there. */
+function policyOf(template: Template, engine: EngineName): GatewayPolicy {
+  const resourceId = 'db-ABCDEFGHIJKL01234'
+  const document = readTemplatePolicy(template, {
+    region: standInIdentity.AWS_REGION,
+    role: samples[engine].functionName,
+    parameters: { Engine: engine, DbiResourceId: resourceId, DatabaseUser: userName },
+  })
+  return { document, resourceId }
 }
 
 /** Bundles the sample function of an engine. @returns The folder that holds it. */

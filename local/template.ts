@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type CollectionTag, parse, type ScalarTag, YAMLMap } from 'yaml'
+import { parseTemplate } from '../src/gateway/template-file.ts'
 
 /** The checkout's own folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
@@ -19,9 +19,9 @@ export interface FunctionResource {
     readonly MemorySize: number
     /** In seconds. */
     readonly Timeout: number
-    readonly VpcConfig: Readonly<Record<string, unknown>>
+    readonly Role: unknown
+    readonly VpcConfig?: Readonly<Record<string, unknown>>
     readonly Environment: { readonly Variables: Readonly<Record<string, unknown>> }
-    readonly Policies: readonly unknown[]
   }
   readonly Metadata: {
     readonly BuildMethod: string
@@ -30,56 +30,55 @@ export interface FunctionResource {
 }
 
 /** The name of a function in `template.yaml`. */
-export type FunctionName = 'PostgresNotesFunction' | 'MysqlNotesFunction'
+export type FunctionName =
+  | 'PostgresNotesFunction'
+  | 'MysqlNotesFunction'
+  | 'DatabaseUserFunction'
+  | 'DatabaseUserSqlFunction'
+
+/** Anything else that the template creates. */
+export interface Resource {
+  readonly Type: string
+  readonly Condition?: string
+  readonly DeletionPolicy?: string
+  readonly UpdateReplacePolicy?: string
+  readonly Properties: Readonly<Record<string, unknown>>
+}
+
+/** What must hold of the parameters: here, that some are not empty. */
+export interface Rule {
+  readonly RuleCondition: unknown
+  readonly Assertions: readonly {
+    readonly Assert: { readonly 'Fn::Not': readonly [{ readonly 'Fn::Equals': readonly unknown[] }] }
+  }[]
+}
 
 export interface Template {
-  readonly Parameters: Readonly<Record<string, { readonly Type: string; readonly AllowedPattern?: string }>>
+  readonly Parameters: Readonly<
+    Record<string, { readonly Type: string; readonly Default?: unknown; readonly AllowedPattern?: string }>
+  >
+  readonly Rules: { readonly DatabaseIsKnown: Rule }
   readonly Conditions: Readonly<Record<string, unknown>>
-  readonly Resources: Readonly<Record<FunctionName, FunctionResource>>
+  readonly Resources: Readonly<Record<FunctionName, FunctionResource>> & Readonly<Record<string, Resource>>
   readonly Outputs: Readonly<Record<string, { readonly Value: unknown }>>
 }
 
 interface WrittenTemplate extends Template {
-  readonly Globals: { readonly Function: FunctionResource['Properties'] }
+  readonly Globals: { readonly Function: Partial<FunctionResource['Properties']> }
 }
 
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
-const ofText: ScalarTag[] = [
-  { tag: '!Ref', resolve: name => ({ Ref: name }) },
-  { tag: '!Sub', resolve: text => ({ 'Fn::Sub': text }) },
-  { tag: '!GetAtt', resolve: path => ({ 'Fn::GetAtt': path.split('.') }) },
-]
-const ofList: CollectionTag[] = ['Equals', 'If', 'Sub'].map(name => ({
-  tag: `!${name}`,
-  collection: 'seq',
-  resolve: list => {
-    const map = new YAMLMap()
-    map.set(`Fn::${name}`, list)
-    return map
-  },
-}))
-
-/** Reads `template.yaml`, with `!Ref X` as `{ Ref: 'X' }` and so on, and in each function what `Globals` has for all of them. */
-export function readTemplate(): Template {
-  const text = readFileSync(join(root, 'template.yaml'), 'utf8')
-  const { Globals, ...written } = parse(text, { customTags: [...ofText, ...ofList] }) as WrittenTemplate
-  const complete = (resource: FunctionResource): FunctionResource => ({
-    ...resource,
-    Properties: {
-      ...Globals.Function,
-      ...resource.Properties,
-      Environment: {
-        Variables: {
-          ...Globals.Function.Environment.Variables,
-          ...resource.Properties.Environment.Variables,
-        },
-      },
-    },
-  })
-  const { PostgresNotesFunction, MysqlNotesFunction } = written.Resources
-  const Resources = {
-    PostgresNotesFunction: complete(PostgresNotesFunction),
-    MysqlNotesFunction: complete(MysqlNotesFunction),
-  }
-  return { ...written, Resources }
+/**
+ * Reads a template, with `!Ref X` as `{ Ref: 'X' }` and so on, and in each function what `Globals` has for all of them.
+ *
+ * @param file As it is written, or as `sam build` leaves it.
+ */
+export function readTemplate(file = join(root, 'template.yaml')): Template {
+  const template = parseTemplate(readFileSync(file, 'utf8'))
+  const { Globals, ...written } = template as unknown as WrittenTemplate
+  const complete = (resource: Resource): Resource =>
+    resource.Type === 'AWS::Serverless::Function'
+      ? { ...resource, Properties: { ...Globals.Function, ...resource.Properties } }
+      : resource
+  const resources = Object.entries(written.Resources).map(([name, resource]) => [name, complete(resource)])
+  return { ...written, Resources: Object.fromEntries(resources) as Template['Resources'] }
 }

@@ -8,6 +8,7 @@ import {
   type EngineName,
   engineNames,
   MysqlUnavailable,
+  otherUserName,
   type Stack,
   startSample,
   startStack,
@@ -124,6 +125,12 @@ ${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run i
       // MySQL has the same words for a user who is not there and for a token that is wrong.
       code: engine === 'postgres' ? 'RDS_IAM_NOT_GRANTED' : 'RDS_IAM_ACCESS_DENIED',
       reason: 'NotIamUser',
+    })
+    await showRefusal(stack, folder, {
+      title: "An IAM user whom the template's policy does not name",
+      environment: { [stack.variables.user]: otherUserName },
+      code: 'RDS_IAM_ACCESS_DENIED',
+      reason: 'NotAuthorized',
     })
     await showRefusal(stack, folder, {
       title: 'Credentials that nobody knows',

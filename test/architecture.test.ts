@@ -42,7 +42,11 @@ const order: readonly (readonly string[])[] = [
  */
 const aside: Readonly<Record<string, readonly string[]>> = {
   'gateway/': ['errors.ts', 'endpoint.ts', 'arn.ts', 'policy-document.ts'],
-  'sample/': ['index.ts', 'pg.ts', 'mysql2.ts'],
+  // The database user is created over the TLS that the middlewares connect by, and its name is quoted as the helpers quote it.
+  'sample/': [
+    ...['index.ts', 'pg.ts', 'mysql2.ts', 'users.ts', 'user-names.ts', 'sql.ts'],
+    ...['trust/', 'checks.ts', 'pem.ts', 'endpoint.ts'],
+  ],
 }
 
 const environmentReaders = ['environment.ts', 'gateway/cli.ts']
@@ -138,7 +142,7 @@ test('gets a driver, the AWS SDK or a logger into no file but those whose job it
   const homes: Readonly<Record<string, RegExp>> = {
     pg: /^(pg\.ts|drivers\/|sample\/|gateway\/postgres-upstream\.ts)/,
     mysql2: /^(mysql2\.ts|drivers\/|sample\/)/,
-    '@aws-sdk/': /^token\/sdk-signer\.ts$/,
+    '@aws-sdk/': /^(token\/sdk-signer\.ts|sample\/database-user\.ts)$/,
     '@smithy/': /^$/,
     '@aws-lambda-powertools/': /^sample\//,
     'node-forge': /^gateway\/certificate\.ts$/,

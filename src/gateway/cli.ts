@@ -1,10 +1,12 @@
 #!/usr/bin/env node
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Endpoint } from '../endpoint.ts'
 import { RdsIamError } from '../errors.ts'
+import { readPolicyFlags } from './cli-policy.ts'
+import { UsageError } from './cli-usage.ts'
 import type { Decision } from './decision.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import type { GatewayOptions } from './options.ts'
@@ -25,6 +27,11 @@ or MariaDB server.
                          host.docker.internal at the gateway's port; may be repeated
   --user name            an IAM user of the database; may be repeated (default: every user)
   --policy file          the IAM policy that decides who may connect, JSON
+  --template file        instead, a CloudFormation or SAM template that has it, YAML or JSON
+  --parameter Name=Value a parameter of the template, or an attribute that only a deployed stack
+                         has, Database.DbiResourceId=db-ABCDEFGHIJKL01234; may be repeated
+  --role name            the role of the template, or the function that has it (needed where
+                         several may connect)
   --resource-id id       the DbiResourceId that the policy is evaluated for, db-ABCDEFGHIJKL01234
   --account-id digits    the AWS account, likewise (default: 123456789012)
   --limit number         new connections a second (default: no limit)
@@ -36,25 +43,18 @@ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Where the real s
 from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD. A client that has no session 10 seconds after it connected is closed.
 `
 
-/** The command line is wrong; the message says what and what to do. */
-class UsageError extends Error {}
-
 interface Command {
   readonly options: GatewayOptions
   readonly caFile: string | undefined
 }
 
 /** @returns Nothing where help is asked for. */
-function readCommand(args: readonly string[], env: NodeJS.ProcessEnv): Command | undefined {
+async function readCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Command | undefined> {
   const { values } = parse(args)
   if (values.help) return undefined
   if (values.upstream === undefined) throw new UsageError('--upstream host:port is needed')
   const region = values.region ?? env.AWS_REGION
   if (region === undefined) throw new UsageError('--region is needed, or AWS_REGION')
-  if (values.policy !== undefined && values['resource-id'] === undefined)
-    throw new UsageError('--policy needs --resource-id')
-  if (values.policy === undefined && (values['resource-id'] ?? values['account-id']) !== undefined)
-    throw new UsageError('--resource-id and --account-id go with --policy')
 
   const pair = environmentCredentials(env)
   const options: GatewayOptions = {
@@ -69,14 +69,7 @@ function readCommand(args: readonly string[], env: NodeJS.ProcessEnv): Command |
     endpoints: values.endpoint?.map(text => readEndpoint('--endpoint', text)),
     credentials: pair === undefined ? undefined : [standInCredentials, pair],
     users: values.user,
-    policy:
-      values.policy === undefined
-        ? undefined
-        : {
-            document: readPolicyFile(values.policy),
-            resourceId: values['resource-id'] ?? '',
-            accountId: values['account-id'],
-          },
+    policy: await readPolicyFlags(values, region),
     maxConnectionsPerSecond: values.limit === undefined ? undefined : readNumber('--limit', values.limit),
     onDecision: decision => console.log(formatDecision(decision)),
   }
@@ -96,6 +89,9 @@ function parse(args: readonly string[]) {
         endpoint: { type: 'string', multiple: true },
         user: { type: 'string', multiple: true },
         policy: { type: 'string' },
+        template: { type: 'string' },
+        parameter: { type: 'string', multiple: true },
+        role: { type: 'string' },
         'resource-id': { type: 'string' },
         'account-id': { type: 'string' },
         limit: { type: 'string' },
@@ -123,14 +119,6 @@ function readEndpoint(name: string, text: string): Endpoint {
 function readNumber(name: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new UsageError(`${name} must be a whole number, got "${text}"`)
   return Number(text)
-}
-
-function readPolicyFile(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`--policy ${path}: ${error instanceof Error ? error.message : 'cannot be read'}`)
-  }
 }
 
 function environmentCredentials(env: NodeJS.ProcessEnv): GatewayCredentials | undefined {
@@ -163,7 +151,7 @@ function writeCa(gateway: Gateway, caFile: string | undefined): string {
 }
 
 async function main(): Promise<void> {
-  const command = readCommand(process.argv.slice(2), process.env)
+  const command = await readCommand(process.argv.slice(2), process.env)
   if (command === undefined) {
     process.stdout.write(help)
     return

@@ -116,9 +116,37 @@ describe('a gateway from the command line', () => {
   })
 })
 
+describe('a gateway with a template', () => {
+  it('lets in whom the template will let in, and nobody else', async t => {
+    const postgres = await openPostgres(t)
+    const template = join(import.meta.dirname, '..', '..', 'template.yaml')
+    const parameters = ['DbiResourceId=db-X', 'DatabaseUser=app'].flatMap(text => ['--parameter', text])
+    const upstream = ['--upstream', `127.0.0.1:${postgres.port}`, '--region', region]
+    const policy = ['--template', template, ...parameters, '--resource-id', 'db-X']
+    const { gateway, nextLine } = await start(t, [...upstream, ...policy])
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    assert.match(await nextLine(), / admitted "app" /)
+    assert.notEqual(
+      await tryConnect(makeClient(gateway, () => signToken(gateway, { username: 'App' }), { user: 'App' })),
+      undefined,
+    )
+    assert.match(await nextLine(), / refused "App" .*: NotAuthorized: /)
+
+    const wrong = await start(t, [...upstream, ...policy.slice(0, -1), 'db-Y'])
+    assert.notEqual(await tryConnect(makeClient(wrong.gateway)), undefined)
+    assert.match(await wrong.nextLine(), / refused "app" .*: NotAuthorized: .*dbuser:db-Y\/app/)
+  })
+})
+
 describe('a wrong command line ends with 2 and says what is wrong', () => {
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{ "Version": ')
+  const malformed = join(folder, 'malformed.yaml')
+  writeFileSync(malformed, 'Resources:\n  Role: [')
+  const unresolved = join(folder, 'unresolved.yaml')
+  const statement = 'Statement: { Effect: Allow, Action: rds-db:connect, Resource: !Ref Missing }'
+  const policies = `Policies: [{ PolicyDocument: { ${statement} } }]`
+  writeFileSync(unresolved, `Resources: { Role: { Type: AWS::IAM::Role, Properties: { ${policies} } } }`)
   const right = join(folder, 'right.json')
   writeFileSync(right, '{ "Version": "2012-10-17", "Statement": [] }')
   const upstream = ['--upstream', '127.0.0.1:5432']
@@ -148,6 +176,46 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       'a policy without what it is for',
       [...upstream, '--region', region, '--policy', broken],
       /--policy needs --resource-id/,
+    ],
+    [
+      'a template without what it is for',
+      [...upstream, '--region', region, '--template', 'template.yaml'],
+      /--template needs --resource-id/,
+    ],
+    [
+      'a policy and a template',
+      [...upstream, '--region', region, '--policy', 'p', '--template', 't', '--resource-id', 'db-X'],
+      /--policy and --template exclude each other/,
+    ],
+    [
+      'a parameter without a template',
+      [...upstream, '--region', region, '--parameter', 'User=app'],
+      /--parameter and --role go with --template/,
+    ],
+    [
+      'a parameter without a value',
+      [
+        ...upstream,
+        '--region',
+        region,
+        '--template',
+        'template.yaml',
+        '--resource-id',
+        'db-X',
+        '--parameter',
+        'User',
+      ],
+      /--parameter must be Name=Value, got "User"/,
+    ],
+    [
+      'a template whose references have no value',
+      [...upstream, '--region', region, '--template', unresolved, '--resource-id', 'db-X'],
+      /The template cannot be used: Resources\.Role\.Policies\[0\].*Missing is not known: give its value with --parameter Missing=/,
+    ],
+    [
+      'a template that is no YAML',
+      [...upstream, '--region', region, '--template', malformed, '--resource-id', 'db-X'],
+      /--template .*malformed\.yaml: .*line 2/s,
     ],
     [
       'a resource without a policy',
@@ -200,6 +268,9 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       'endpoint',
       'user',
       'policy',
+      'template',
+      'parameter',
+      'role',
       'resource-id',
       'limit',
       'ca-file',

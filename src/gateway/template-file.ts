@@ -1,0 +1,31 @@
+import { type CollectionTag, parse, type ScalarTag, YAMLMap } from 'yaml'
+import type { CloudFormationTemplate } from './intrinsics.ts'
+
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
+const functions =
+  'And Base64 Cidr Equals FindInMap ForEach GetAtt GetAZs If ImportValue Join Length Not Or Select Split Sub ToJsonString Transform'
+
+/**
+ * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn` `{ 'Fn::GetAtt': ['X', 'Arn'] }`
+ * and so on.
+ *
+ * @throws where the text is not YAML, with the line.
+ */
+export function parseTemplate(text: string): CloudFormationTemplate {
+  const customTags = ['Ref', 'Condition', ...functions.split(' ').map(name => `Fn::${name}`)].flatMap(key => {
+    const tag = `!${key.replace('Fn::', '')}`
+    const inMap = (value: unknown) => {
+      const map = new YAMLMap()
+      map.set(key, value)
+      return map
+    }
+    const ofText: ScalarTag = {
+      tag,
+      resolve: text => ({ [key]: key === 'Fn::GetAtt' ? text.split(/\.(.*)/, 2) : text }),
+    }
+    const ofList: CollectionTag = { tag, collection: 'seq', resolve: inMap }
+    const ofMap: CollectionTag = { tag, collection: 'map', resolve: inMap }
+    return [ofText, ofList, ofMap]
+  })
+  return parse(text, { customTags }) as CloudFormationTemplate
+}

@@ -1,0 +1,143 @@
+import {
+  type CloudFormationTemplate,
+  evaluatorOf,
+  isRecord,
+  type TemplateEvaluator,
+  type TemplateValues,
+  wrong,
+} from './intrinsics.ts'
+
+export type { CloudFormationTemplate } from './intrinsics.ts'
+
+/** Whose permissions are taken out of a template, and with which values. */
+export interface TemplatePolicyOptions {
+  /** The Region that the stack is in, for example `eu-west-1`. */
+  readonly region: string
+  /** Twelve digits. @default '123456789012', the account that SAM CLI tells functions */
+  readonly accountId?: string | undefined
+  /**
+   * Values of parameters, and of attributes that only a deployed stack has:
+   * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`.
+   *
+   * @default {} the defaults of the template
+   */
+  readonly parameters?: Readonly<Record<string, string>> | undefined
+  /**
+   * The logical id of the role, or of the function that has it. Not needed where only one in the template may connect.
+   */
+  readonly role?: string | undefined
+}
+
+/** A statement as it is written, whose it is, and where it stands. */
+interface WrittenStatement {
+  readonly roles: readonly string[]
+  readonly statement: unknown
+  readonly at: string
+}
+
+/**
+ * Takes the statements that decide about `rds-db:connect` out of a CloudFormation or SAM template, so that what will be deployed can be
+ * tried before.
+ *
+ * @example
+ * ```ts
+ * const document = readTemplatePolicy(template, { region: 'eu-west-1', parameters: { DbiResourceId: 'db-ABCDEFGHIJKL01234' } })
+ * await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1', policy: { document, resourceId: 'db-ABCDEFGHIJKL01234' } })
+ * ```
+ * @param template As parsed JSON or YAML, with `!Ref X` as `{ Ref: 'X' }` and so on.
+ * @returns The policy as IAM would have it, for the gateway's `policy.document`.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where a reference has no value, or nothing in the template may connect, naming the place.
+ */
+export function readTemplatePolicy(
+  template: CloudFormationTemplate,
+  { region, accountId = '123456789012', parameters = {}, role }: TemplatePolicyOptions,
+): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
+  if (!isRecord(template) || !isRecord(template.Resources)) throw wrong('Resources', 'there are none')
+  const values: TemplateValues = { region, accountId, parameters }
+  const evaluator = evaluatorOf(template, values)
+  const written = Object.entries(template.Resources).flatMap(([name, resource]) =>
+    statementsOf(name, resource, evaluator),
+  )
+  const connecting = written.filter(({ statement }) => mayConcernConnecting(statement))
+  const wanted = role === undefined ? onlyRoleOf(connecting) : roleOf(role, template.Resources)
+  const chosen = connecting.filter(({ roles }) => roles.includes(wanted))
+  if (chosen.length === 0) throw wrong(`Resources.${wanted}`, 'has no statement for rds-db:connect')
+  return {
+    Version: '2012-10-17',
+    Statement: chosen.map(({ statement, at }) => evaluator.evaluate(statement, at)),
+  }
+}
+
+/** The role that a function names, or what was asked for itself. */
+function roleOf(name: string, resources: Readonly<Record<string, unknown>>): string {
+  const resource = resources[name]
+  if (!isRecord(resource)) throw wrong(`Resources.${name}`, 'there is no such role or function')
+  const { Role } = isRecord(resource.Properties) ? resource.Properties : {}
+  return referredBy(Role) ?? name
+}
+
+function onlyRoleOf(statements: readonly WrittenStatement[]): string {
+  const names = [...new Set(statements.flatMap(({ roles }) => roles))]
+  const [name] = names
+  if (name === undefined) throw wrong('Resources', 'no role has a statement for rds-db:connect')
+  if (names.length > 1) throw wrong('Resources', `${names.join(' and ')} may connect: say which is meant`)
+  return name
+}
+
+function statementsOf(name: string, resource: unknown, evaluator: TemplateEvaluator): WrittenStatement[] {
+  if (!isRecord(resource) || !isRecord(resource.Properties)) return []
+  const at = `Resources.${name}`
+  const { Type, Condition, Properties } = resource
+  if (typeof Condition === 'string' && !evaluator.isTrue(Condition, at)) return []
+  const { Policies, PolicyDocument, Roles, RoleName } = Properties
+  switch (Type) {
+    case 'AWS::IAM::Role':
+      return asList(Policies).flatMap((policy, index) =>
+        documentOf(isRecord(policy) ? policy.PolicyDocument : undefined, [name], `${at}.Policies[${index}]`),
+      )
+    // Names of managed policies and SAM's own policy templates, none of which is for rds-db:connect, have no statements.
+    case 'AWS::Serverless::Function':
+      return asList(Policies).flatMap((policy, index) =>
+        documentOf(policy, [name], `${at}.Policies[${index}]`),
+      )
+    case 'AWS::IAM::Policy':
+    case 'AWS::IAM::ManagedPolicy':
+    case 'AWS::IAM::RolePolicy': {
+      const roles = [...asList(Roles), RoleName].map(referredBy).filter(role => role !== undefined)
+      return documentOf(PolicyDocument, roles, `${at}.PolicyDocument`)
+    }
+    default:
+      return []
+  }
+}
+
+function documentOf(document: unknown, roles: readonly string[], at: string): WrittenStatement[] {
+  if (!isRecord(document)) return []
+  return asList(document.Statement).map((statement, index) => ({
+    roles,
+    statement,
+    at: `${at}.Statement[${index}]`,
+  }))
+}
+
+/** Whether a statement can be about connecting, `Deny` too. What it is exactly, the gateway's policy decides. */
+function mayConcernConnecting(statement: unknown): boolean {
+  if (!isRecord(statement)) return false
+  if (statement.NotAction !== undefined) return true
+  return asList(statement.Action).some(
+    action => typeof action !== 'string' || /^(rds-db:|[^:]*[*?])/i.test(action),
+  )
+}
+
+/** The logical id that `!Ref X` or `!GetAtt X.Arn` leads to. */
+function referredBy(value: unknown): string | undefined {
+  if (!isRecord(value)) return undefined
+  const path = value['Fn::GetAtt']
+  const name = value.Ref ?? (Array.isArray(path) ? path[0] : path)
+  return typeof name === 'string' ? name.split('.')[0] : undefined
+}
+
+function asList(value: unknown): readonly unknown[] {
+  if (value === undefined) return []
+  return Array.isArray(value) ? value : [value]
+}

@@ -1,0 +1,81 @@
+// npm run test:sam-build, after `sam build`: what is deployed is what is tested. The functions as SAM CLI built them, run behind the local
+// Runtime API on both engines, and the roles as they stand in the template that is deployed.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { findMysqlProgram } from '../local/mysql-program.ts'
+import { engineNames, otherUserName, startSample, startStack } from '../local/stack.ts'
+import { readTemplate, root } from '../local/template.ts'
+import { startCustomResource, startMasterServer } from './database-user/support.ts'
+
+const built = join(root, '.aws-sam', 'build')
+const template = readTemplate(join(built, 'template.yaml'))
+
+const events = readdirSync(join(root, 'events')).map(file => ({
+  file,
+  event: JSON.parse(readFileSync(join(root, 'events', file), 'utf8')) as unknown,
+}))
+
+for (const engine of engineNames) {
+  const stack = await startStack(engine, { template })
+  const sample = await startSample(stack, join(built, stack.functionName))
+  after(async () => {
+    await sample.stop()
+    await stack.stop()
+  })
+  for (const { file, event } of events) {
+    test(`${stack.functionName} serves events/${file} on ${stack.server}`, async () => {
+      const { error, payload } = await sample.invoke(event)
+      assert.equal(error, undefined)
+      assert.ok(payload)
+    })
+  }
+  for (const user of [otherUserName, 'Notes_app', 'notes_app2', 'rds_superuser']) {
+    test(`${stack.functionName} is not let in as ${user}`, async () => {
+      const other = await startSample(stack, join(built, stack.functionName), {
+        [stack.variables.user]: user,
+      })
+      const { error } = await other.invoke({ action: 'list' })
+      await other.stop()
+      assert.equal(error?.errorType, 'RdsIamError')
+      assert.match(
+        stack.decisions.at(-1)?.reason ?? '',
+        user === otherUserName ? /^NotAuthorized$/ : /^NotIamUser$/,
+      )
+    })
+  }
+  test(`${stack.functionName} used one connection and one token`, () => {
+    const { connections, tokens } = stack.gateway.stats()
+    assert.deepEqual({ connections, tokens }, { connections: 1, tokens: 1 })
+  })
+}
+
+for (const engine of engineNames) {
+  test(`creates and drops the database user with both functions as they are deployed, on ${engine}`, async t => {
+    const server = await startMasterServer(engine === 'postgres' ? 'postgres' : findMysqlProgram().kind)
+    t.after(() => server.stop())
+    const outer = join(built, 'DatabaseUserFunction')
+    const resource = await startCustomResource(server, {
+      outer,
+      inner: join(built, 'DatabaseUserSqlFunction'),
+    })
+    t.after(() => resource.close())
+    const created = await resource.send({})
+    assert.equal(created.Status, 'SUCCESS', created.Reason)
+    const id = { PhysicalResourceId: created.PhysicalResourceId ?? '' }
+    const deleted = await resource.send({ RequestType: 'Delete', ...id })
+    assert.equal(deleted.Status, 'SUCCESS', deleted.Reason)
+    assert.match(deleted.Reason, /^Dropped /)
+  })
+}
+
+test('the built template has the resources of the written one, and the same rights', () => {
+  const written = readTemplate()
+  assert.deepEqual(Object.keys(template.Resources).sort(), Object.keys(written.Resources).sort())
+  for (const [name, { Type, Properties }] of Object.entries(written.Resources)) {
+    if (Type === 'AWS::IAM::Role') assert.deepEqual(template.Resources[name]?.Properties, Properties, name)
+    if (Type === 'AWS::Serverless::Function')
+      assert.deepEqual(template.Resources[name]?.Properties.Role, Properties.Role, name)
+  }
+})
