@@ -22,6 +22,10 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'print an authentication token',
     load: async () => (await import('./cli/token.ts')).token,
   },
+  diagnose: {
+    summary: 'go the whole way to a database and say where it breaks',
+    load: async () => (await import('./cli/diagnose.ts')).diagnose,
+  },
 }
 
 const help = `middy-rds-iam: IAM database authentication for Amazon RDS and Aurora.

@@ -10,19 +10,43 @@ export interface Attempt extends Target {
   readonly effort?: string | undefined
 }
 
+/** What a failure means. */
+export interface Explanation {
+  readonly code: RdsIamErrorCode
+  /** What was observed, in the words of the server, the driver or Node. */
+  readonly observed: string
+  /** What it means and what to check first, where that is known. */
+  readonly remedy: string | undefined
+}
+
 /** Turns whatever a connection attempt failed with into one error that says what was attempted, what was observed and what to check. */
 export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
   if (cause instanceof RdsIamError) return cause
+  const { code, observed, remedy } = explain(cause, attempt)
+  return new RdsIamError(code, `${introduce(attempt)}${observed}.`, { cause, remedy })
+}
+
+/** Says what a failure means, be it already an error of this package. */
+export function explain(cause: unknown, attempt: Attempt): Explanation {
+  if (cause instanceof RdsIamError) return unfold(cause, attempt)
   const { code, message } = readFailure(cause)
   const failure = findFailure(cause, attempt)
   const check = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
-  const effort = attempt.effort === undefined ? '' : ` after ${attempt.effort}`
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
-  return new RdsIamError(
-    failure?.code ?? unknownFailure(code),
-    `Could not connect as ${describe(attempt)}${effort}: ${observed}.${check === undefined ? '' : ` ${check}`}`,
-    { cause },
-  )
+  return { code: failure?.code ?? unknownFailure(code), observed, remedy: check }
+}
+
+function introduce(attempt: Attempt): string {
+  const effort = attempt.effort === undefined ? '' : ` after ${attempt.effort}`
+  return `Could not connect as ${describe(attempt)}${effort}: `
+}
+
+/** The parts of a message. */
+function unfold({ code, message, remedy }: RdsIamError, attempt: Attempt): Explanation {
+  const introduction = introduce(attempt)
+  const end = remedy === undefined ? message.length : -remedy.length - 1
+  const start = message.startsWith(introduction) ? introduction.length : 0
+  return { code, observed: message.slice(start, end).replace(/\.$/, ''), remedy }
 }
 
 /** The kind of failure, where it is known. */

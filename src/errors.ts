@@ -37,16 +37,29 @@ export class RdsIamError extends Error {
   readonly code: RdsIamErrorCode
   /** Where the README explains this code, for example `README.md#rds_iam_access_denied`. */
   readonly docs: string
+  // Not enumerable: whoever logs the error has it in the message already.
+  readonly #remedy: string | undefined
 
   /**
    * @param code What went wrong.
-   * @param message What was attempted, what was observed, and what to check first.
-   * @param options `cause`: the driver's, the SDK's or Node's error, where there is one.
+   * @param message What was attempted, and what was observed.
+   * @param options `cause`: the driver's, the SDK's or Node's error, where there is one. `remedy`: what to check first; the message ends
+   * with it.
    */
-  constructor(code: RdsIamErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: RdsIamErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly remedy?: string | undefined },
+  ) {
+    super(options?.remedy === undefined ? message : `${message} ${options.remedy}`, options)
     this.name = 'RdsIamError'
+    this.#remedy = options?.remedy
     this.code = code
     this.docs = `https://www.npmjs.com/package/middy-rds-iam#${code.toLowerCase()}`
+  }
+
+  /** What to check first, where it is known: the end of the message. */
+  get remedy(): string | undefined {
+    return this.#remedy
   }
 }

@@ -2,10 +2,9 @@ import type { ConnectionOptions, PoolOptions } from 'mysql2'
 import type { Connection, Pool } from 'mysql2/promise'
 import { assembleClient, assemblePool } from './assembly.ts'
 import { createMysqlDriver, createMysqlPoolDriver } from './drivers/mysql2.ts'
-import { mysqlFailures } from './failures/mysql.ts'
+import { mysqlEngine, type OwnedOption } from './engines/mysql.ts'
 import type { RdsIamMiddleware } from './middleware.ts'
 import type { RdsIamOptions } from './options.ts'
-import type { Engine } from './settings.ts'
 
 export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
 export type { RdsIamMiddleware } from './middleware.ts'
@@ -19,54 +18,6 @@ export type {
   TlsOptions,
   TokenSigner,
 } from './options.ts'
-
-/** The options of mysql2 that this package decides about. */
-type OwnedOption = keyof typeof ownedClientOptions
-
-const besides = 'give it beside `client`'
-const noPassword = 'an authentication token takes its place'
-const noWayRound = 'it would get round the verification of the server'
-
-const ownedClientOptions = {
-  host: besides,
-  port: besides,
-  user: besides,
-  database: besides,
-  uri: 'give `host`, `port`, `user` and `database`',
-  socketPath: 'RDS is reached over TCP: give `host`',
-  password: noPassword,
-  password1: noPassword,
-  password2: noPassword,
-  password3: noPassword,
-  passwordSha1: noPassword,
-  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
-  authPlugins: noWayRound,
-  authSwitchHandler: noWayRound,
-  enableCleartextPlugin: 'the token is sent in clear text over verified TLS, and over nothing else',
-  insecureAuth: noWayRound,
-  stream: noWayRound,
-  isServer: noWayRound,
-  pool: noWayRound,
-  debug: 'it would print authentication tokens',
-  connectTimeout: 'give `connectTimeoutMs`',
-  connectionLimit: 'give `max`',
-  resetOnRelease: 'give `resetSession`',
-  Promise: 'promises are those of Node',
-} as const
-
-const engine: Omit<Engine, 'middleware'> = {
-  defaultPort: 3306,
-  environment: {
-    host: 'MYSQL_HOST',
-    port: 'MYSQL_TCP_PORT',
-    user: 'MYSQL_USER',
-    database: 'MYSQL_DATABASE',
-  },
-  // A session needs none.
-  defaultDatabase: () => '',
-  ownedClientOptions,
-  failures: mysqlFailures,
-}
 
 /** Options of {@link iamMysql}. */
 export interface IamMysqlOptions<Key extends string = 'db'> extends RdsIamOptions {
@@ -118,7 +69,7 @@ export interface IamMysqlPoolOptions<Key extends string = 'db'> extends RdsIamOp
 export function iamMysql<const Key extends string = 'db'>(
   options?: IamMysqlOptions<Key>,
 ): RdsIamMiddleware<Key, Connection> {
-  return assembleClient({ ...engine, middleware: 'iamMysql' }, options, createMysqlDriver)
+  return assembleClient({ ...mysqlEngine, middleware: 'iamMysql' }, options, createMysqlDriver)
 }
 
 /**
@@ -137,5 +88,5 @@ export function iamMysql<const Key extends string = 'db'>(
 export function iamMysqlPool<const Key extends string = 'db'>(
   options?: IamMysqlPoolOptions<Key>,
 ): RdsIamMiddleware<Key, Pool> {
-  return assemblePool({ ...engine, middleware: 'iamMysqlPool' }, options, createMysqlPoolDriver)
+  return assemblePool({ ...mysqlEngine, middleware: 'iamMysqlPool' }, options, createMysqlPoolDriver)
 }

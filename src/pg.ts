@@ -1,10 +1,9 @@
 import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
 import { assembleClient, assemblePool } from './assembly.ts'
 import { createPgDriver, createPgPoolDriver } from './drivers/pg.ts'
-import { postgresFailures } from './failures/postgres.ts'
+import { type OwnedOption, postgresEngine } from './engines/postgres.ts'
 import type { RdsIamMiddleware } from './middleware.ts'
 import type { RdsIamOptions } from './options.ts'
-import type { Engine } from './settings.ts'
 
 export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
 export type { RdsIamMiddleware } from './middleware.ts'
@@ -18,34 +17,6 @@ export type {
   TlsOptions,
   TokenSigner,
 } from './options.ts'
-
-/** The options of pg that this package decides about. */
-type OwnedOption = keyof typeof ownedClientOptions
-
-const ownedClientOptions = {
-  host: 'give it beside `client`',
-  port: 'give it beside `client`',
-  user: 'give it beside `client`',
-  database: 'give it beside `client`',
-  password: 'an authentication token takes its place',
-  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
-  connectionString: 'give `host`, `port`, `user` and `database`',
-  connection: 'it would get round the verification of the server',
-  Client: 'it would get round the verification of the server',
-  connectionTimeoutMillis: 'give `connectTimeoutMs`',
-  max: 'give it beside `client`',
-  poolSize: 'give `max`',
-  replication: 'IAM authentication does not cover replication connections',
-} as const
-
-const engine: Omit<Engine, 'middleware'> = {
-  defaultPort: 5432,
-  environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
-  // As PostgreSQL has it.
-  defaultDatabase: user => user,
-  ownedClientOptions,
-  failures: postgresFailures,
-}
 
 /** Options of {@link iamPg}. */
 export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
@@ -97,7 +68,7 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
 export function iamPg<const Key extends string = 'db'>(
   options?: IamPgOptions<Key>,
 ): RdsIamMiddleware<Key, Client> {
-  return assembleClient({ ...engine, middleware: 'iamPg' }, options, createPgDriver)
+  return assembleClient({ ...postgresEngine, middleware: 'iamPg' }, options, createPgDriver)
 }
 
 /**
@@ -116,5 +87,5 @@ export function iamPg<const Key extends string = 'db'>(
 export function iamPgPool<const Key extends string = 'db'>(
   options?: IamPgPoolOptions<Key>,
 ): RdsIamMiddleware<Key, Pool> {
-  return assemblePool({ ...engine, middleware: 'iamPgPool' }, options, createPgPoolDriver)
+  return assemblePool({ ...postgresEngine, middleware: 'iamPgPool' }, options, createPgPoolDriver)
 }

@@ -9,6 +9,7 @@ const source = new URL('../src/', import.meta.url).pathname
 const order: readonly (readonly string[])[] = [
   ['cli.ts'],
   ['cli/'],
+  ['diagnose/'],
   ['index.ts', 'pg.ts', 'mysql2.ts'],
   ['assembly.ts'],
   ['middleware.ts', 'shutdown.ts'],
@@ -18,6 +19,7 @@ const order: readonly (readonly string[])[] = [
   ['token/'],
   ['trust/'],
   ['report.ts'],
+  ['engines/'],
   ['settings.ts'],
   ['address.ts', 'observers.ts'],
   ['policy-check.ts'],
@@ -44,8 +46,8 @@ const aside: Readonly<Record<string, readonly string[]>> = {
   'gateway/': ['errors.ts', 'endpoint.ts', 'arn.ts', 'policy-document.ts'],
   // The database user is created over the TLS that the middlewares connect by, and its name is quoted as the helpers quote it.
   'sample/': [
-    ...['index.ts', 'pg.ts', 'mysql2.ts', 'users.ts', 'user-names.ts', 'sql.ts'],
-    ...['trust/', 'checks.ts', 'pem.ts', 'endpoint.ts'],
+    ...['index.ts', 'pg.ts', 'mysql2.ts', 'diagnose/pg.ts', 'diagnose/mysql2.ts'],
+    ...['users.ts', 'user-names.ts', 'sql.ts', 'trust/', 'checks.ts', 'pem.ts', 'endpoint.ts'],
   ],
 }
 
@@ -126,7 +128,7 @@ test('has no circle of imports', () => {
   for (const file of files) visit(file, [])
 })
 
-test('loads neither the policy and user helpers nor the command line with a middleware', () => {
+test('loads neither the policy and user helpers, the diagnosis nor the command line with a middleware', () => {
   const reached = new Set<string>()
   const visit = (file: string): void => {
     if (reached.has(file)) return
@@ -135,13 +137,13 @@ test('loads neither the policy and user helpers nor the command line with a midd
   }
   for (const entry of ['pg.ts', 'mysql2.ts']) visit(entry)
   assert.ok(reached.has('sql.ts') && reached.has('token/sdk-signer.ts'))
-  for (const file of reached) assert.doesNotMatch(file, /^(policy|user|cli|index)/, file)
+  for (const file of reached) assert.doesNotMatch(file, /^(policy|user|cli|index|diagnose)/, file)
 })
 
 test('gets a driver, the AWS SDK or a logger into no file but those whose job it is', () => {
   const homes: Readonly<Record<string, RegExp>> = {
-    pg: /^(pg\.ts|drivers\/|sample\/|gateway\/postgres-upstream\.ts)/,
-    mysql2: /^(mysql2\.ts|drivers\/|sample\/)/,
+    pg: /^(pg\.ts|drivers\/|diagnose\/pg\.ts|sample\/|gateway\/postgres-upstream\.ts)/,
+    mysql2: /^(mysql2\.ts|drivers\/|diagnose\/mysql2\.ts|sample\/)/,
     '@aws-sdk/': /^(token\/sdk-signer\.ts|sample\/database-user\.ts)$/,
     '@smithy/': /^$/,
     '@aws-lambda-powertools/': /^sample\//,

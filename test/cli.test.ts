@@ -45,7 +45,7 @@ describe('middy-rds-iam', () => {
     const help = print(['--help'])
     assert.equal(print(['-h']), help)
     const commands = [...help.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1] ?? '')
-    assert.deepEqual(commands, ['policy', 'check', 'users', 'token'])
+    assert.deepEqual(commands, ['policy', 'check', 'users', 'token', 'diagnose'])
     for (const command of commands) {
       const text = print([command, '--help'])
       assert.match(text, new RegExp(`^middy-rds-iam ${command}: `))

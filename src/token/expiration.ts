@@ -1,6 +1,9 @@
 import { RdsIamError } from '../errors.ts'
 import type { AwsCredentials } from '../options.ts'
 
+/** What to do where credentials have ended. */
+export const renewCredentials = 'Renew them, or pass `credentials` as a provider that does.'
+
 /**
  * When credentials end, in milliseconds since the epoch, or nothing where they do not.
  *
@@ -12,8 +15,8 @@ export function readExpirationMs({ expiration }: AwsCredentials): number | undef
   if (!Number.isNaN(endMs)) return endMs
   throw new RdsIamError(
     'RDS_IAM_CREDENTIALS',
-    `The expiration of the AWS credentials is not a date; got ${expiration}. Check AWS_CREDENTIAL_EXPIRATION, or the ` +
-      '`expiration` that `credentials` gives: a Date.',
+    `The expiration of the AWS credentials is not a date; got ${expiration}.`,
+    { remedy: 'Check AWS_CREDENTIAL_EXPIRATION, or the `expiration` that `credentials` gives: a Date.' },
   )
 }
 
@@ -27,6 +30,7 @@ export function requireLive(credentials: AwsCredentials): void {
   if (endMs === undefined || endMs > Date.now()) return
   throw new RdsIamError(
     'RDS_IAM_CREDENTIALS',
-    `The AWS credentials expired at ${new Date(endMs).toISOString()}. Renew them, or pass \`credentials\` as a provider that does.`,
+    `The AWS credentials expired at ${new Date(endMs).toISOString()}.`,
+    { remedy: renewCredentials },
   )
 }

@@ -40,7 +40,10 @@ export async function createSdkSigner(
   }
 }
 
-async function toProvider(credentials: AwsCredentials | AwsCredentialsProvider | undefined) {
+/** The credentials of the options as a provider; without any, the SDK's default chain. */
+export async function toProvider(
+  credentials: AwsCredentials | AwsCredentialsProvider | undefined,
+): Promise<AwsCredentialsProvider> {
   if (typeof credentials === 'function') return credentials
   if (credentials !== undefined) return async () => credentials
   const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers')

@@ -12,6 +12,11 @@ export interface SignerSettings {
   readonly signer: TokenSigner | undefined
 }
 
+/** What to check where there are no credentials. */
+export const checkCredentials =
+  'Check that the process has AWS credentials: in Lambda the role of the function, elsewhere AWS_PROFILE or AWS_ACCESS_KEY_ID and ' +
+  'AWS_SECRET_ACCESS_KEY.'
+
 interface Signed {
   readonly value: string
   /** The credentials that signed it, where they are known. */
@@ -49,8 +54,12 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
     if (token !== undefined) return token
     throw new RdsIamError(
       'RDS_IAM_CREDENTIALS',
-      `The signer did not return an authentication token for ${describe(request)}. Check that it signs for exactly these, and ` +
-        'returns what `Signer.getAuthToken()` of @aws-sdk/rds-signer does; nothing else is sent to a server.',
+      `The signer did not return an authentication token for ${describe(request)}.`,
+      {
+        remedy:
+          'Check that it signs for exactly these, and returns what `Signer.getAuthToken()` of @aws-sdk/rds-signer does; nothing else ' +
+          'is sent to a server.',
+      },
     )
   }
 }
@@ -63,9 +72,7 @@ function signingFailed(request: SignerRequest, cause: unknown): RdsIamError {
   const observed = cause instanceof Error ? cause.message : String(cause)
   return new RdsIamError(
     'RDS_IAM_CREDENTIALS',
-    `Could not sign an authentication token for ${describe(request)}: ${observed}. ` +
-      'Check that the process has AWS credentials: in Lambda the role of the function, elsewhere AWS_PROFILE or ' +
-      'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
-    { cause },
+    `Could not sign an authentication token for ${describe(request)}: ${observed}.`,
+    { cause, remedy: checkCredentials },
   )
 }

@@ -96,7 +96,8 @@ function noRoots({ region, endpoint }: TrustSettings): RdsIamError {
   return new RdsIamError(
     'RDS_IAM_TRUST',
     `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that ` +
-      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Pass the text of ${bundleUrl(region)} as \`tls.ca\`.`,
+      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any.`,
+    { remedy: `Pass the text of ${bundleUrl(region)} as \`tls.ca\`.` },
   )
 }
 

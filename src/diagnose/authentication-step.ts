@@ -1,0 +1,53 @@
+import { type Attempt, diagnose } from '../diagnosis.ts'
+import type { RdsIamError } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import type { Token } from '../token/token.ts'
+import type { TrustSource } from '../trust/verified-tls.ts'
+import type { DiagnosisEngine } from './engine.ts'
+import type { Outcome } from './steps.ts'
+import { stepDeadline, type TimeLimit } from './time-limit.ts'
+
+/** What to connect with: all of it has been looked at in the steps before. */
+interface AuthenticationAttempt {
+  readonly settings: Settings
+  readonly attempt: Attempt
+  readonly trust: TrustSource
+  readonly token: Token
+  readonly limit: TimeLimit
+}
+
+/**
+ * Connects through the driver as the middleware does, but once: what would pass by itself is worth a line. A database that then refuses the
+ * session is no failure of this step: it is given on.
+ */
+export async function authenticate<Connection>(
+  engine: DiagnosisEngine<Connection>,
+  { settings, attempt, trust, token, limit }: AuthenticationAttempt,
+): Promise<Outcome<Connection | RdsIamError>> {
+  let isAsked = false
+  const taken = { finding: `the server took the token for ${settings.user}`, details: { isTokenAsked: true } }
+  try {
+    const connection = await engine.createDriver(settings).connect({
+      tls: await trust(),
+      timeoutMs: Math.max(1, stepDeadline(limit) - Date.now()),
+      token: async () => {
+        isAsked = true
+        return token
+      },
+    })
+    if (isAsked) return { ...taken, value: connection }
+    return {
+      status: 'warning',
+      finding: `the server let ${settings.user} in without asking for the token`,
+      remedy:
+        'It is not IAM that decides about this user. Make it an IAM user, as the step iam-user says; a server that is not on RDS lets ' +
+        'in whom its own rules name.',
+      details: { isTokenAsked: false },
+      value: connection,
+    }
+  } catch (error) {
+    const failure = diagnose(error, attempt)
+    if (isAsked && failure.code === 'RDS_IAM_DATABASE') return { ...taken, value: failure }
+    throw failure
+  }
+}

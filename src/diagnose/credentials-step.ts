@@ -1,0 +1,163 @@
+import { isLambda, readEnvironmentCredentials, readVariable } from '../environment.ts'
+import { RdsIamError } from '../errors.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from '../options.ts'
+import type { Settings } from '../settings.ts'
+import { readExpirationMs, renewCredentials } from '../token/expiration.ts'
+import { checkCredentials } from '../token/signer.ts'
+import type { Secrets } from './secrets.ts'
+import { type Outcome, StepFailure } from './steps.ts'
+import { type TimeLimit, TimeOver, withinLimit } from './time-limit.ts'
+
+/** What the token is then signed with. */
+export interface FoundCredentials {
+  /** As the signer takes them: nothing for the environment's, which it reads by itself, and for a signer of the user's. */
+  readonly credentials: AwsCredentialsProvider | undefined
+  /** The AWS account that they belong to, where they tell. */
+  readonly account: string | undefined
+}
+
+/** Where credentials come from, and how to get them. */
+interface Source {
+  /** For example `environment`, `option` or `sdk`. */
+  readonly kind: string
+  readonly name: string
+  readonly provide: AwsCredentialsProvider
+}
+
+/** Finds the credentials that the middleware would sign with, and says whose they are as far as they tell. */
+export async function findCredentials(
+  settings: Settings,
+  secrets: Secrets,
+  limit: TimeLimit,
+): Promise<Outcome<FoundCredentials>> {
+  if (settings.signer !== undefined) {
+    const finding = 'the option `signer` signs; no credentials are asked for'
+    return {
+      finding,
+      details: { provider: 'signer' },
+      value: { credentials: undefined, account: undefined },
+    }
+  }
+  const source = await findSource(settings)
+  const found = await withinLimit(
+    provide(source, secrets),
+    limit,
+    `no credentials from ${source.name}`,
+  ).catch((error: unknown) => {
+    if (!(error instanceof TimeOver)) throw error
+    const remedy =
+      'Check that the provider of the credentials answers: a network, a program or a person may be in its way.'
+    throw new StepFailure({ code: 'RDS_IAM_CREDENTIALS', observed: error.message, remedy })
+  })
+  const { accessKeyId, sessionToken } = found
+  const { accountId } = found as AwsCredentials & { accountId?: string }
+  const endMs = readExpirationMs(found)
+  const name = describeSource(source, found)
+  const details = {
+    provider: source.kind,
+    source: name,
+    accessKeyId,
+    isTemporary: sessionToken !== undefined,
+    role: roleOf(found),
+    account: accountId,
+    expiresAt: endMs === undefined ? undefined : new Date(endMs).toISOString(),
+  }
+  if (endMs !== undefined && endMs <= Date.now()) {
+    const observed = `${name}: access key ${accessKeyId} expired at ${details.expiresAt}`
+    throw new StepFailure({ code: 'RDS_IAM_CREDENTIALS', observed, remedy: renewCredentials }, details)
+  }
+  const end =
+    endMs === undefined ? 'no end that they tell' : `until ${new Date(endMs).toISOString()} (${left(endMs)})`
+  const finding = `${name}: access key ${accessKeyId}, ${sessionToken === undefined ? 'without' : 'with'} a session token, ${end}`
+  const value: FoundCredentials = {
+    // They are at hand: what runs a program or asks a person is not asked twice.
+    credentials:
+      source.kind === 'environment'
+        ? undefined
+        : async options => (options?.forceRefresh ? provide(source, secrets, options) : found),
+    account: accountId,
+  }
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+  if (accessKeyId.startsWith('ASIA') && sessionToken === undefined) {
+    const remedy =
+      'This access key is a temporary one, which is worth nothing without its session token: set AWS_SESSION_TOKEN, or `sessionToken`.'
+    return { status: 'warning', finding, remedy, details, value }
+  }
+  return { finding, details, value }
+}
+
+async function findSource({ credentials }: Settings): Promise<Source> {
+  if (typeof credentials === 'function')
+    return { kind: 'option', name: 'the provider in the option `credentials`', provide: credentials }
+  if (credentials !== undefined)
+    return { kind: 'option', name: 'the option `credentials`', provide: async () => credentials }
+  const environment = readEnvironmentCredentials()
+  if (environment !== undefined)
+    return {
+      kind: 'environment',
+      name: isLambda() ? "the function's role, in the environment" : 'the environment',
+      provide: async () => environment,
+    }
+  const { toProvider } = await import('../token/sdk-signer.ts')
+  return { kind: 'sdk', name: "the AWS SDK's default chain", provide: await toProvider(undefined) }
+}
+
+async function provide(
+  { name, provide }: Source,
+  secrets: Secrets,
+  options?: { forceRefresh?: boolean },
+): Promise<AwsCredentials> {
+  const found = await provide(options).catch((error: unknown) => {
+    if (error instanceof RdsIamError) throw error
+    const observed = `no credentials from ${name}: ${error instanceof Error ? error.message : String(error)}`
+    throw new StepFailure({ code: 'RDS_IAM_CREDENTIALS', observed, remedy: checkCredentials })
+  })
+  const { accessKeyId, secretAccessKey, sessionToken } = (found ?? {}) as Partial<AwsCredentials>
+  secrets.add(secretAccessKey)
+  secrets.add(sessionToken)
+  if (typeof accessKeyId === 'string' && typeof secretAccessKey === 'string') return found
+  throw new StepFailure({
+    code: 'RDS_IAM_CREDENTIALS',
+    observed: `${name} gave no access key`,
+    remedy: 'Check that it gives { accessKeyId, secretAccessKey, sessionToken?, expiration? }.',
+  })
+}
+
+/**
+ * The SDK notes on credentials which of its providers gave them.
+ *
+ * @see https://github.com/smithy-lang/smithy-typescript `$source` of attributed credentials
+ */
+function featuresOf(found: AwsCredentials): string {
+  const { $source = {} } = found as AwsCredentials & { $source?: Readonly<Record<string, string>> }
+  return Object.keys($source).join(' ')
+}
+
+/** The role behind a web identity stands in the environment; credentials do not tell theirs. */
+function roleOf(found: AwsCredentials): string | undefined {
+  return featuresOf(found).includes('ENV_VARS_STS_WEB_ID') ? readVariable('AWS_ROLE_ARN') : undefined
+}
+
+function describeSource({ kind, name }: Source, found: AwsCredentials): string {
+  if (kind !== 'sdk') return name
+  const features = featuresOf(found)
+  const profile = readVariable('AWS_PROFILE')
+  const role = roleOf(found)
+  const parts = [
+    [/PROFILE/, profile === undefined ? 'the default profile' : `the profile ${profile}`],
+    [/SSO/, 'by SSO'],
+    [/LOGIN/, 'by console login'],
+    [/PROCESS/, 'by a program'],
+    [/WEB_ID/, `by a web identity${role === undefined ? '' : ` as ${role}`}`],
+    [/ASSUME_ROLE(?!_WEB)/, 'by assuming a role'],
+    [/HTTP/, "by the container's endpoint"],
+    [/IMDS/, "by the instance's metadata"],
+  ] as const
+  const said = parts.filter(([pattern]) => pattern.test(features)).map(([, text]) => text)
+  return [name, ...said].join(', ')
+}
+
+function left(endMs: number): string {
+  const minutes = Math.floor((endMs - Date.now()) / 60_000)
+  return minutes < 120 ? `${minutes} min left` : `${Math.floor(minutes / 60)} h left`
+}

@@ -1,0 +1,56 @@
+import { TLSSocket } from 'node:tls'
+import { withinAnswerTime } from '../deadline.ts'
+import { RdsIamError } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import type { DiagnosisEngine, Look } from './engine.ts'
+import type { Outcome, Steps } from './steps.ts'
+import { type TimeLimit, withinLimit } from './time-limit.ts'
+
+/** Looks at what there is in the database, and ends the connection. */
+export async function runDatabaseSteps<Connection>(
+  engine: DiagnosisEngine<Connection>,
+  steps: Steps,
+  settings: Settings,
+  admitted: Connection | RdsIamError | undefined,
+  limit: TimeLimit,
+): Promise<void> {
+  const connection = admitted instanceof RdsIamError ? undefined : admitted
+  for (const { name, run } of engine.checks) {
+    const needs = name === 'session' ? (['authentication'] as const) : (['session'] as const)
+    await steps.run(name, needs, async () => {
+      if (admitted instanceof RdsIamError) throw admitted
+      return askServer(engine, connection as Connection, settings, limit, run)
+    })
+  }
+  if (connection !== undefined) await engine.createDriver(settings).close(connection)
+}
+
+async function askServer<Connection>(
+  engine: DiagnosisEngine<Connection>,
+  connection: Connection,
+  settings: Settings,
+  limit: TimeLimit,
+  run: (look: Look) => Promise<Outcome>,
+): Promise<Outcome> {
+  const stream = engine.streamOf(connection)
+  const tls = {
+    version: (stream instanceof TLSSocket && stream.getProtocol()) || 'no TLS',
+    cipher: (stream instanceof TLSSocket && stream.getCipher().name) || '',
+  }
+  const answer = run({ settings, query: sql => engine.query(connection, sql), tls })
+  try {
+    return await withinLimit(answer, limit, 'no answer to a query')
+  } catch (error) {
+    // A server that refuses to tell something is still there.
+    const isThere = await withinAnswerTime(engine.createDriver(settings).ping(connection)).then(
+      () => true,
+      () => false,
+    )
+    if (!isThere) throw error
+    return {
+      status: 'unknown',
+      finding: `not readable: ${error instanceof Error ? error.message : error}`,
+      value: undefined,
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { connectDeadline, initialisation, readInvocation } from '../connection/invocation.ts'
+import { type Attempt, describe, explain } from '../diagnosis.ts'
+import { readEnvironmentCredentials } from '../environment.ts'
+import { RdsIamError } from '../errors.ts'
+import { attemptOf, readSettings, type Settings } from '../settings.ts'
+import { createTrust } from '../trust/verified-tls.ts'
+import { findRegion, openTcp, resolveHost } from './address-steps.ts'
+import { authenticate } from './authentication-step.ts'
+import { findCredentials } from './credentials-step.ts'
+import { runDatabaseSteps } from './database-steps.ts'
+import type { DiagnosisEngine } from './engine.ts'
+import type { DiagnosisReport } from './report.ts'
+import { createSecrets } from './secrets.ts'
+import { createSteps, type Outcome, StepFailure } from './steps.ts'
+import type { TimeLimit } from './time-limit.ts'
+import { verifyServer } from './tls-step.ts'
+import { signToken } from './token-step.ts'
+
+/**
+ * Goes the whole way to a database, step by step, as the middleware does. A step that does not need a failed one is still tried. Never
+ * rejects.
+ *
+ * @param options The options of the middleware.
+ * @param context Lambda's context, which tells the account and the time that is left.
+ */
+export async function diagnoseDatabase<Connection>(
+  engine: DiagnosisEngine<Connection>,
+  options: unknown,
+  context?: object,
+): Promise<DiagnosisReport> {
+  const startedMs = performance.now()
+  const secrets = createSecrets()
+  for (const keys of [readEnvironmentCredentials(), (options as { credentials?: unknown })?.credentials]) {
+    for (const [name, value] of Object.entries(keys ?? {})) if (/secret|token/i.test(name)) secrets.add(value)
+  }
+  let attempt: Attempt | undefined
+  const steps = createSteps(secrets, error => explain(error, attempt ?? unknownAttempt))
+
+  const settings = await steps.run('options', [], () => readOptions(engine, options))
+  // The steps that need the settings run only where there are some.
+  const given = settings as Settings
+  const invocation = context === undefined ? initialisation : readInvocation(context)
+  const limit: TimeLimit = {
+    stepMs: settings?.connectTimeoutMs ?? 0,
+    deadlineMs: connectDeadline(invocation, Number.POSITIVE_INFINITY),
+  }
+  attempt = settings && attemptOf(settings, invocation.account)
+  const trust = createTrust(given)
+
+  await steps.run('region', ['options'], () =>
+    findRegion(given, (options as { region?: unknown } | undefined)?.region),
+  )
+  await steps.run('dns', ['options'], () => resolveHost(given, limit))
+  const socket = await steps.run('tcp', ['dns'], () => openTcp(given, limit))
+  await steps.run('tls', ['tcp'], async () =>
+    verifyServer(engine, {
+      socket: socket as NonNullable<typeof socket>,
+      tls: await trust().catch(error => {
+        socket?.destroy()
+        throw error
+      }),
+      settings: given,
+      attempt: attempt as Attempt,
+      limit,
+    }),
+  )
+  const found = await steps.run('credentials', ['options'], () => findCredentials(given, secrets, limit))
+  attempt = settings && attemptOf(settings, invocation.account ?? found?.account)
+  const token = await steps.run('token', ['credentials'], () =>
+    signToken(given, found as NonNullable<typeof found>, secrets, limit),
+  )
+  const admitted = await steps.run('authentication', ['tls', 'token'], () =>
+    authenticate(engine, {
+      settings: given,
+      attempt: attempt as Attempt,
+      trust,
+      token: token as NonNullable<typeof token>,
+      limit,
+    }),
+  )
+  await runDatabaseSteps(engine, steps, given, admitted, limit)
+
+  return {
+    ok: steps.done.every(({ status }) => status !== 'failed'),
+    engine: engine.name,
+    ...(attempt === undefined ? {} : { target: describe(attempt) }),
+    at: new Date().toISOString(),
+    durationMs: Math.round((performance.now() - startedMs) * 10) / 10,
+    steps: steps.done,
+  }
+}
+
+/** Nothing can be said of an attempt before the options are read. */
+const unknownAttempt: Attempt = {
+  user: '',
+  host: '',
+  port: 0,
+  database: '',
+  region: '',
+  endpointHost: '',
+  failures: [],
+}
+
+function readOptions<Connection>(
+  { engine }: DiagnosisEngine<Connection>,
+  options: unknown,
+): Outcome<Settings> {
+  try {
+    const settings = readSettings(engine, options)
+    const { host, port, user, database, endpoint } = settings
+    return {
+      finding: describe(attemptOf(settings)),
+      details: { host, port, user, database, endpoint: `${endpoint.host}:${endpoint.port}` },
+      value: settings,
+    }
+  } catch (error) {
+    if (!(error instanceof RdsIamError)) throw error
+    const [, ...problems] = error.message.split('\n- ')
+    throw new StepFailure(
+      {
+        code: error.code,
+        observed: problems.join('; '),
+        remedy: 'Correct what is named: each line says how. What is not given is read from the environment.',
+      },
+      { problems },
+    )
+  }
+}

@@ -1,0 +1,94 @@
+import type { Explanation } from '../diagnosis.ts'
+import type { DiagnosisDetails, DiagnosisStatus, DiagnosisStep, DiagnosisStepName } from './report.ts'
+import type { Secrets } from './secrets.ts'
+
+/** What a step found, and what the steps behind it go on with. */
+export interface Outcome<Value = void> {
+  /** @default 'ok' */
+  readonly status?: Exclude<DiagnosisStatus, 'failed' | 'skipped'>
+  readonly finding: string
+  readonly remedy?: string | undefined
+  readonly details?: DiagnosisDetails
+  readonly value: Value
+}
+
+/** A step that failed, in words of its own. */
+export class StepFailure extends Error {
+  readonly explanation: Explanation
+  readonly details: DiagnosisDetails | undefined
+
+  constructor(explanation: Explanation, details?: DiagnosisDetails) {
+    super(explanation.observed)
+    this.explanation = explanation
+    this.details = details
+  }
+}
+
+/** Runs the steps one after the other, and keeps what they found. */
+export interface Steps {
+  readonly done: readonly DiagnosisStep[]
+  /**
+   * Runs a step, unless one that it needs failed. Never rejects.
+   *
+   * @returns What the step gives to those behind it, or nothing where it failed or was skipped.
+   */
+  run<Value>(
+    name: DiagnosisStepName,
+    needs: readonly DiagnosisStepName[],
+    step: () => Promise<Outcome<Value>> | Outcome<Value>,
+  ): Promise<Value | undefined>
+}
+
+/** Where no rule knows a failure. */
+const fallback = 'No rule knows this failure; these are the words of the server, the driver or Node.js.'
+
+export function createSteps(secrets: Secrets, explain: (error: unknown) => Explanation): Steps {
+  const done: DiagnosisStep[] = []
+  // By step, the one that failed and for which it was not tried, or which is itself.
+  const broken = new Map<DiagnosisStepName, DiagnosisStepName>()
+
+  const add = (step: DiagnosisStep): void => {
+    if (step.status === 'failed') broken.set(step.name, step.name)
+    done.push(secrets.hideIn(step))
+  }
+
+  return {
+    done,
+    async run(name, needs, step) {
+      const cause = needs.map(need => broken.get(need)).find(cause => cause !== undefined)
+      if (cause !== undefined) {
+        broken.set(name, cause)
+        add({ name, status: 'skipped', durationMs: 0, finding: `not tried, because ${cause} failed` })
+        return undefined
+      }
+      const startedMs = performance.now()
+      const passed = () => Math.round((performance.now() - startedMs) * 10) / 10
+      try {
+        const { status = 'ok', finding, remedy, details, value } = await step()
+        add({
+          name,
+          status,
+          durationMs: passed(),
+          finding,
+          ...(remedy === undefined ? {} : { remedy }),
+          ...(details === undefined ? {} : { details }),
+        })
+        return value
+      } catch (error) {
+        const own = error instanceof StepFailure ? error : undefined
+        const { code, observed, remedy = fallback } = own?.explanation ?? explain(error)
+        const details = own?.details === undefined ? {} : { details: own.details }
+        add({
+          name,
+          status: 'failed',
+          durationMs: passed(),
+          finding: observed,
+          remedy,
+          code,
+          ...details,
+        })
+        return undefined
+      }
+    },
+  }
+}
