@@ -94,7 +94,8 @@ async function showRefusal(
   },
 ): Promise<void> {
   const notes = await startSample(stack, folder, environment)
-  const { error, payload } = await notes.invoke({ action: 'list' })
+  // A refused token is tried again for as long as the invocation lasts: here, not for long.
+  const { error, payload } = await notes.invoke({ action: 'list' }, { timeoutMs: 1_500 })
   await notes.stop()
   const decision = stack.decisions.at(-1)
   console.log(`  ${title}
