@@ -34,6 +34,7 @@ export function createClientLender<Connection>(
   // All there are: idle, lent, being looked at or tidied up, and on their way.
   let total = 0
   let prefetching: Promise<void> | undefined
+  let prefetchEndsMs = 0
   let prefetchFailure: RdsIamError | undefined
   let isShuttingDown = false
 
@@ -85,7 +86,8 @@ export function createClientLender<Connection>(
       const silentMs = silenceMs(lastUsedMs)
       if (silentMs < pingAfterIdleMs) return held
       const startedMs = performance.now()
-      const ping = withinAnswerTime(driver.ping(connection), deadlineMs - Date.now())
+      // Half of the time: where no answer comes, the rest is for a new connection.
+      const ping = withinAnswerTime(driver.ping(connection), (deadlineMs - Date.now()) / 2)
       if (
         await ping.then(
           () => true,
@@ -117,10 +119,13 @@ export function createClientLender<Connection>(
       if (lent.size > 0) await reclaim(invocation)
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
-      if (prefetching !== undefined) {
+      // One that was frozen for longer than it may take has lost its time, and maybe its flow: nobody waits for it.
+      const isStale = prefetching !== undefined && prefetchEndsMs <= Date.now()
+      if (prefetching !== undefined && !isStale) {
         const tell = () => prefetchFailure ?? diagnose(late(), attemptOf(settings, invocation.account))
-        await withDeadline(prefetching, deadlineMs - Date.now(), tell)
-      } else if (total < max) {
+        const waiting = withDeadline(prefetching, Math.min(deadlineMs, prefetchEndsMs) - Date.now(), tell)
+        await (prefetchEndsMs < deadlineMs ? waiting.catch(() => {}) : waiting)
+      } else if (total < max + (isStale ? 1 : 0)) {
         return lease(await open({ deadlineMs, account: invocation.account }), invocation)
       } else if (idle.length === 0) {
         await waitForOne(deadlineMs, invocation)
@@ -170,6 +175,7 @@ export function createClientLender<Connection>(
   return {
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
+      prefetchEndsMs = deadlineMs
       const onRetry = (failure: RdsIamError): void => {
         prefetchFailure = failure
       }

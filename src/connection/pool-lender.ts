@@ -19,18 +19,25 @@ export interface PoolLenderParts<Pool> {
   readonly tokens: TokenCache
 }
 
+interface PoolLease<Pool> extends Lease<Pool> {
+  readonly invocation: Invocation
+}
+
 /** Lends every invocation the same pool, with at least one connection in it and without dead ones. */
 export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Pool> {
   const { driver, settings, trust, tokens } = parts
   const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
-  let current: Lease<Pool> | undefined
-  let opening: Promise<Lease<Pool>> | undefined
+  let current: Pool | undefined
+  let opening: Promise<Pool> | undefined
   let lastUsedMs = 0
   // Whether the pool was found in order.
   let checking: Promise<boolean> | undefined
   let prefetching: Promise<void> | undefined
+  let prefetchEndsMs = 0
   let prefetchFailure: RdsIamError | undefined
   let latest = initialisation
+  // What the latest invocation has not given back, where there is one at a time.
+  let unreturned: PoolLease<Pool> | undefined
 
   const askerOf = (invocation: Invocation): Asker => ({
     deadlineMs: connectDeadline(invocation, connectTimeoutMs),
@@ -54,14 +61,14 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     return error
   }
 
-  const open = (): Promise<Lease<Pool>> => {
+  const open = (): Promise<Pool> => {
     const startedMs = performance.now()
     opening ??= trust()
       .then(tls => driver.open(tls, tokens, askerNow))
       .then(
         pool => {
-          current = { connection: pool }
-          return current
+          current = pool
+          return pool
         },
         cause => {
           throw fail(cause, startedMs)
@@ -71,6 +78,20 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
         opening = undefined
       })
     return opening
+  }
+
+  const waitForPrefetch = async (
+    prefetch: Promise<void>,
+    { deadlineMs }: Asker,
+    tell: () => Error,
+  ): Promise<void> => {
+    const waiting = withDeadline(prefetch, Math.min(deadlineMs, prefetchEndsMs) - Date.now(), tell)
+    await (prefetchEndsMs < deadlineMs ? waiting.catch(() => {}) : waiting)
+    if (prefetching !== prefetch || current === undefined) return
+    // It was frozen for longer than it may take, and has lost its time, and maybe its flow: another pool takes the place of this one.
+    driver.close(current)
+    current = undefined
+    checking = undefined
   }
 
   /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
@@ -85,16 +106,15 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     lastUsedMs = Date.now()
   }
 
-  const prepare = async (asker: Asker): Promise<Lease<Pool>> => {
+  const prepare = async (asker: Asker): Promise<Pool> => {
     const late = outOfTime(settings, asker.deadlineMs)
-    const inTime = <T>(promise: Promise<T>, tell = late) =>
-      withDeadline(promise, asker.deadlineMs - Date.now(), tell)
+    const inTime = <T>(promise: Promise<T>) => withDeadline(promise, asker.deadlineMs - Date.now(), late)
     // What connecting ahead fails with is its own: the invocation tries for itself.
-    if (prefetching !== undefined) await inTime(prefetching, () => prefetchFailure ?? late())
-    const lease = current !== undefined && driver.isOpen(current.connection) ? current : await inTime(open())
+    if (prefetching !== undefined) await waitForPrefetch(prefetching, asker, () => prefetchFailure ?? late())
+    const pool = current !== undefined && driver.isOpen(current) ? current : await inTime(open())
     // Invocations that overlap share one check; one that fails was bound by the time of another.
-    while (checking !== undefined) if (await inTime(checking)) return lease
-    const own = check(lease.connection, asker, late)
+    while (checking !== undefined) if (await inTime(checking)) return pool
+    const own = check(pool, asker, late)
     checking = own
       .then(
         () => true,
@@ -104,14 +124,24 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
         checking = undefined
       })
     await own
+    return pool
+  }
+
+  const lease = (connection: Pool, invocation: Invocation): Lease<Pool> => {
+    const lease = { connection, invocation }
+    if (oneAtATime) unreturned = lease
     return lease
   }
 
-  const lendSlowly = (invocation: Invocation): Promise<Lease<Pool>> => {
+  const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
     const startedMs = performance.now()
-    return prepare(askerOf(invocation)).catch(error => {
+    try {
+      // Neither `after` nor `onError` of an earlier invocation need have run.
+      if (unreturned !== undefined && unreturned.invocation.id !== invocation.id) await giveBack(unreturned)
+      return lease(await prepare(askerOf(invocation)), invocation)
+    } catch (error) {
       throw error instanceof RdsIamError ? error : fail(error, startedMs, invocation.account)
-    })
+    }
   }
 
   const tidy = (pool: Pool): Promise<void> | undefined => {
@@ -125,12 +155,32 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     })
   }
 
+  /** Whether it is still this invocation that has the pool, and not another one by now. */
+  const takeBack = (lease: Lease<Pool>): boolean => {
+    const isLatest = lease === unreturned
+    if (isLatest) unreturned = undefined
+    return isLatest || !oneAtATime
+  }
+
+  const giveBack = (lease: Lease<Pool>): void | Promise<void> => {
+    if (!takeBack(lease)) return
+    const { connection } = lease
+    lastUsedMs = Date.now()
+    if (!driver.isOpen(connection)) return
+    // A query that nobody awaits takes its connection a moment later.
+    const tidied =
+      oneAtATime && driver.isTaking(connection) ? settle().then(() => tidy(connection)) : tidy(connection)
+    return isShuttingDown ? Promise.resolve(tidied).then(() => driver.closeIdle(connection)) : tidied
+  }
+
   return {
     prefetch() {
+      const asker = askerOf(initialisation)
+      prefetchEndsMs = asker.deadlineMs
       const onRetry = (failure: RdsIamError): void => {
         prefetchFailure = failure
       }
-      prefetching = prepare({ ...askerOf(initialisation), onRetry })
+      prefetching = prepare({ ...asker, onRetry })
         .then(
           () => {},
           () => {},
@@ -141,20 +191,18 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     },
     lend(invocation) {
       latest = invocation
-      if (current === undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return lendSlowly(invocation)
-      const { connection } = current
-      return driver.isOpen(connection) && driver.size(connection) > 0 ? current : lendSlowly(invocation)
+      if (current === undefined || unreturned !== undefined || isQuiet(lastUsedMs, pingAfterIdleMs))
+        return lendSlowly(invocation)
+      return driver.isOpen(current) && driver.size(current) > 0
+        ? lease(current, invocation)
+        : lendSlowly(invocation)
     },
-    giveBack({ connection }) {
-      lastUsedMs = Date.now()
-      if (!driver.isOpen(connection)) return
-      // A query that nobody awaits takes its connection a moment later.
-      const tidied =
-        oneAtATime && driver.isTaking(connection) ? settle().then(() => tidy(connection)) : tidy(connection)
-      return isShuttingDown ? Promise.resolve(tidied).then(() => driver.closeIdle(connection)) : tidied
-    },
-    abandon({ connection }) {
-      if (current?.connection === connection) current = undefined
+    giveBack,
+    abandon(lease) {
+      const { connection } = lease
+      // Where invocations overlap, the pool is theirs too.
+      if (!takeBack(lease) || !oneAtATime) return
+      if (current === connection) current = undefined
       report(settings, {
         event: 'connection:closed',
         reason: 'cut-off',
@@ -165,8 +213,7 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     },
     async shutDown() {
       isShuttingDown = true
-      if (current !== undefined && driver.isOpen(current.connection))
-        await driver.closeIdle(current.connection)
+      if (current !== undefined && driver.isOpen(current)) await driver.closeIdle(current)
     },
   }
 }

@@ -63,7 +63,10 @@ export interface PoolDriver<Pool> {
   close(pool: Pool): void
   /** Opens one connection and leaves it in the pool. */
   warm(pool: Pool, asker: Asker): Promise<void>
-  /** Asks every idle connection for a sign of life, and closes those that give none in time. */
+  /**
+   * Asks every idle connection for a sign of life, and closes those that give none in half of the time that is left, or in a second:
+   * the rest is for a new one.
+   */
   pingIdle(pool: Pool, asker: Asker, silenceMs: number): Promise<void>
   /** Ends every idle connection politely, and leaves the pool open. Never rejects; ends when their sockets are closed. */
   closeIdle(pool: Pool): Promise<void>

@@ -4,7 +4,7 @@ import { RdsIamError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { ConnectRequest } from './driver.ts'
 import { connectionOptions } from './iam-mysql2-options.ts'
-import { watchTransaction } from './iam-mysql2-transaction.ts'
+import { isReadOnly, watchTransaction } from './iam-mysql2-transaction.ts'
 
 /** What mysql2 keeps to itself but its state cannot be known without. Tests hold these names against the installed version. */
 interface Internals {
@@ -57,10 +57,10 @@ export function reasonOf(error: Error): Error {
   return error.cause instanceof RdsIamError ? error.cause : error
 }
 
-/** Whether the connection can take a query, as far as the process knows. */
+/** Whether the connection can take a query, as far as the process knows, and what it leads to is not known to take no writes. */
 export function isUsable(core: CoreConnection): boolean {
   const { readable, writable, destroyed } = internalsOf(core).stream
-  return core.state === 'authenticated' && readable && writable && !destroyed
+  return core.state === 'authenticated' && readable && writable && !destroyed && !isReadOnly(core)
 }
 
 /** Whether a command is running or waiting. */

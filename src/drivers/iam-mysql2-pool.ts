@@ -236,7 +236,7 @@ export async function warm(pool: Pool, asker: Asker): Promise<void> {
   giveBackUnlent(await takeConnection(pool, asker))
 }
 
-/** Asks every idle connection for a sign of life, and closes those that give none in time. */
+/** Asks every idle connection for a sign of life, and closes those that give none in half of the time. */
 export async function pingIdle(
   pool: Pool,
   settings: Settings,
@@ -248,7 +248,7 @@ export async function pingIdle(
   const pings = connections.map(async connection => {
     const startedMs = performance.now()
     try {
-      await withinAnswerTime(ping(connection), asker.deadlineMs - Date.now())
+      await withinAnswerTime(ping(connection), (asker.deadlineMs - Date.now()) / 2)
       report(settings, { event: 'connection:reused', silenceMs, durationMs: elapsedMs(startedMs) })
       giveBackUnlent(connection)
     } catch {

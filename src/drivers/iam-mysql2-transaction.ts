@@ -31,7 +31,16 @@ const statesThatTakeOk = [
   'handshakeResult',
 ]
 
+/**
+ * Errors by which a server says that it takes no writes: ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE.
+ *
+ * @see https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ */
+const readOnlyErrors = [1290, 1836]
+
 const inTransaction = new WeakMap<CoreConnection, boolean | undefined>()
+
+const readOnly = new WeakSet<CoreConnection>()
 
 /**
  * Follows whether a transaction is open, without a round trip: the server says so in a flag of every message that ends a result, which
@@ -55,6 +64,14 @@ export function isInTransaction(core: CoreConnection): boolean | undefined {
   return inTransaction.get(core)
 }
 
+/**
+ * Whether the server said that it takes no writes. After a failover the endpoint leads to another server, and only a new connection gets
+ * there.
+ */
+export function isReadOnly(core: CoreConnection): boolean {
+  return readOnly.has(core)
+}
+
 function look(
   core: CoreConnection,
   { buffer, offset, end }: Packet,
@@ -67,9 +84,10 @@ function look(
     const afterCount = offset + 1 + lengthOfNumber(buffer, offset + 1)
     const status = afterCount + lengthOfNumber(buffer, afterCount)
     if (status + 2 <= end) keep(core, buffer.readUInt16LE(status))
-  } else if (header === errorHeader && inTransaction.get(core) === false) {
+  } else if (header === errorHeader) {
+    if (readOnlyErrors.includes(buffer.readUInt16LE(offset + 1))) readOnly.add(core)
     // The statement may have begun one before it failed. To roll back one that the server has ended itself does no harm.
-    inTransaction.set(core, undefined)
+    if (inTransaction.get(core) === false) inTransaction.set(core, undefined)
   }
 }
 

@@ -47,6 +47,9 @@ export class IamPgClient extends Client {
     // pg emits `error` twice when an idle connection is lost, and without a listener the process would end.
     this.on('error', () => {})
     const { connection } = internalsOf(this)
+    connection.on('errorMessage', ({ code }: { code?: string }) => {
+      if (code === '25006') readOnly.add(this)
+    })
     connection.on('authenticationMD5Password', () => {
       this.#asked = 'MD5'
     })
@@ -113,11 +116,19 @@ export class IamPgClient extends Client {
   }
 }
 
-/** Whether the client can take a query, as far as the process knows. */
+/**
+ * Connections on which a server said that it takes no writes. After a failover the endpoint leads to another server, and only a new
+ * connection gets there.
+ *
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html: 25006 read_only_sql_transaction
+ */
+const readOnly = new WeakSet<Client>()
+
+/** Whether the client can take a query, as far as the process knows, and what it leads to is not known to take no writes. */
 export function isUsable(client: Client): boolean {
   const { _queryable, _ended, _ending, connection } = internalsOf(client)
   const { readable, writable, destroyed } = connection.stream
-  return _queryable && !_ended && !_ending && readable && writable && !destroyed
+  return _queryable && !_ended && !_ending && readable && writable && !destroyed && !readOnly.has(client)
 }
 
 /** Whether a query is running or waiting. */

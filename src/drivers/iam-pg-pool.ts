@@ -90,6 +90,11 @@ export async function openPgPool(
       const open = (): void => {
         asking = asker
         super.connect((error, client) => {
+          // pg-pool lends what is idle as it is, and hears of an end later than its socket.
+          if (client !== undefined && !isUsable(client) && Date.now() < asker.deadlineMs) {
+            client.release(true)
+            return open()
+          }
           if (client !== undefined) {
             lendClient(this, client, settings)
             return callback(undefined, client, client.release)
@@ -147,7 +152,7 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
     if (isReleased) throw new Error('Release called on client which has already been released to the pool.')
     if (error || !isUsable(client)) {
       if (!dismissed.has(client)) note('ended')
-      return release(error)
+      return release(error ?? true)
     }
     if (pgSession.isBusy(client)) {
       note('query-running')

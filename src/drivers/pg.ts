@@ -43,7 +43,7 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
         const client = await takeClient(pool, asker)
         const startedMs = performance.now()
         try {
-          await withinAnswerTime(pgSession.ping(client), asker.deadlineMs - Date.now())
+          await withinAnswerTime(pgSession.ping(client), (asker.deadlineMs - Date.now()) / 2)
           report(settings, { event: 'connection:reused', silenceMs, durationMs: elapsedMs(startedMs) })
           client.release()
         } catch {

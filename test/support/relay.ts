@@ -2,59 +2,167 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 
-/** A relay between a client and a server on loopback that can lose what it should pass on. */
+/** A relay between a client and a server on loopback, and all that can happen to a connection between the two. */
 export interface Relay {
   readonly port: number
   /** How many connections there have been. */
   connections(): number
+  /** Ends when there have been so many connections. */
+  whenConnected(count: number): Promise<void>
+  /** Closes every connection in order, as a server does that ends; resolves when the ends are on their way. */
+  cut(): Promise<void>
+  /** Ends when both ends of every connection were told that the other one ended. */
+  whenEnded(): Promise<void>
+  /** Resets every connection. */
+  reset(): Promise<void>
   /** From now on, nothing passes in either direction, and nobody is told, as when a firewall forgets a flow. */
   swallow(): void
   /** Lets new connections pass again; those that were swallowed stay so. */
   heal(): void
+  /** Keeps back whatever comes, until it is told to go on. */
+  stall(): void
+  resume(): void
+  /** Lets everything take so long to the server and back, in milliseconds. */
+  delay(roundTripMs: number): void
+  /** Nothing listens any more; what is connected stays so. */
+  refuse(): Promise<void>
+  /** Listens again, on the same port. */
+  accept(): Promise<void>
+  /** Sends new connections to another port. */
+  aim(targetPort: number): void
+  close(): void
+}
+
+interface Flow {
+  readonly client: Socket
+  readonly target: Socket
+  isLost: boolean
 }
 
 /**
- * Starts a relay to a port on loopback, stopped after the test file's last test.
+ * Starts a relay to a port on loopback.
  *
- * @param port Where it listens; any free port unless given.
+ * @param ownPort Where it listens; any free port unless given.
  */
-export async function startRelay(targetPort: number, port = 0): Promise<Relay> {
+export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay> {
+  const flows = new Set<Flow>()
+  const waiting = new Set<() => void>()
+  let aim = targetPort
   let isSwallowing = false
+  let isStalled = false
+  let delayMs = 0
   let connections = 0
-  const pairs = new Set<readonly [Socket, Socket]>()
-  const server = createServer(client => {
-    connections += 1
-    const target = connect(targetPort, '127.0.0.1')
-    const pair = [client, target] as const
-    pairs.add(pair)
-    for (const [from, to] of [pair, [target, client]] as const) {
-      from.on('error', () => to.destroy())
-      from.on('data', chunk => {
-        if (!lost.has(pair)) to.write(chunk)
-      })
-      from.on('end', () => {
-        if (!lost.has(pair)) to.end()
-      })
+  let isOver = false
+
+  const pass = (flow: Flow, from: Socket, to: Socket): void => {
+    const send = (act: () => void): void => {
+      if (flow.isLost) return
+      if (delayMs > 0) setTimeout(act, delayMs)
+      else act()
     }
-    if (isSwallowing) lost.add(pair)
+    from.on('error', () => to.destroy())
+    from.on('data', chunk => send(() => to.write(chunk)))
+    from.on('end', () => send(() => to.end()))
+    from.on('close', () => {
+      if (from.destroyed && to.destroyed) flows.delete(flow)
+    })
+  }
+
+  const server = createServer(client => {
+    const target = connect(aim, '127.0.0.1')
+    const flow: Flow = { client, target, isLost: isSwallowing }
+    flows.add(flow)
+    connections += 1
+    pass(flow, client, target)
+    pass(flow, target, client)
+    if (isStalled) for (const socket of [client, target]) socket.pause()
+    for (const notice of waiting) notice()
   })
-  const lost = new Set<readonly [Socket, Socket]>()
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  after(() => {
-    for (const pair of pairs) for (const socket of pair) socket.destroy()
-    server.close()
-  })
-  const address = server.address()
+  const listen = async (port: number): Promise<number> => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+  const port = await listen(ownPort)
+
+  const sockets = () => [...flows].flatMap(({ client, target }) => [client, target])
+  /** When the kernel knows. */
+  const whenTold = (socket: Socket) =>
+    new Promise<void>(resolve => {
+      if (socket.destroyed || socket.writableFinished) resolve()
+      else socket.once('finish', resolve).once('close', () => resolve())
+    })
+  const whenEnded = async (): Promise<void> => {
+    await Promise.all(sockets().map(whenTold))
+  }
+
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
+    port,
     connections: () => connections,
+    whenConnected: count =>
+      new Promise(resolve => {
+        const notice = (): void => {
+          if (connections < count) return
+          waiting.delete(notice)
+          resolve()
+        }
+        waiting.add(notice)
+        notice()
+      }),
+    cut() {
+      for (const socket of sockets()) socket.end()
+      return whenEnded()
+    },
+    whenEnded,
+    reset() {
+      // Node leaves a socket that is about to end open for ever when it is reset, and then does not exit.
+      for (const socket of sockets()) {
+        if (socket.writableEnded) socket.destroy()
+        else socket.resetAndDestroy()
+      }
+      return whenEnded()
+    },
     swallow() {
       isSwallowing = true
-      for (const pair of pairs) lost.add(pair)
+      for (const flow of flows) flow.isLost = true
     },
     heal() {
       isSwallowing = false
     },
+    stall() {
+      isStalled = true
+      for (const socket of sockets()) socket.pause()
+    },
+    resume() {
+      isStalled = false
+      for (const socket of sockets()) socket.resume()
+    },
+    delay(roundTripMs) {
+      delayMs = roundTripMs / 2
+    },
+    async refuse() {
+      server.close()
+      // The event waits for connections that stay; nothing listens from here on.
+      await new Promise(resolve => setImmediate(resolve))
+    },
+    accept: async () => {
+      if (!isOver) await listen(port)
+    },
+    aim(targetPort) {
+      aim = targetPort
+    },
+    close() {
+      isOver = true
+      for (const socket of sockets()) socket.destroy()
+      server.close()
+    },
   }
+}
+
+/** Starts a relay as {@link openRelay} does, closed after the test. */
+export async function startRelay(targetPort: number, ownPort?: number): Promise<Relay> {
+  const relay = await openRelay(targetPort, ownPort)
+  after(relay.close)
+  return relay
 }

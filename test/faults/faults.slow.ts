@@ -1,0 +1,8 @@
+// The whole table, with every server that is here; minutes, not seconds. `npm run test:faults` runs it.
+import { findMysqlKinds } from '../support/database.ts'
+import { mysqlEngine, postgresEngine } from './engines.ts'
+import { faults } from './rows/index.ts'
+import { runTable } from './table.ts'
+
+const { kinds, missing } = findMysqlKinds()
+runTable(faults, [postgresEngine, ...kinds.map(mysqlEngine)], missing)

@@ -1,0 +1,14 @@
+// Every fault that takes no seconds, on PostgreSQL and on what is there of MySQL and MariaDB. The slow ones, and the other server, are in
+// faults.slow.ts, which `npm run test:faults` runs.
+import { findMysqlKinds } from '../support/database.ts'
+import { mysqlEngine, postgresEngine } from './engines.ts'
+import { faults } from './rows/index.ts'
+import { runTable } from './table.ts'
+
+const { kinds, missing } = findMysqlKinds()
+const engines = [postgresEngine, ...kinds.slice(-1).map(mysqlEngine)]
+runTable(
+  faults.filter(({ slow }) => !slow),
+  engines,
+  kinds.length > 0 ? '' : missing,
+)
