@@ -217,6 +217,9 @@ for (const kind of kinds) {
       const running = one.query('SELECT SLEEP(30)')
       await server.query(`KILL ${one.threadId}`)
       await assert.rejects(running)
+      // The server says first that it kills the connection, and closes it a moment later.
+      const { stream } = (one as unknown as { connection: { stream: Socket } }).connection
+      while (stream.readable) await new Promise(resolve => setImmediate(resolve))
       one.release()
       await rowsOf(pool, 'SELECT 1')
     })
