@@ -1,3 +1,4 @@
+import { subscribe } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -5,6 +6,7 @@ import { inspect } from 'node:util'
 import middy, { type MiddlewareObj } from '@middy/core'
 import { executionModeStreamifyResponse } from '@middy/core/StreamifyResponse'
 import type { Context } from 'aws-lambda'
+import type { RdsIamEvent } from '../../../src/index.ts'
 import type { Db } from '../../support/db.ts'
 import type { Event, Measurement } from './event.ts'
 import { moveClock, timeAheadMs } from './process.ts'
@@ -15,6 +17,22 @@ export interface FaultyDb extends Db {
   destroy(): Promise<void>
   /** Runs a query that the driver gives up on. */
   runOutOfTime(): Promise<unknown>
+}
+
+const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
+  'connection:opened': true,
+  'connection:reused': true,
+  'connection:closed': true,
+  'connection:retried': true,
+  'connection:failed': true,
+  'transaction:rolled-back': true,
+  'token:signed': true,
+}
+// Into the log, which is searched for secrets, with all that the messages hide.
+for (const name of Object.keys(eventNames)) {
+  subscribe(`middy-rds-iam:${name}`, message =>
+    console.log('published', inspect(message, { depth: 12, showHidden: true })),
+  )
 }
 
 type Factory = (options: object) => object
