@@ -5,8 +5,15 @@ const sizes = [1_000, 10_000, 100_000]
 const limits = [10, 200, 256]
 const strategies: readonly Strategy[] = ['full jitter', 'exponential', 'immediate']
 
-/** What one storm may take of the patience of whoever runs this: about half a minute. */
-const maxAttempts = 500_000
+/** What one storm may take of the patience of whoever runs this: about half a minute, for the comparisons less. */
+const maxAttempts: Readonly<Record<Strategy, number>> = {
+  'full jitter': 1_000_000,
+  exponential: 200_000,
+  immediate: 200_000,
+}
+
+/** Fewer tell nothing. */
+const fewestEnvironments = 100
 
 /** What the mean pause, and the attempt after it, take once the pauses have grown, in seconds. */
 const secondsPerAttempt: Readonly<Record<Strategy, number>> = {
@@ -23,7 +30,8 @@ export async function runStorms(): Promise<void> {
   Error.stackTraceLimit = 0
   console.log(
     'Environments that start at once, each invoked again at once where its invocation fails. The server takes one connection every\n' +
-      "1/n of a second; what is turned away does not count. 'worst wait' is one invocation's; an attempt takes 30 to 50 ms.",
+      "1/n of a second; what is turned away does not count. 'worst wait' is one invocation's; an attempt takes 30 to 50 ms. (1:100) is every\n" +
+      'hundredth of the environments against a hundredth of the limit.',
   )
   const budgets: Budget[] = []
   for (const answer of ['throttled', 'refused'] as const) {
@@ -39,16 +47,22 @@ export async function runStorms(): Promise<void> {
             limit: 'even',
             strategy,
             seed: 1,
-            maxAttempts,
+            // What comes to an end a little later than expected is let to.
+            maxAttempts: 2 * maxAttempts[strategy],
           }
-          const name = `${environments} at ${perSecond} a second, ${strategy}`
-          const result = await measure(storm, name, notes)
+          const share = shareOf(storm)
+          const name = `${environments} at ${perSecond} a second, ${strategy}${share === 1 ? '' : ` (1:${share})`}`
+          const result = await measure(storm, share, name, notes)
           if (result === undefined) continue
-          rows[name] = cellsOf(storm, result)
+          rows[name] = cellsOf(storm, share, result)
           if (environments === 1_000 && perSecond === 200 && strategy === 'full jitter') {
             budgets.push(...budgetsOf(storm, result))
             const window: Storm = { ...storm, limit: 'window' }
-            rows['  the same, 200 in any second (the gateway)'] = cellsOf(window, await simulateStorm(window))
+            rows['  the same, 200 in any second (the gateway)'] = cellsOf(
+              window,
+              1,
+              await simulateStorm(window),
+            )
           }
         }
       }
@@ -60,38 +74,65 @@ export async function runStorms(): Promise<void> {
   printBudgets(budgets)
 }
 
-/** Runs a storm; nothing, and a note why, where it would tell nothing within a bearable time. */
-async function measure(storm: Storm, name: string, notes: string[]): Promise<StormResult | undefined> {
-  const { environments, perSecond, strategy } = storm
+/** How many attempts a storm will make. */
+function expectedAttempts({ environments, perSecond, strategy }: Storm): number {
   const idealSeconds = environments / perSecond
-  const expected = (environments * idealSeconds) / 2 / secondsPerAttempt[strategy]
-  if (strategy !== 'full jitter' && expected > maxAttempts) {
+  return (environments * idealSeconds) / 2 / secondsPerAttempt[strategy]
+}
+
+/**
+ * How many environments one stands for. Where too many attempts would be made, every tenth, hundredth or thousandth environment meets as
+ * small a part of the limit, for as long.
+ */
+function shareOf(storm: Storm): number {
+  let share = 1
+  while (
+    expectedAttempts(storm) / share > maxAttempts[storm.strategy] &&
+    storm.environments / share / 10 >= fewestEnvironments
+  )
+    share *= 10
+  return share
+}
+
+/** Runs a storm, or a share of it; nothing, and a note why, where it would tell nothing within a bearable time. */
+async function measure(
+  storm: Storm,
+  share: number,
+  name: string,
+  notes: string[],
+): Promise<StormResult | undefined> {
+  const environments = storm.environments / share
+  const perSecond = storm.perSecond / share
+  const expected = expectedAttempts(storm) / share
+  if (expected > maxAttempts[storm.strategy]) {
     notes.push(`${name}: not run, for it would make ${millions(expected)} attempts or more`)
     return undefined
   }
-  // What comes to an end a little later is let to.
-  const isNear = strategy === 'full jitter' && expected <= maxAttempts
-  const result = await simulateStorm({ ...storm, maxAttempts: isNear ? 2 * maxAttempts : maxAttempts })
+  const result = await simulateStorm({ ...storm, environments, perSecond })
   if (result.connected === environments) return result
   const seconds = result.elapsedMs / 1_000
   notes.push(
     `${name}: stopped after ${millions(result.attempts)} attempts and ${seconds.toFixed(1)} s, in which the limit had room for ` +
       `${Math.min(environments, Math.floor(seconds * perSecond))} and ${result.connected} were let in`,
   )
-  return strategy === 'full jitter' ? undefined : result
+  return result
 }
 
-function cellsOf({ environments, perSecond }: Storm, result: StormResult): (number | string)[] {
+function cellsOf(
+  { environments, perSecond }: Storm,
+  share: number,
+  result: StormResult,
+): (number | string)[] {
   const { connected, elapsedMs, attempts, worstWaitMs, failedInvocations } = result
   const idealSeconds = environments / perSecond
-  const isComplete = connected === environments
+  const isComplete = connected === environments / share
   return [
     isComplete ? elapsedMs / 1_000 : `> ${(elapsedMs / 1_000).toFixed(1)}`,
     idealSeconds,
     isComplete ? `${(elapsedMs / 1_000 / idealSeconds).toFixed(2)} ×` : '—',
-    attempts / environments,
+    (attempts / environments) * share,
     worstWaitMs / 1_000,
-    failedInvocations,
+    failedInvocations * share,
   ]
 }
 
