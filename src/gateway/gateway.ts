@@ -115,6 +115,7 @@ async function listen(
 async function end(server: ReturnType<typeof createServer>, held: ReadonlySet<Socket>): Promise<void> {
   const closed = [...held].map(socket => new Promise(resolve => socket.once('close', resolve)))
   closed.push(new Promise(resolve => server.close(resolve)))
-  for (const socket of held) socket.destroy()
+  // TLS before the TCP under it: the other way round, where a TLS handshake has ended in this very turn, Node crashes.
+  for (const socket of [...held].reverse()) socket.destroy()
   await Promise.all(closed)
 }

@@ -4,6 +4,7 @@ import { after, describe, it } from 'node:test'
 import { RdsIamError } from '../../src/errors.ts'
 import { type GatewayOptions, startGateway } from '../../src/gateway/index.ts'
 import { limitConnections } from '../../src/gateway/limit.ts'
+import { runModule } from '../support/node-process.ts'
 import {
   makeClient,
   openGateway,
@@ -100,6 +101,36 @@ describe('closing', () => {
     assert.equal(gateway.stats().open, 0)
     await Promise.all([session, query, plain.rest(), encrypted.rest()])
     await assert.rejects(openWire(t, gateway.port), { code: 'ECONNREFUSED' })
+  })
+
+  it('may come in the very turn in which a client’s TLS handshake ends', async () => {
+    // In a process of its own, as Node itself breaks where the sockets are destroyed in the wrong order.
+    const closed = await runModule(`
+      import { once } from 'node:events'
+      import { connect, TLSSocket } from 'node:tls'
+      import { startGateway } from './src/gateway/index.ts'
+      const { emit } = TLSSocket.prototype
+      let onSecure = () => {}
+      TLSSocket.prototype.emit = function (event, ...values) {
+        const isHeard = emit.call(this, event, ...values)
+        if (event === 'secure') onSecure()
+        return isHeard
+      }
+      let closed = 0
+      for (let round = 0; round < 8; round += 1) {
+        const gateway = await startGateway({ upstream: { port: 1 }, region: 'eu-west-1' })
+        let sides = 0
+        // The client's side is the first one to be done.
+        onSecure = () => (sides += 1) === 2 && gateway.close().then(() => (closed += 1))
+        const { port, ca } = gateway
+        const client = connect({ port, ca, host: 'localhost', ALPNProtocols: ['postgresql'] })
+        client.on('error', () => {}).resume()
+        await once(client, 'close')
+        await gateway.close()
+      }
+      console.log(closed)
+    `)
+    assert.equal(closed, 8)
   })
 
   it('is done once, however often it is asked for', async t => {
