@@ -8,8 +8,8 @@ const strategies: readonly Strategy[] = ['full jitter', 'exponential', 'immediat
 /** What one storm may take of the patience of whoever runs this: about half a minute, for the comparisons less. */
 const maxAttempts: Readonly<Record<Strategy, number>> = {
   'full jitter': 1_000_000,
-  exponential: 200_000,
-  immediate: 200_000,
+  exponential: 500_000,
+  immediate: 500_000,
 }
 
 /** Fewer tell nothing. */
@@ -82,10 +82,11 @@ function expectedAttempts({ environments, perSecond, strategy }: Storm): number 
 
 /**
  * How many environments one stands for. Where too many attempts would be made, every tenth, hundredth or thousandth environment meets as
- * small a part of the limit, for as long.
+ * small a part of the limit, for as long. That holds where each chooses its moments by itself, and not for those that all try at once.
  */
 function shareOf(storm: Storm): number {
   let share = 1
+  if (storm.strategy !== 'full jitter') return share
   while (
     expectedAttempts(storm) / share > maxAttempts[storm.strategy] &&
     storm.environments / share / 10 >= fewestEnvironments
