@@ -35,7 +35,7 @@ export type RdsIamErrorCode =
 export class RdsIamError extends Error {
   /** What went wrong, stable across releases. */
   readonly code: RdsIamErrorCode
-  /** Where the README explains this code, for example `README.md#rds_iam_access_denied`. */
+  /** Where the README explains this code, for example `https://www.npmjs.com/package/middy-rds-iam#rds_iam_access_denied`. */
   readonly docs: string
   // Not enumerable: whoever logs the error has it in the message already.
   readonly #remedy: string | undefined

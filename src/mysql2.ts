@@ -73,8 +73,8 @@ export function iamMysql<const Key extends string = 'db'>(
 }
 
 /**
- * A middy middleware that attaches a `Pool` of `mysql2/promise` to the handler's context, whose every new connection authenticates by an
- * IAM token of its own over verified TLS. For handlers that run queries side by side.
+ * A middy middleware that attaches a `Pool` of `mysql2/promise` to the handler's context, whose every new connection authenticates by a
+ * valid IAM token over verified TLS. For handlers that run queries side by side.
  *
  * @example
  * ```ts

@@ -120,8 +120,8 @@ export interface RdsIamOptions {
    */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * Whether a connection whose fresh authentication token was refused is tried again, a few times and within `connectTimeoutMs`: a server
-   * that throttles new connections refuses them in the same words as a role without permission. The first refusal is logged at once.
+   * Whether a connection whose fresh authentication token was refused is tried again until `connectTimeoutMs` is over: a server that
+   * throttles new connections refuses them in the same words as a role without permission. The first refusal is logged at once.
    *
    * @default true
    */

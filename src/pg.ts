@@ -72,8 +72,8 @@ export function iamPg<const Key extends string = 'db'>(
 }
 
 /**
- * A middy middleware that attaches a `pg.Pool` to the handler's context, whose every new connection authenticates by an IAM token of
- * its own over verified TLS. For handlers that run queries side by side.
+ * A middy middleware that attaches a `pg.Pool` to the handler's context, whose every new connection authenticates by a valid IAM
+ * token over verified TLS. For handlers that run queries side by side.
  *
  * @example
  * ```ts
