@@ -71,6 +71,15 @@ function nameOfCommand(): string {
   return Object.hasOwn(commands, name) ? `middy-rds-iam ${name}` : 'middy-rds-iam'
 }
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader that has seen enough, `| head -1` for example, changes nothing of what was found.
+  if (error.code === 'EPIPE') return
+  console.error(
+    `${paint('red', 'error', process.stderr)}: the standard output cannot be written: ${error.message}`,
+  )
+  process.exit(1)
+})
+
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Signer } from '@aws-sdk/rds-signer'
@@ -54,6 +56,30 @@ describe('middy-rds-iam', () => {
       assert.ok(options.length >= 4)
       for (const option of options) assert.match(text, new RegExp(`--${option}\\b`), option)
     }
+  })
+
+  it('ends as it would where nobody reads to the end', async () => {
+    for (const [args, status] of [
+      [['--help'], 0],
+      [['check', write('nothing.json', 'null'), ...app], 1],
+    ] as const) {
+      const child = spawn(process.execPath, [cli, ...args], { env: environment, cwd: folder })
+      child.stdout.destroy()
+      const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+      assert.deepEqual([code, errors], [status, ''])
+    }
+  })
+
+  const full = existsSync('/dev/full') ? false : 'there is no /dev/full on this machine'
+  it('says that it cannot write', { skip: full }, () => {
+    const stdio = ['ignore', openSync('/dev/full', 'w'), 'pipe'] as const
+    const { status, stderr } = spawnSync(process.execPath, [cli, '--help'], {
+      env: environment,
+      stdio: [...stdio],
+      encoding: 'utf8',
+    })
+    assert.match(stderr, /^error: the standard output cannot be written: ENOSPC: .*\n$/)
+    assert.equal(status, 1)
   })
 
   it('tells its version', () => {
@@ -326,6 +352,18 @@ describe('middy-rds-iam token', () => {
       assert.deepEqual(query.split('&').sort(), expectedQuery.split('&').sort())
     })
   }
+
+  it('takes one spelling of an option, not both', () => {
+    for (const [name, other] of [
+      ['host', 'hostname'],
+      ['user', 'username'],
+    ]) {
+      const args = ['--host', host, '--port', '5432', '--user', 'app', `--${other}`, 'other']
+      const { status, stdout, stderr } = run(['token', ...args], keys)
+      assert.deepEqual([status, stdout], [2, ''])
+      assert.match(stderr, new RegExp(`^error: --${name} and --${other} are the same; give one of them\n`))
+    }
+  })
 
   it('ends with 1 without credentials, and prints nothing', () => {
     const missing = { AWS_SHARED_CREDENTIALS_FILE: '/nonexistent', AWS_CONFIG_FILE: '/nonexistent' }

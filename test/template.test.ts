@@ -9,6 +9,7 @@ import {
   readTemplate,
   root,
 } from '../local/template.ts'
+import { evaluatorOf } from '../src/gateway/intrinsics.ts'
 
 const template = readTemplate()
 const { Resources } = template
@@ -156,6 +157,26 @@ test('wants to know the database that is there, and nothing of it where one is c
   )
   for (const name of names) assert.ok(allows(name, ''), name)
 })
+
+for (const [CreateDatabase, DbiResourceId, IsCluster, IsCounted] of [
+  ['false', 'db-A', false, true],
+  ['false', 'cluster-A', true, true],
+  ['false', 'prx-a', false, false],
+  ['true', '', false, true],
+  // Left from before the stack created its own.
+  ['true', 'db-A', false, true],
+  ['true', 'cluster-A', false, true],
+  ['true', 'prx-a', false, true],
+] as const) {
+  test(`watches what is connected to: CreateDatabase=${CreateDatabase}, DbiResourceId=${DbiResourceId}`, () => {
+    const parameters = { CreateDatabase, DbiResourceId }
+    const { isTrue } = evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters })
+    assert.deepEqual(
+      { IsCluster: isTrue('IsCluster', ''), IsCounted: isTrue('IsCounted', '') },
+      { IsCluster, IsCounted },
+    )
+  })
+}
 
 test('takes no wildcard for the database user', () => {
   assert.ok(allows('DatabaseUser', 'notes_app'))

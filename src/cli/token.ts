@@ -3,7 +3,7 @@ import { createChecks, refuseProblems } from '../checks.ts'
 import { isIpAddress } from '../endpoint.ts'
 import type { SignerRequest } from '../options.ts'
 import { createSigner } from '../token/signer.ts'
-import { type Command, callWithFlags, readArguments } from './command.ts'
+import { type Command, callWithFlags, readArguments, UsageError } from './command.ts'
 
 export const token: Command = {
   help: `middy-rds-iam token: prints an authentication token, as \`aws rds generate-db-auth-token\` does.
@@ -29,6 +29,13 @@ good as a password for 15 minutes.
       username: { type: 'string' },
       region: { type: 'string' },
     })
+    // Two spellings of one option: one of them would be taken without a word.
+    for (const [name, other] of [
+      ['host', 'hostname'],
+      ['user', 'username'],
+    ] as const)
+      if (values[name] !== undefined && values[other] !== undefined)
+        throw new UsageError(`--${name} and --${other} are the same; give one of them`)
     const request = callWithFlags(() => readRequest(values))
     const sign = createSigner({ request, credentials: undefined, signer: undefined })
     const { value } = await sign()

@@ -38,7 +38,7 @@ export async function readPolicyFlags(
   const { parseTemplate } = await import('./template-file.ts')
   const document = readTemplatePolicy(
     parsed(flag, file, () => parseTemplate(text)),
-    { region, accountId, role, parameters: Object.fromEntries((parameter ?? []).map(readParameter)) },
+    { region, accountId, role, parameters: readParameters(parameter ?? []) },
   )
   return { document, resourceId, accountId }
 }
@@ -53,6 +53,14 @@ function parsed<T>(flag: string, file: string, parse: () => T): T {
   } catch (error) {
     throw new UsageError(`${flag} ${file}: ${error instanceof Error ? error.message : 'cannot be read'}`)
   }
+}
+
+function readParameters(texts: readonly string[]): Readonly<Record<string, string>> {
+  const parameters = texts.map(readParameter)
+  const names = parameters.map(([name]) => name)
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice !== undefined) throw new UsageError(`--parameter ${twice} is given twice`)
+  return Object.fromEntries(parameters)
 }
 
 function readParameter(text: string): readonly [name: string, value: string] {

@@ -76,29 +76,37 @@ async function readCommand(args: readonly string[], env: NodeJS.ProcessEnv): Pro
   return { options, caFile: values['ca-file'] }
 }
 
+const flags = {
+  upstream: { type: 'string' },
+  engine: { type: 'string' },
+  region: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  endpoint: { type: 'string', multiple: true },
+  user: { type: 'string', multiple: true },
+  policy: { type: 'string' },
+  template: { type: 'string' },
+  parameter: { type: 'string', multiple: true },
+  role: { type: 'string' },
+  'resource-id': { type: 'string' },
+  'account-id': { type: 'string' },
+  limit: { type: 'string' },
+  'ca-file': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
 function parse(args: readonly string[]) {
+  const { values, tokens } = parseTokens(args)
+  const given = tokens.flatMap(token => (token.kind === 'option' ? [token.name] : []))
+  // The last one would be taken without a word, of two policies for example.
+  const twice = given.find((name, index) => given.indexOf(name) < index && !('multiple' in flags[name]))
+  if (twice !== undefined) throw new UsageError(`--${twice} is given twice`)
+  return { values }
+}
+
+function parseTokens(args: readonly string[]) {
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        upstream: { type: 'string' },
-        engine: { type: 'string' },
-        region: { type: 'string' },
-        host: { type: 'string' },
-        port: { type: 'string' },
-        endpoint: { type: 'string', multiple: true },
-        user: { type: 'string', multiple: true },
-        policy: { type: 'string' },
-        template: { type: 'string' },
-        parameter: { type: 'string', multiple: true },
-        role: { type: 'string' },
-        'resource-id': { type: 'string' },
-        'account-id': { type: 'string' },
-        limit: { type: 'string' },
-        'ca-file': { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
+    return parseArgs({ args: [...args], options: flags, tokens: true })
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : 'the command line cannot be read')
   }

@@ -21,6 +21,8 @@ export interface TemplateValues {
 export interface TemplateEvaluator {
   evaluate(value: unknown, at: string): unknown
   isTrue(condition: string, at: string): boolean
+  /** What `Fn::If` leaves, with nothing in it evaluated; nothing where that is `!Ref AWS::NoValue`. */
+  choose(value: unknown, at: string): unknown
 }
 
 /** What a value that is to be left out evaluates to, `!Ref AWS::NoValue`. */
@@ -44,17 +46,36 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
   }
 
   const refer = (name: string, at: string): unknown => {
-    if (name in pseudo) return pseudo[name]
-    const given = values.parameters[name] ?? template.Parameters?.[name]?.Default
+    if (Object.hasOwn(pseudo, name)) return pseudo[name]
+    const parameters = template.Parameters ?? {}
+    const parameter = Object.hasOwn(parameters, name) ? parameters[name] : undefined
+    const value = Object.hasOwn(values.parameters, name) ? values.parameters[name] : undefined
+    const given = value ?? parameter?.Default
     if (given !== undefined) return given
-    const what = template.Parameters?.[name] !== undefined ? 'a parameter without a default' : 'not known'
+    const what = parameter !== undefined ? 'a parameter without a default' : 'not known'
     throw wrong(at, `${name} is ${what}: give its value with --parameter ${name}=…`)
   }
 
+  const pending = new Set<string>()
   const isTrue = (name: string, at: string): boolean => {
     const condition = template.Conditions?.[name]
     if (condition === undefined) throw wrong(at, `there is no condition ${name}`)
-    return evaluateCondition(condition, `Conditions.${name}`)
+    if (pending.has(name)) throw wrong(at, `the condition ${name} depends on itself`)
+    pending.add(name)
+    try {
+      return evaluateCondition(condition, `Conditions.${name}`)
+    } finally {
+      pending.delete(name)
+    }
+  }
+
+  const choose: Evaluate = (value, at) => {
+    const [name, argument] = functionOf(value) ?? []
+    if (name === 'Ref' && argument === 'AWS::NoValue') return undefined
+    if (name !== 'Fn::If') return value
+    const place = `${at}.${name}`
+    const [condition, then, otherwise] = listOf(argument, 3, place)
+    return isTrue(String(condition), place) ? choose(then, `${place}[1]`) : choose(otherwise, `${place}[2]`)
   }
 
   const evaluateCondition = (condition: unknown, at: string): boolean => {
@@ -129,7 +150,7 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
     return Object.fromEntries(entries.filter(([, item]) => item !== noValue))
   }
 
-  return { evaluate, isTrue }
+  return { evaluate, isTrue, choose }
 }
 
 /** Replaces `${Name}` and `${Resource.Attribute}`; `${!Literal}` stays as `${Literal}`. */

@@ -1,4 +1,4 @@
-import { type CollectionTag, parse, type ScalarTag, YAMLMap } from 'yaml'
+import { type CollectionTag, parseDocument, type ScalarTag, YAMLMap } from 'yaml'
 import type { CloudFormationTemplate } from './intrinsics.ts'
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
@@ -9,7 +9,7 @@ const functions =
  * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn` `{ 'Fn::GetAtt': ['X', 'Arn'] }`
  * and so on.
  *
- * @throws where the text is not YAML, with the line.
+ * @throws where the text is not YAML, or has a tag that is not CloudFormation's, with the line.
  */
 export function parseTemplate(text: string): CloudFormationTemplate {
   const customTags = ['Ref', 'Condition', ...functions.split(' ').map(name => `Fn::${name}`)].flatMap(key => {
@@ -27,5 +27,12 @@ export function parseTemplate(text: string): CloudFormationTemplate {
     const ofMap: CollectionTag = { tag, collection: 'map', resolve: inMap }
     return [ofText, ofList, ofMap]
   })
-  return parse(text, { customTags }) as CloudFormationTemplate
+  const document = parseDocument(text, { customTags })
+  // An unknown tag is no more than a warning: its value would be taken as if it had none.
+  const [problem] = [...document.errors, ...document.warnings]
+  if (problem !== undefined) throw problem
+  const template = document.toJS() as CloudFormationTemplate
+  // Throws where an alias stands within its own anchor, which nobody could read to the end.
+  JSON.stringify(template)
+  return template
 }

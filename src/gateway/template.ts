@@ -53,19 +53,31 @@ export function readTemplatePolicy(
   { region, accountId = '123456789012', parameters = {}, role }: TemplatePolicyOptions,
 ): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
   if (!isRecord(template) || !isRecord(template.Resources)) throw wrong('Resources', 'there are none')
+  refuseUnknown(parameters, template)
   const values: TemplateValues = { region, accountId, parameters }
   const evaluator = evaluatorOf(template, values)
-  const written = Object.entries(template.Resources).flatMap(([name, resource]) =>
-    statementsOf(name, resource, evaluator),
+  const resources = template.Resources
+  const written = Object.entries(resources).flatMap(([name, resource]) =>
+    statementsOf(name, resource, evaluator, resources),
   )
   const connecting = written.filter(({ statement }) => mayConcernConnecting(statement))
-  const wanted = role === undefined ? onlyRoleOf(connecting) : roleOf(role, template.Resources)
+  const wanted = role === undefined ? onlyRoleOf(connecting) : roleOf(role, resources)
   const chosen = connecting.filter(({ roles }) => roles.includes(wanted))
   if (chosen.length === 0) throw wrong(`Resources.${wanted}`, 'has no statement for rds-db:connect')
   return {
     Version: '2012-10-17',
     Statement: chosen.map(({ statement, at }) => evaluator.evaluate(statement, at)),
   }
+}
+
+/** A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, has none: its reference says so. */
+function refuseUnknown(
+  parameters: Readonly<Record<string, string>>,
+  { Parameters = {}, Resources = {} }: CloudFormationTemplate,
+): void {
+  const isKnown = (name: string) => Object.hasOwn(Parameters, name) || Object.hasOwn(Resources, name)
+  const unknown = Object.keys(parameters).find(name => !name.includes('.') && !isKnown(name))
+  if (unknown !== undefined) throw wrong('Parameters', `there is no ${unknown} to give a value to`)
 }
 
 /** The role that a function names, or what was asked for itself. */
@@ -84,7 +96,12 @@ function onlyRoleOf(statements: readonly WrittenStatement[]): string {
   return name
 }
 
-function statementsOf(name: string, resource: unknown, evaluator: TemplateEvaluator): WrittenStatement[] {
+function statementsOf(
+  name: string,
+  resource: unknown,
+  evaluator: TemplateEvaluator,
+  resources: Readonly<Record<string, unknown>>,
+): WrittenStatement[] {
   if (!isRecord(resource) || !isRecord(resource.Properties)) return []
   const at = `Resources.${name}`
   const { Type, Condition, Properties } = resource
@@ -92,38 +109,76 @@ function statementsOf(name: string, resource: unknown, evaluator: TemplateEvalua
   const { Policies, PolicyDocument, Roles, RoleName } = Properties
   switch (Type) {
     case 'AWS::IAM::Role':
-      return asList(Policies).flatMap((policy, index) =>
-        documentOf(isRecord(policy) ? policy.PolicyDocument : undefined, [name], `${at}.Policies[${index}]`),
+      return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
+        documentOf(isRecord(item) ? item.PolicyDocument : undefined, [name], at, evaluator),
       )
     // Names of managed policies and SAM's own policy templates, none of which is for rds-db:connect, have no statements.
     case 'AWS::Serverless::Function':
-      return asList(Policies).flatMap((policy, index) =>
-        documentOf(policy, [name], `${at}.Policies[${index}]`),
+      return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
+        documentOf(item, [name], at, evaluator),
       )
     case 'AWS::IAM::Policy':
     case 'AWS::IAM::ManagedPolicy':
     case 'AWS::IAM::RolePolicy': {
-      const roles = [...asList(Roles), RoleName].map(referredBy).filter(role => role !== undefined)
-      return documentOf(PolicyDocument, roles, `${at}.PolicyDocument`)
+      const named = [...asList(Roles), RoleName].map(referredBy).filter(role => role !== undefined)
+      const roles = [...new Set([...named, ...attachersOf(name, resources, evaluator)])]
+      return documentOf(PolicyDocument, roles, `${at}.PolicyDocument`, evaluator)
     }
     default:
       return []
   }
 }
 
-function documentOf(document: unknown, roles: readonly string[], at: string): WrittenStatement[] {
+/** The roles, and the functions with a role of their own, that say themselves that a managed policy is theirs. */
+function attachersOf(
+  policy: string,
+  resources: Readonly<Record<string, unknown>>,
+  evaluator: TemplateEvaluator,
+): string[] {
+  return Object.entries(resources).flatMap(([name, resource]) => {
+    const { Type, Condition, Properties } = isRecord(resource) ? resource : {}
+    const property = { 'AWS::IAM::Role': 'ManagedPolicyArns', 'AWS::Serverless::Function': 'Policies' }[
+      String(Type)
+    ]
+    if (property === undefined || !isRecord(Properties)) return []
+    const at = `Resources.${name}`
+    if (typeof Condition === 'string' && !evaluator.isTrue(Condition, at)) return []
+    const items = itemsOf(Properties[property], `${at}.Properties.${property}`, evaluator)
+    return items.some(({ item }) => referredBy(item) === policy) ? [name] : []
+  })
+}
+
+function documentOf(
+  given: unknown,
+  roles: readonly string[],
+  at: string,
+  evaluator: TemplateEvaluator,
+): WrittenStatement[] {
+  const document = evaluator.choose(given, at)
   if (!isRecord(document)) return []
-  return asList(document.Statement).map((statement, index) => ({
+  return itemsOf(document.Statement, `${at}.Statement`, evaluator).map(({ item, at }) => ({
     roles,
-    statement,
-    at: `${at}.Statement[${index}]`,
+    statement: item,
+    at,
   }))
+}
+
+/** The items of a list, or the only one, that conditions leave, and where each stands. */
+function itemsOf(
+  value: unknown,
+  at: string,
+  evaluator: TemplateEvaluator,
+): readonly { readonly item: unknown; readonly at: string }[] {
+  return asList(evaluator.choose(value, at))
+    .map((item, index) => ({ item: evaluator.choose(item, `${at}[${index}]`), at: `${at}[${index}]` }))
+    .filter(({ item }) => item !== undefined)
 }
 
 /** Whether a statement can be about connecting, `Deny` too. What it is exactly, the gateway's policy decides. */
 function mayConcernConnecting(statement: unknown): boolean {
   if (!isRecord(statement)) return false
-  if (statement.NotAction !== undefined) return true
+  // Without an action, it is malformed or made by a function: neither may be passed over.
+  if (statement.Action === undefined) return true
   return asList(statement.Action).some(
     action => typeof action !== 'string' || /^(rds-db:|[^:]*[*?])/i.test(action),
   )

@@ -188,6 +188,20 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       /--policy and --template exclude each other/,
     ],
     [
+      'two policies, the first of which would be passed over',
+      [...upstream, '--region', region, '--policy', right, '--policy', broken, '--resource-id', 'db-X'],
+      /--policy is given twice/,
+    ],
+    [
+      'two values for a parameter',
+      [
+        ...upstream,
+        ...['--region', region, '--template', unresolved, '--resource-id', 'db-X'],
+        ...['--parameter', 'Missing=a', '--parameter', 'Missing=b'],
+      ],
+      /--parameter Missing is given twice/,
+    ],
+    [
       'a parameter without a template',
       [...upstream, '--region', region, '--parameter', 'User=app'],
       /--parameter and --role go with --template/,

@@ -89,7 +89,16 @@ test('knows the partition of the Region', () => {
   ])
 })
 
+test('refuses an alias within its own anchor', () => {
+  assert.throws(() => parseTemplate('Resources: &all { Role: { Properties: *all } }'), /circular/)
+})
+
 for (const [title, template, message] of [
+  [
+    'a name that every object has',
+    templateWith('!Ref toString'),
+    /Resource\.Ref: toString is not known: give its value with --parameter toString=/,
+  ],
   [
     'a parameter without a value',
     templateWith('!Ref Id'),
@@ -137,6 +146,78 @@ for (const [title, template, message] of [
     )
   })
 }
+
+test('says which condition depends on itself', () => {
+  const template = parseTemplate(`
+Conditions: { A: !Not [!Condition B], B: !Or [!Condition A, !Condition A] }
+Resources: { Role: { Type: AWS::IAM::Role, Condition: A, Properties: {} } }`)
+  assert.throws(
+    () => readTemplatePolicy(template, options),
+    /The template cannot be used: Conditions\.B\.Fn::Or\[0\]: the condition A depends on itself/,
+  )
+})
+
+test('refuses a tag that is not of CloudFormation, with its line', () => {
+  assert.throws(() => parseTemplate('Resources:\n  Role: !Rfe Name'), /!Rfe at line 2/)
+})
+
+test('refuses a value for a parameter that there is none of, whose default would be taken without a word', () => {
+  const parameters = { Id: 'db-GIVEN', Usr: 'other' }
+  assert.throws(
+    () => readTemplatePolicy(templateWith('!Ref Id'), { ...options, parameters }),
+    /Parameters: there is no Usr to give a value to/,
+  )
+})
+
+const allow = '{ Effect: Allow, Action: rds-db:connect, Resource: "*" }'
+const deny = '{ Effect: Deny, Action: rds-db:connect, Resource: x }'
+for (const [title, policies] of [
+  ['statement', `[{ PolicyDocument: { Statement: [${allow}, !If [Yes, ${deny}, !Ref AWS::NoValue]] } }]`],
+  ['list of statements', `[{ PolicyDocument: { Statement: !If [No, ${allow}, [${allow}, ${deny}]] } }]`],
+  ['document', `[{ PolicyDocument: !If [Yes, { Statement: [${allow}, ${deny}] }, !Ref Missing] }]`],
+  [
+    'policy',
+    `[!If [Yes, { PolicyDocument: { Statement: ${allow} } }, !Ref AWS::NoValue], { PolicyDocument: { Statement: ${deny} } }]`,
+  ],
+  [
+    'list of policies',
+    `!If [No, !Ref AWS::NoValue, [{ PolicyDocument: { Statement: [${allow}, ${deny}] } }]]`,
+  ],
+] as const) {
+  test(`takes the ${title} that a condition leaves, and so no Deny is passed over`, () => {
+    const template = parseTemplate(`
+Conditions: { Yes: !Equals [a, a], No: !Not [!Condition Yes] }
+Resources: { Role: { Type: AWS::IAM::Role, Properties: { Policies: ${policies} } } }`)
+    assert.deepEqual(resourcesOf(template), ['*', 'x'])
+  })
+}
+
+test('does not pass over a statement that only AWS can make', () => {
+  const policies = '[{ PolicyDocument: { Statement: !Transform { Name: AWS::Include } } }]'
+  const template = parseTemplate(
+    `Resources: { Role: { Type: AWS::IAM::Role, Properties: { Policies: ${policies} } } }`,
+  )
+  assert.throws(
+    () => resourcesOf(template),
+    /Policies\[0\]\.Statement\[0\]: Fn::Transform cannot be evaluated here/,
+  )
+})
+
+test('takes a managed policy that a role or a function attaches itself', () => {
+  const policyOf = (statement: string) =>
+    `{ Type: AWS::IAM::ManagedPolicy, Properties: { PolicyDocument: { Statement: ${statement} } } }`
+  const template = parseTemplate(`
+Conditions: { Never: !Equals [a, b] }
+Resources:
+  May: ${policyOf(allow)}
+  MayNot: ${policyOf(deny)}
+  Role: { Type: AWS::IAM::Role, Properties: { ManagedPolicyArns: [!Ref May, !GetAtt MayNot.PolicyArn] } }
+  Function: { Type: AWS::Serverless::Function, Properties: { Policies: [AWSLambdaBasicExecutionRole, !Ref May] } }
+  Elsewhere: { Type: AWS::IAM::Role, Condition: Never, Properties: { ManagedPolicyArns: [!Ref May] } }`)
+  assert.deepEqual(resourcesOf(template, { role: 'Role' }), ['*', 'x'])
+  assert.deepEqual(resourcesOf(template, { role: 'Function' }), ['*'])
+  assert.throws(() => resourcesOf(template), /: Role and Function may connect/)
+})
 
 const secondRole = `
   Admin:
