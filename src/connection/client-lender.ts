@@ -62,7 +62,6 @@ export function createClientLender<Connection>(
 
   const keep = (held: Held<Connection>): void => {
     if (isShuttingDown) return void discard(held, 'shutdown')
-    held.lastUsedMs = Date.now()
     idle.push(held)
     waiting.shift()?.()
   }
@@ -105,18 +104,23 @@ export function createClientLender<Connection>(
   }
 
   /** Neither `after` nor `onError` of an earlier invocation need have run. */
-  const reclaim = async ({ id }: Invocation): Promise<void> => {
+  const reclaim = async ({ id }: Invocation, deadlineMs: number): Promise<void> => {
+    const restored: (void | Promise<void>)[] = []
     for (const lease of lent) {
       if (lease.invocation.deadlineMs < Date.now()) abandon(lease)
-      else if (oneAtATime && lease.invocation.id !== id) await giveBack(lease)
+      // Nobody knows when it was used last.
+      else if (oneAtATime && lease.invocation.id !== id) restored.push(giveBack(lease, lease.held.lastUsedMs))
     }
+    // Half of the time: where no answer comes, the rest is for a new connection.
+    const leftMs = (deadlineMs - Date.now()) / 2
+    await withDeadline(Promise.all(restored), leftMs, () => new Error('no answer')).catch(() => {})
   }
 
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
     const late = outOfTime(settings, deadlineMs)
     for (;;) {
-      if (lent.size > 0) await reclaim(invocation)
+      if (lent.size > 0) await reclaim(invocation, deadlineMs)
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
       // One that was frozen for longer than it may take has lost its time, and maybe its flow: nobody waits for it.
@@ -141,10 +145,15 @@ export function createClientLender<Connection>(
     waiting.push(wake)
     const inUse = () =>
       diagnose(new Error(`all connections are in use (max is ${max})`), attemptOf(settings, account))
-    await withDeadline(woken, deadlineMs - Date.now(), inUse).finally(() => {
-      const position = waiting.indexOf(wake)
-      if (position >= 0) waiting.splice(position, 1)
-    })
+    // One whose time is over may never give its connection back: from then on it is taken.
+    const reclaimableMs = Math.min(...[...lent].map(({ invocation }) => invocation.deadlineMs + 1))
+    const served = withDeadline(woken, Math.min(deadlineMs, reclaimableMs) - Date.now(), inUse).finally(
+      () => {
+        const position = waiting.indexOf(wake)
+        if (position >= 0) waiting.splice(position, 1)
+      },
+    )
+    await (reclaimableMs < deadlineMs ? served.catch(() => {}) : served)
   }
 
   const restore = async (held: Held<Connection>): Promise<void> => {
@@ -153,13 +162,15 @@ export function createClientLender<Connection>(
     } catch {
       return void discard(held, 'not-restored')
     }
+    held.lastUsedMs = Date.now()
     keep(held)
   }
 
-  const giveBack = (given: Lease<Connection>): void | Promise<void> => {
+  const giveBack = (given: Lease<Connection>, lastUsedMs = Date.now()): void | Promise<void> => {
     const lease = given as ClientLease<Connection>
     if (!lent.delete(lease)) return
     const { held } = lease
+    held.lastUsedMs = lastUsedMs
     if (!driver.isUsable(held.connection)) return void discard(held, 'ended')
     if (driver.isBusy(held.connection)) return void discard(held, 'query-running')
     if (!isClean(driver, held.connection, settings)) return restore(held)
@@ -198,7 +209,7 @@ export function createClientLender<Connection>(
       idle.pop()
       return lease(held, invocation)
     },
-    giveBack,
+    giveBack: lease => giveBack(lease),
     abandon,
     async shutDown() {
       isShuttingDown = true

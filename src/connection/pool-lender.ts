@@ -90,6 +90,8 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     if (prefetching !== prefetch || current === undefined) return
     // It was frozen for longer than it may take, and has lost its time, and maybe its flow: another pool takes the place of this one.
     driver.close(current)
+    // Others that waited for it must not close the one that takes its place.
+    prefetching = undefined
     current = undefined
     checking = undefined
   }
@@ -136,23 +138,21 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
   const lendSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
     const startedMs = performance.now()
     try {
-      // Neither `after` nor `onError` of an earlier invocation need have run.
-      if (unreturned !== undefined && unreturned.invocation.id !== invocation.id) await giveBack(unreturned)
+      if (unreturned !== undefined && unreturned.invocation.id !== invocation.id)
+        await reclaim(unreturned, askerOf(invocation))
       return lease(await prepare(askerOf(invocation)), invocation)
     } catch (error) {
       throw error instanceof RdsIamError ? error : fail(error, startedMs, invocation.account)
     }
   }
 
-  const tidy = (pool: Pool): Promise<void> | undefined => {
+  const tidy = (pool: Pool): Promise<unknown> | undefined => {
     // Where invocations overlap, they may be another's.
     const { closed, forgotten } = oneAtATime ? driver.closeLent(pool) : { closed: 0, forgotten: 0 }
     if (closed + forgotten > 0)
       report(settings, { event: 'connection:closed', reason: 'not-released', connections: closed })
     // A process that is frozen now would leave the server with what the handler left open.
-    return driver.whenRestored(pool)?.then(() => {
-      lastUsedMs = Date.now()
-    })
+    return driver.whenRestored(pool)
   }
 
   /** Whether it is still this invocation that has the pool, and not another one by now. */
@@ -168,9 +168,21 @@ export function createPoolLender<Pool>(parts: PoolLenderParts<Pool>): Lender<Poo
     lastUsedMs = Date.now()
     if (!driver.isOpen(connection)) return
     // A query that nobody awaits takes its connection a moment later.
-    const tidied =
+    const tidying =
       oneAtATime && driver.isTaking(connection) ? settle().then(() => tidy(connection)) : tidy(connection)
+    const tidied = tidying?.then(() => {
+      lastUsedMs = Date.now()
+    })
     return isShuttingDown ? Promise.resolve(tidied).then(() => driver.closeIdle(connection)) : tidied
+  }
+
+  /** Neither `after` nor `onError` of an earlier invocation need have run, and nobody knows when it used the pool last. */
+  const reclaim = async (lease: Lease<Pool>, { deadlineMs }: Asker): Promise<void> => {
+    if (!takeBack(lease) || !driver.isOpen(lease.connection)) return
+    if (driver.isTaking(lease.connection)) await settle()
+    // Half of the time: where no answer comes, the rest is for a new connection.
+    const restored = Promise.resolve(tidy(lease.connection))
+    await withDeadline(restored, (deadlineMs - Date.now()) / 2, () => new Error('no answer')).catch(() => {})
   }
 
   return {

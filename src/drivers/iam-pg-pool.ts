@@ -117,9 +117,14 @@ export async function openPgPool(
       const takesCallback = given.some(argument => typeof argument === 'function')
       if (takesCallback || typeof (given[0] as Partial<Submittable>)?.submit === 'function')
         return super.query(...given)
-      return this.connect().then(client =>
-        (client.query(...given) as unknown as Promise<unknown>).finally(() => client.release()),
-      )
+      // pg throws at once at what is no query.
+      return this.connect().then(async client => {
+        try {
+          return await client.query(...given)
+        } finally {
+          client.release()
+        }
+      })
     }) as Pool['query']
   }
 
@@ -159,7 +164,7 @@ function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
       abandon(client)
       return release(true)
     }
-    if (isClean(pgSession, client, settings)) return release()
+    if (unlent.delete(client) || isClean(pgSession, client, settings)) return release()
     isReleased = true
     const restoration = restoreSession(pgSession, client, settings).then(
       () => release(),
@@ -177,6 +182,15 @@ export function takeClient(pool: Pool, asker: Asker): Promise<PoolClient> {
   return new Promise((resolve, reject) =>
     takers.get(pool)?.(asker, (error, client) => (client === undefined ? reject(error) : resolve(client))),
   )
+}
+
+/** Clients that only this package has had: their sessions are as they were. */
+const unlent = new WeakSet<PoolClient>()
+
+/** Gives back a client that this package took, and that nobody else had. */
+export function giveBackUnlent(client: PoolClient): void {
+  unlent.add(client)
+  client.release()
 }
 
 /** Closes the clients that the handler holds, forgets those that it waits for, and says how many they were. */

@@ -4,7 +4,7 @@ import { elapsedMs, report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import type { Driver, PoolDriver } from './driver.ts'
 import { abandon, destroy, IamPgClient, isBusy, isUsable, pgSession } from './iam-pg-client.ts'
-import { closeLent, dismiss, openPgPool, takeClient } from './iam-pg-pool.ts'
+import { closeLent, dismiss, giveBackUnlent, openPgPool, takeClient } from './iam-pg-pool.ts'
 import { sessionsOf, whenRestored } from './session.ts'
 
 /** One `pg.Client` for each physical connection. */
@@ -35,8 +35,7 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
     whenRestored,
     close: pool => void pool.end().catch(() => {}),
     async warm(pool, asker) {
-      const client = await takeClient(pool, asker)
-      client.release()
+      giveBackUnlent(await takeClient(pool, asker))
     },
     async pingIdle(pool, asker, silenceMs) {
       const check = async (): Promise<void> => {
@@ -45,7 +44,7 @@ export function createPgPoolDriver(settings: Settings): PoolDriver<Pool> {
         try {
           await withinAnswerTime(pgSession.ping(client), (asker.deadlineMs - Date.now()) / 2)
           report(settings, { event: 'connection:reused', silenceMs, durationMs: elapsedMs(startedMs) })
-          client.release()
+          giveBackUnlent(client)
         } catch {
           report(settings, { event: 'connection:closed', reason: 'silent', connections: 1 })
           destroy(client)

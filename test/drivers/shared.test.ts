@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import middy, { type MiddlewareObj } from '@middy/core'
 import { RdsIamError, type RdsIamOptions } from '../../src/pg.ts'
-import type { Db } from '../support/db.ts'
+import { type Db, mysqlDb, pgDb } from '../support/db.ts'
 import { type Kind, sessionOf, useKinds } from '../support/kinds.ts'
 import { inLambda, lambdaContext, recordingLogger } from '../support/lambda.ts'
 import { startRelay } from '../support/relay.ts'
@@ -31,6 +31,64 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       { sessions: sessions.size, connections, admitted, tokens },
       { sessions: 1, connections: 1, admitted: 1, tokens: 1 },
     )
+  },
+
+  async 'resets no session that no handler had: one connection is enough'({ gate, createHandler, sql }) {
+    const { gateway, options } = await gate()
+    const handler = inLambda(() => createHandler({ ...options, resetSession: true, pingAfterIdleMs: 0 }))
+    await handler(sessionOf(sql), lambdaContext())
+    if (sql.canReset) await handler(sessionOf(sql), lambdaContext())
+    assert.equal(gateway.stats().connections, 1)
+  },
+
+  async 'asks a connection of an invocation that ended without `after` for a sign of life'({
+    gate,
+    create,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const relay = await startRelay(gateway.port)
+    const endpoint = { host: 'localhost', port: gateway.port }
+    const given = { ...options, port: relay.port, endpoint, prefetch: false, pingAfterIdleMs: 50 }
+    const middleware = inLambda(() => create(given)) as MiddlewareObj
+    const before = async (remainingMs: number) => {
+      const request = { context: lambdaContext(remainingMs) } as never as { context: { db: never } }
+      await middleware.before?.(request as never)
+      return request.context.db
+    }
+    const query = (db: { query(sql: string): Promise<unknown> }) => db.query(sql.session)
+    await query(await before(30_000))
+    relay.swallow()
+    relay.heal()
+    const thawsAtMs = Date.now() + 100
+    while (Date.now() < thawsAtMs) {}
+    await before(10_000)
+    assert.equal(gateway.stats().connections, 2)
+  },
+
+  async 'leaves an invocation time where an earlier one ended without `after` and its connection does not answer'({
+    name,
+    gate,
+    create,
+  }) {
+    const { gateway, options } = await gate()
+    const relay = await startRelay(gateway.port)
+    const endpoint = { host: 'localhost', port: gateway.port }
+    const given = { ...options, port: relay.port, endpoint, prefetch: false, max: 2 }
+    const middleware = inLambda(() => create(given)) as MiddlewareObj
+    const lend = async (remainingMs: number) => {
+      const request = { context: lambdaContext(remainingMs) } as never as { context: { db: never } }
+      await middleware.before?.(request as never)
+      return (name.startsWith('iamPg') ? pgDb : mysqlDb)(request.context.db)
+    }
+    const connection = await (await lend(30_000)).take()
+    await connection.query('BEGIN')
+    relay.swallow()
+    connection.release()
+    relay.heal()
+    const context = lambdaContext(900)
+    await middleware.before?.({ context } as never)
+    assert.ok(context.getRemainingTimeInMillis() > 0)
   },
 
   async 'authenticates every new connection, and signs one token for those that open side by side'({

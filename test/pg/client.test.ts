@@ -299,6 +299,17 @@ test('gives invocations that overlap a connection each, and up to `max`', async 
   assert.equal(gateway.stats().connections, 2)
 })
 
+test('takes the connection of an invocation that is over, for one that waits for it already', async () => {
+  const { gateway, options } = await gate()
+  const handler = middy<boolean>()
+    .use(iamPg({ ...options, max: 1 }))
+    .before(({ event }) => (event ? 'answered early' : undefined))
+    .handler((_event, context) => selectPid(context.db))
+  assert.equal(await handler(true, lambdaContext(1_000) as never), 'answered early')
+  await handler(false, lambdaContext(5_000) as never)
+  assert.equal(gateway.stats().connections, 2)
+})
+
 test('holds no more than `max` connections while one is being looked at', async () => {
   const { gateway, options } = await gate()
   const handler = createHandler({ ...options, max: 1, pingAfterIdleMs: 0 })

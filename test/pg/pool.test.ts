@@ -227,6 +227,16 @@ test('keeps the connection of a query that fails, and tells its error', async ()
   assert.equal(gateway.stats().connections, 1)
 })
 
+test('takes the connection back from a query that is none', async () => {
+  const { gateway, options } = await gate()
+  const handler = createHandler({ ...options, max: 1 })
+  await handler(async pool => {
+    await assert.rejects(pool.query(undefined as never), TypeError)
+    await selectPid(pool)
+  }, lambdaContext(3_000))
+  assert.equal(gateway.stats().connections, 1)
+})
+
 test('leaves a query with a callback, and a query object, to pg-pool', async () => {
   const { options } = await gate()
   const handler = createHandler(options)
@@ -268,6 +278,27 @@ test('tries for itself where connecting ahead failed while the invocation waited
     }),
   )
   assert.ok(await handler(selectPid, lambdaContext()))
+})
+
+test('opens one pool in place of another that was frozen while it connected, however many invocations waited for it', async () => {
+  const { gateway, options } = await gate()
+  const relay = await startRelay(gateway.port)
+  relay.stall()
+  const endpoint = { host: 'localhost', port: gateway.port }
+  const connectTimeoutMs = 1_000
+  const thawsAtMs = Date.now() + connectTimeoutMs + 100
+  const handler = inLambda(
+    () => createHandler({ ...options, port: relay.port, endpoint, connectTimeoutMs }),
+    {
+      AWS_LAMBDA_MAX_CONCURRENCY: '4',
+    },
+  )
+  await relay.whenConnected(1)
+  relay.resume()
+  while (Date.now() < thawsAtMs) {}
+  const pools = await Promise.all([1, 2, 3].map(() => handler(pool => pool, lambdaContext())))
+  assert.equal(new Set(pools).size, 1)
+  await handler(selectPid, lambdaContext())
 })
 
 test('says that all connections are in use where the handler waits for one in vain', async () => {
