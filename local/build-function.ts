@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { onExit } from './on-exit.ts'
 import { type FunctionResource, root } from './template.ts'
@@ -28,7 +28,11 @@ export async function buildFunction(name: string, resource: FunctionResource): P
   try {
     await bundling
     // Each file is replaced at once: another process may be starting the function from there.
-    for (const file of readdirSync(scratch)) renameSync(join(scratch, file), join(folder, file))
+    for (const entry of readdirSync(scratch, { withFileTypes: true, recursive: true })) {
+      const path = relative(scratch, join(entry.parentPath, entry.name))
+      if (entry.isDirectory()) mkdirSync(join(folder, path), { recursive: true })
+      else renameSync(join(scratch, path), join(folder, path))
+    }
   } finally {
     forget()
     removeScratch()
