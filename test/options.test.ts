@@ -121,6 +121,7 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
   ['a number as CA', { tls: { ca: 7 } }, /`tls.ca` is not a text in PEM; got 7 \(number\)/],
   [
     'verification switched off',
+    // To be refused: it would let the token go to anybody.
     { tls: { rejectUnauthorized: false } },
     /`tls.rejectUnauthorized` is not an option: TLS is always verified/,
   ],
@@ -211,6 +212,7 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
     { connectionString: 'postgres://x' },
     /`connectionString` is not an option: give `host`/,
   ],
+  // To be refused: node-postgres's own way to switch verification off.
   ['ssl', { ssl: { rejectUnauthorized: false } }, /`ssl` is not an option: TLS is always on and verified/],
   [
     'a password for the driver',
@@ -263,6 +265,7 @@ for (const [name, value] of Object.entries({
     socketPath: '/tmp/mysql.sock',
   },
   ...{ password: 'hunter2', password1: 'hunter2', password2: 'hunter2', password3: 'hunter2' },
+  // `ssl` is to be refused as all of these are: mysql2's own way to switch verification off.
   ...{ passwordSha1: 'hunter2', ssl: { rejectUnauthorized: false }, authPlugins: {}, authSwitchHandler() {} },
   ...{ enableCleartextPlugin: true, insecureAuth: true, stream() {}, isServer: true, pool: {}, debug: true },
   ...{ connectTimeout: 1, connectionLimit: 1, resetOnRelease: true, Promise },

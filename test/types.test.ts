@@ -74,14 +74,14 @@ function _compile(): void {
   iamMysqlPool({ client: { maxIdle: 1, idleTimeout: 1_000, queueLimit: 5 } })
   // @ts-expect-error: an authentication token takes the place of a password
   iamMysql({ client: { password: token.value } })
-  // @ts-expect-error: there is no way to turn verification off
+  // @ts-expect-error: must not compile, there is no way to turn verification off
   iamMysql({ client: { ssl: { rejectUnauthorized: false } } })
   // @ts-expect-error: nor by an address
   iamMysqlPool({ client: { uri: 'mysql://localhost' } })
 
   // @ts-expect-error: an authentication token takes the place of a password
   iamPg({ password: token.value })
-  // @ts-expect-error: there is no way to turn verification off
+  // @ts-expect-error: must not compile, there is no way to turn verification off
   iamPg({ tls: { rejectUnauthorized: false } })
   // @ts-expect-error: nor by the driver's own options
   iamPg({ client: { ssl: false } })

@@ -142,6 +142,7 @@ for (const [kind, lend] of Object.entries(kinds)) {
   test(`${kind} is not talked out of verification by pg.defaults`, async t => {
     const before = { ...pg.defaults }
     t.after(() => Object.assign(pg.defaults, before))
+    // Must have no effect: the process's defaults for pg, as other code may have set them.
     Object.assign(pg.defaults, { ssl: { rejectUnauthorized: false }, password: 'secret-default' })
     for (const opening of [await stranger.issue({ names: ['localhost'] }), answer('N')]) {
       const server = await startRecordingServer(opening)
@@ -155,7 +156,9 @@ for (const [kind, lend] of Object.entries(kinds)) {
   })
 }
 
+/** Options of pg by which verification would be switched off or the token would go elsewhere: each is to be refused. */
 const openings = {
+  // Would take any certificate.
   ssl: { rejectUnauthorized: false },
   connectionString: 'postgres://app:hunter2@localhost/orders?sslmode=disable',
   password: 'hunter2',
@@ -188,6 +191,7 @@ for (const [kind, create] of Object.entries({ iamPg, iamPgPool })) {
     ssl: { ssl: false },
     password: { password: 'hunter2' },
     connectionString: { connectionString: openings.connectionString },
+    // To be refused: there is no such option.
     'tls.rejectUnauthorized': { tls: { rejectUnauthorized: false } },
     'tls.checkServerIdentity': { tls: { checkServerIdentity: () => undefined } },
     'tls.servername': { tls: { servername: 'db.example.com' } },

@@ -33,6 +33,7 @@ test('lets a token go over TLS to a verified server', async () => {
 })
 
 for (const [title, openStream] of [
+  // A connection that was not verified, made here to see that no token goes over it.
   ['TLS that somebody chose not to verify', () => open({ ca: stranger.ca, rejectUnauthorized: false })],
   ['a plain socket', async () => connectPlain(port)],
   [
