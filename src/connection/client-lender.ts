@@ -138,10 +138,7 @@ export function createClientLender<Connection>(
   }
 
   const waitForOne = async (deadlineMs: number, { account }: Invocation): Promise<void> => {
-    let wake = () => {}
-    const woken = new Promise<void>(resolve => {
-      wake = resolve
-    })
+    const { promise: woken, resolve: wake } = Promise.withResolvers<void>()
     waiting.push(wake)
     const inUse = () =>
       diagnose(new Error(`all connections are in use (max is ${max})`), attemptOf(settings, account))

@@ -25,15 +25,6 @@ function loggerThat(act: () => void) {
   return { ...logger, retries, debug: note('debug'), warn: note('warn') }
 }
 
-/** A promise that opens when it is told to. */
-function createLatch(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => {}
-  const opened = new Promise<void>(resolve => {
-    open = resolve
-  })
-  return { opened, open: () => open() }
-}
-
 /** A handler that reaches a port of loopback in the place of the gateway. */
 const through = (options: RdsIamOptions, port: number): RdsIamOptions => ({
   ...options,
@@ -187,7 +178,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     sql,
   }) {
     const { options } = await gate()
-    const { opened, open } = createLatch()
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
     const logger = loggerThat(open)
     const handler = inLambda(() => createHandler({ ...options, credentials: unknown, logger }))
     await opened
@@ -199,7 +190,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
   async 'connects ahead with tries of its own, for which an invocation waits'({ gate, createHandler, sql }) {
     const { gateway, options } = await gate()
     const port = await findFreePort()
-    const { opened, open } = createLatch()
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
     const logger = loggerThat(open)
     const handler = inLambda(() => createHandler({ ...through(options, port), logger }))
     await opened
