@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock } from '../src/clock.ts'
+import type { Clock } from '../src/time/clock.ts'
 
 /** Time that passes only when there is nothing left to do at a moment. */
 export interface VirtualClock extends Clock {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
-import { onExit } from './on-exit.ts'
+import { onExit } from '../kit/src/database/on-exit.ts'
 import { type FunctionResource, root } from './template.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { onExit } from './on-exit.ts'
+import { onExit } from '../kit/src/database/on-exit.ts'
 import { type Invocation, type InvocationError, startRuntimeApi } from './runtime-api.ts'
 
 /** A function in a process of its own: one execution environment. */

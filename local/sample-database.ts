@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createDatabase } from './iam-database.ts'
-import { type MysqlKind, startMysql } from './mysql.ts'
-import { startPostgres } from './postgres.ts'
+import { createDatabase } from '../kit/src/database/iam-database.ts'
+import { type MysqlKind, startMysql } from '../kit/src/database/mysql.ts'
+import { startPostgres } from '../kit/src/database/postgres.ts'
 import { root } from './template.ts'
 
 export type EngineName = 'postgres' | 'mysql'

@@ -1,3 +1,4 @@
+import type { MysqlKind } from '../kit/src/database/mysql.ts'
 import {
   type Decision,
   type Gateway,
@@ -5,10 +6,9 @@ import {
   type GatewayPolicy,
   readTemplatePolicy,
   startGateway,
-} from '../src/gateway/index.ts'
+} from '../kit/src/index.ts'
 import { buildFunction } from './build-function.ts'
 import { type FunctionProcess, startFunction } from './function-process.ts'
-import type { MysqlKind } from './mysql.ts'
 import {
   databaseName,
   type EngineName,
@@ -18,7 +18,7 @@ import {
 } from './sample-database.ts'
 import { type FunctionName, readTemplate, type Template } from './template.ts'
 
-export { MysqlUnavailable } from './mysql.ts'
+export { MysqlUnavailable } from '../kit/src/database/mysql.ts'
 export type { EngineName } from './sample-database.ts'
 
 /** What the engines' sample functions are called, and where they read their database from. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseTemplate } from '../src/gateway/template-file.ts'
+import { parseTemplate } from '../kit/src/gateway/template-file.ts'
 
 /** The checkout's own folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url))

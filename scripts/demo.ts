@@ -3,6 +3,7 @@
 // should be.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RefusalReason } from '../kit/src/index.ts'
 import {
   buildSample,
   type EngineName,
@@ -14,8 +15,7 @@ import {
   startStack,
 } from '../local/stack.ts'
 import { readTemplate, root } from '../local/template.ts'
-import type { RdsIamErrorCode } from '../src/errors.ts'
-import type { RefusalReason } from '../src/gateway/index.ts'
+import type { RdsIamErrorCode } from '../src/errors/rds-iam-error.ts'
 import { readArguments, readEngine, refusePositionals } from './arguments.ts'
 
 const usage = `Usage: npm run demo -- [--engine postgres]

@@ -1,4 +1,5 @@
-export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
+export { createTokenSource, type TokenSourceOptions } from './access/token-source.ts'
+export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type {
   ConnectionClosedEvent,
   ConnectionClosedReason,
@@ -10,15 +11,20 @@ export type {
   RdsIamEvent,
   TokenSignedEvent,
   TransactionRolledBackEvent,
-} from './events.ts'
+} from './events/events.ts'
+export {
+  type CheckPolicyOptions,
+  checkPolicy,
+  type PolicyCheck,
+  type PolicyFinding,
+} from './policy/check-policy.ts'
 export {
   type ConnectArnOptions,
   type ConnectPolicy,
   type ConnectPolicyOptions,
   connectArn,
   connectPolicy,
-} from './policy.ts'
-export { type CheckPolicyOptions, checkPolicy, type PolicyCheck, type PolicyFinding } from './policy-check.ts'
+} from './policy/connect-policy.ts'
 export {
   type CreateUserSqlOptions,
   createUserSql,
@@ -26,4 +32,4 @@ export {
   type DropUserSqlOptions,
   dropUserSql,
   type UserSqlOptions,
-} from './users.ts'
+} from './users/user-sql.ts'

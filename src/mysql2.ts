@@ -1,57 +1,17 @@
-import type { ConnectionOptions, PoolOptions } from 'mysql2'
 import type { Connection, Pool } from 'mysql2/promise'
-import { assembleClient, assemblePool } from './assembly.ts'
-import { createMysqlDriver, createMysqlPoolDriver } from './drivers/mysql2.ts'
-import { mysqlEngine, type OwnedOption } from './engines/mysql.ts'
-import type { RdsIamMiddleware } from './middleware.ts'
-import type { RdsIamOptions } from './options.ts'
+import { createMysqlDriver, createMysqlPoolDriver } from './drivers/mysql2/driver.ts'
+import { assembleClient, assemblePool } from './middleware/create.ts'
+import type { RdsIamMiddleware } from './middleware/middleware.ts'
+import { mysqlEngine } from './options/mysql-engine.ts'
+import type { IamMysqlOptions, IamMysqlPoolOptions } from './options/mysql2-options.ts'
 
-export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
-export type { RdsIamMiddleware } from './middleware.ts'
-export type {
-  AwsCredentials,
-  AwsCredentialsProvider,
-  RdsIamLogger,
-  RdsIamMetrics,
-  RdsIamOptions,
-  SignerRequest,
-  TlsOptions,
-  TokenSigner,
-} from './options.ts'
-
-/** Options of {@link iamMysql}. */
-export interface IamMysqlOptions<Key extends string = 'db'> extends RdsIamOptions {
-  /**
-   * The name on the handler's context that the connection is attached to.
-   *
-   * @default 'db'
-   */
-  readonly contextKey?: Key
-  /**
-   * Options of mysql2's connections, for example `{ multipleStatements: true, timezone: 'Z' }`, but for those that this package decides
-   * about.
-   *
-   * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
-   */
-  readonly client?: Omit<ConnectionOptions, OwnedOption>
-}
-
-/** Options of {@link iamMysqlPool}. */
-export interface IamMysqlPoolOptions<Key extends string = 'db'> extends RdsIamOptions {
-  /**
-   * The name on the handler's context that the pool is attached to.
-   *
-   * @default 'db'
-   */
-  readonly contextKey?: Key
-  /**
-   * Options of mysql2's pool and connections, but for those that this package decides about. mysql2 closes idle connections only where
-   * `maxIdle` is less than `max`, after `idleTimeout`.
-   *
-   * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-pool
-   */
-  readonly client?: Omit<PoolOptions, OwnedOption>
-}
+export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
+export type { RdsIamLogger, RdsIamMetrics } from './events/observers.ts'
+export type { RdsIamMiddleware } from './middleware/middleware.ts'
+export type { IamMysqlOptions, IamMysqlPoolOptions } from './options/mysql2-options.ts'
+export type { RdsIamOptions, TlsOptions } from './options/options.ts'
+export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials.ts'
+export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 
 /**
  * A middy middleware that attaches a connected `Connection` of `mysql2/promise` to the handler's context, this invocation's alone,

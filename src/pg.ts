@@ -1,56 +1,17 @@
-import type { Client, ClientConfig, Pool, PoolConfig } from 'pg'
-import { assembleClient, assemblePool } from './assembly.ts'
-import { createPgDriver, createPgPoolDriver } from './drivers/pg.ts'
-import { type OwnedOption, postgresEngine } from './engines/postgres.ts'
-import type { RdsIamMiddleware } from './middleware.ts'
-import type { RdsIamOptions } from './options.ts'
+import type { Client, Pool } from 'pg'
+import { createPgDriver, createPgPoolDriver } from './drivers/pg/driver.ts'
+import { assembleClient, assemblePool } from './middleware/create.ts'
+import type { RdsIamMiddleware } from './middleware/middleware.ts'
+import type { IamPgOptions, IamPgPoolOptions } from './options/pg-options.ts'
+import { postgresEngine } from './options/postgres-engine.ts'
 
-export { RdsIamError, type RdsIamErrorCode } from './errors.ts'
-export type { RdsIamMiddleware } from './middleware.ts'
-export type {
-  AwsCredentials,
-  AwsCredentialsProvider,
-  RdsIamLogger,
-  RdsIamMetrics,
-  RdsIamOptions,
-  SignerRequest,
-  TlsOptions,
-  TokenSigner,
-} from './options.ts'
-
-/** Options of {@link iamPg}. */
-export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
-  /**
-   * The name on the handler's context that the client is attached to.
-   *
-   * @default 'db'
-   */
-  readonly contextKey?: Key
-  /**
-   * Options of pg's `Client`, for example `{ statement_timeout: 2000, application_name: 'orders' }`, but for those that this package
-   * decides about.
-   *
-   * @see https://node-postgres.com/apis/client
-   */
-  readonly client?: Omit<ClientConfig, OwnedOption>
-}
-
-/** Options of {@link iamPgPool}. */
-export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptions {
-  /**
-   * The name on the handler's context that the pool is attached to.
-   *
-   * @default 'db'
-   */
-  readonly contextKey?: Key
-  /**
-   * Options of pg's `Pool` and `Client`, but for those that this package decides about. `idleTimeoutMillis` is 0, that is none, unless
-   * given: an idle connection costs a frozen process nothing.
-   *
-   * @see https://node-postgres.com/apis/pool
-   */
-  readonly client?: Omit<PoolConfig, OwnedOption>
-}
+export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
+export type { RdsIamLogger, RdsIamMetrics } from './events/observers.ts'
+export type { RdsIamMiddleware } from './middleware/middleware.ts'
+export type { RdsIamOptions, TlsOptions } from './options/options.ts'
+export type { IamPgOptions, IamPgPoolOptions } from './options/pg-options.ts'
+export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials.ts'
+export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 
 /**
  * A middy middleware that attaches a connected `pg.Client` to the handler's context, this invocation's alone, authenticated by an IAM

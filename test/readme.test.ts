@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
-import { readSettings } from '../src/settings.ts'
+import { readSettings } from '../src/options/settings.ts'
 
 const root = join(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -20,14 +20,14 @@ test('every TypeScript snippet compiles as it stands', async () => {
     writeFileSync(join(folder, `snippet-${index}.ts`), snippet)
   const paths = {
     'middy-rds-iam': ['../../src/index.ts'],
-    'middy-rds-iam/diagnose/mysql2': ['../../src/diagnose/mysql2.ts'],
-    'middy-rds-iam/diagnose/pg': ['../../src/diagnose/pg.ts'],
+    'middy-rds-iam/diagnose/mysql2': ['../../src/diagnose/diagnose-mysql2.ts'],
+    'middy-rds-iam/diagnose/pg': ['../../src/diagnose/diagnose-pg.ts'],
     'middy-rds-iam/pg': ['../../src/pg.ts'],
     'middy-rds-iam/mysql2': ['../../src/mysql2.ts'],
-    'middy-rds-iam/gateway': ['../../src/gateway/index.ts'],
+    'rds-iam-kit': ['../../kit/src/index.ts'],
   }
   const compilerOptions = { paths, noUnusedLocals: true }
-  const include = ['*.ts', '../../src/drivers/pg-client.d.ts']
+  const include = ['*.ts', '../../src/drivers/pg/pg-client.d.ts']
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include }),
@@ -43,7 +43,7 @@ test('the table of options names every option, with the default that the code ha
   const documented = new Map(
     [...table.matchAll(/^\| `(\w+)` *\| (.*?) *\|/gm)].map(match => [match[1] ?? '', match[2] ?? '']),
   )
-  const source = readFileSync(join(root, 'src', 'options.ts'), 'utf8')
+  const source = readFileSync(join(root, 'src', 'options', 'options.ts'), 'utf8')
   const body = source.slice(source.indexOf('export interface RdsIamOptions'))
   const declared = [...body.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(match => match[1])
   assert.deepEqual([...documented.keys()].sort(), [...declared, 'client', 'contextKey'].sort())
@@ -70,7 +70,7 @@ test('the table of options names every option, with the default that the code ha
 })
 
 test('every error code has a heading, and the address in the error leads to it', () => {
-  const source = readFileSync(join(root, 'src', 'errors.ts'), 'utf8')
+  const source = readFileSync(join(root, 'src', 'errors', 'rds-iam-error.ts'), 'utf8')
   const codes = new Set(source.match(/RDS_IAM_[A-Z_]+/g))
   assert.equal(codes.size, 9)
   const headings = [...readme.matchAll(/^### (RDS_IAM_\w+)$/gm)].map(match => match[1])

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { findMysqlProgram } from '../local/mysql-program.ts'
+import { findMysqlProgram } from '../kit/src/database/mysql-program.ts'
 import { engineNames, otherUserName, startSample, startStack } from '../local/stack.ts'
 import { readTemplate, root } from '../local/template.ts'
-import { startCustomResource, startMasterServer } from './database-user/support.ts'
+import { startCustomResource, startMasterServer } from './servers/database-user/support.ts'
 
 const built = join(root, '.aws-sam', 'build')
 const template = readTemplate(join(built, 'template.yaml'))

@@ -1,11 +1,11 @@
-import { type Clock, systemClock } from '../clock.ts'
-import { withDeadline } from '../deadline.ts'
 import type { Driver } from '../drivers/driver.ts'
-import { elapsedMs, report } from '../report.ts'
-import { type Asker, createRetry } from '../retries.ts'
-import type { Settings } from '../settings.ts'
+import { elapsedMs, report } from '../events/emit.ts'
+import type { Settings } from '../options/settings.ts'
+import { type Asker, createRetry } from '../retries/retry.ts'
+import { type Clock, systemClock } from '../time/clock.ts'
+import { withDeadline } from '../time/deadline.ts'
+import { lendToken, type TokenLending } from '../token/attempt-token.ts'
 import type { TokenCache } from '../token/cache.ts'
-import { lendToken, type TokenLending } from '../token/lending.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
 
 /** Opens one physical connection before a deadline, or throws one `RdsIamError`. */

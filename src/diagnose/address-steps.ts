@@ -1,9 +1,10 @@
 import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import { BlockList, connect, isIPv6, type Socket } from 'node:net'
-import { isIpAddress, regionOfHost } from '../endpoint.ts'
-import { isLambda, readVariable } from '../environment.ts'
-import type { Settings } from '../settings.ts'
+import { isIpAddress } from '../identifiers/endpoint.ts'
+import { regionOfHost } from '../identifiers/region.ts'
+import { isLambda, readVariable } from '../options/environment.ts'
+import type { Settings } from '../options/settings.ts'
 import type { Outcome } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 

@@ -1,9 +1,9 @@
-import { type Attempt, diagnose } from '../diagnosis.ts'
-import type { RdsIamError } from '../errors.ts'
-import type { Settings } from '../settings.ts'
+import { type Attempt, diagnose } from '../errors/explain.ts'
+import type { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { Settings } from '../options/settings.ts'
 import type { Token } from '../token/token.ts'
 import type { TrustSource } from '../trust/verified-tls.ts'
-import type { DiagnosisEngine } from './engine.ts'
+import type { DiagnosisEngine } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { stepDeadline, type TimeLimit } from './time-limit.ts'
 

@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
-import { withinAnswerTime } from '../deadline.ts'
-import { RdsIamError } from '../errors.ts'
-import type { Settings } from '../settings.ts'
-import type { DiagnosisEngine, Look } from './engine.ts'
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { Settings } from '../options/settings.ts'
+import { withinAnswerTime } from '../time/deadline.ts'
+import type { DiagnosisEngine, Look } from './diagnosed-engine.ts'
 import type { Outcome, Steps } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 

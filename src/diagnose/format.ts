@@ -1,4 +1,4 @@
-import type { DiagnosisReport, DiagnosisStatus, DiagnosisStep } from './report.ts'
+import type { DiagnosisReport, DiagnosisStatus, DiagnosisStep } from './diagnosis-report.ts'
 
 const marks: Readonly<Record<DiagnosisStatus, string>> = {
   ok: '✓',

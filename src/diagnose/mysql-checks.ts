@@ -1,5 +1,5 @@
-import { quoteMysqlAccount } from '../sql.ts'
-import type { DatabaseCheck, Look, Row } from './engine.ts'
+import { quoteMysqlAccount } from '../identifiers/sql.ts'
+import type { DatabaseCheck, Look, Row } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { compareSessions } from './tls-session.ts'
 

@@ -1,5 +1,5 @@
-import { quotePostgresName } from '../sql.ts'
-import type { DatabaseCheck, Look } from './engine.ts'
+import { quotePostgresName } from '../identifiers/sql.ts'
+import type { DatabaseCheck, Look } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { compareSessions } from './tls-session.ts'
 

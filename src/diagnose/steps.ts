@@ -1,5 +1,10 @@
-import type { Explanation } from '../diagnosis.ts'
-import type { DiagnosisDetails, DiagnosisStatus, DiagnosisStep, DiagnosisStepName } from './report.ts'
+import type { Explanation } from '../errors/explain.ts'
+import type {
+  DiagnosisDetails,
+  DiagnosisStatus,
+  DiagnosisStep,
+  DiagnosisStepName,
+} from './diagnosis-report.ts'
 import type { Secrets } from './secrets.ts'
 
 /** What a step found, and what the steps behind it go on with. */

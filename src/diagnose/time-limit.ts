@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline.ts'
+import { withDeadline } from '../time/deadline.ts'
 
 /** The time that there is. */
 export interface TimeLimit {

@@ -1,4 +1,4 @@
-import type { TlsSession } from './engine.ts'
+import type { TlsSession } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../options/settings.ts'
 import { createTokenCache } from '../token/cache.ts'
 import { createSigner } from '../token/signer.ts'
 import type { Token } from '../token/token.ts'

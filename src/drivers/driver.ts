@@ -1,4 +1,4 @@
-import type { Asker } from '../retries.ts'
+import type { Asker } from '../retries/retry.ts'
 import type { TokenCache } from '../token/cache.ts'
 import type { Token } from '../token/token.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'

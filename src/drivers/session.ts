@@ -1,6 +1,6 @@
-import { withinAnswerTime } from '../deadline.ts'
-import { report } from '../report.ts'
-import type { Settings } from '../settings.ts'
+import { report } from '../events/emit.ts'
+import type { Settings } from '../options/settings.ts'
+import { withinAnswerTime } from '../time/deadline.ts'
 import type { Driver } from './driver.ts'
 
 /** What is needed of a driver to put a session back. */

@@ -16,7 +16,7 @@ export const handler = middy()
   // loaded when it is asked for.
   .before(async ({ event, context }) => {
     if (!asksForDiagnosis(event)) return undefined
-    const { diagnoseMysql } = await import('../diagnose/mysql2.ts')
+    const { diagnoseMysql } = await import('../diagnose/diagnose-mysql2.ts')
     return diagnoseMysql(options, context)
   })
   .use(iamMysql(options))

@@ -16,7 +16,7 @@ export const handler = middy()
   // loaded when it is asked for.
   .before(async ({ event, context }) => {
     if (!asksForDiagnosis(event)) return undefined
-    const { diagnosePg } = await import('../diagnose/pg.ts')
+    const { diagnosePg } = await import('../diagnose/diagnose-pg.ts')
     return diagnosePg(options, context)
   })
   .use(iamPg(options))

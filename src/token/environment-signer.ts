@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
-import type { AwsCredentials, SignerRequest } from '../options.ts'
+import type { AwsCredentials } from './credentials.ts'
+import type { SignerRequest } from './signer-request.ts'
 
 const algorithm = 'AWS4-HMAC-SHA256'
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives 15 minutes

@@ -1,5 +1,5 @@
-import { RdsIamError } from '../errors.ts'
-import type { AwsCredentials } from '../options.ts'
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { AwsCredentials } from './credentials.ts'
 
 /** What to do where credentials have ended. */
 export const renewCredentials = 'Renew them, or pass `credentials` as a provider that does.'

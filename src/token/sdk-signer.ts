@@ -1,5 +1,6 @@
-import type { AwsCredentials, AwsCredentialsProvider, SignerRequest } from '../options.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from './credentials.ts'
 import { readExpirationMs, requireLive } from './expiration.ts'
+import type { SignerRequest } from './signer-request.ts'
 
 /**
  * Signs with `@aws-sdk/rds-signer`, and tells which credentials signed, because a token dies with them.

@@ -1,8 +1,9 @@
-import { readEnvironmentCredentials } from '../environment.ts'
-import { RdsIamError } from '../errors.ts'
-import type { AwsCredentials, AwsCredentialsProvider, SignerRequest, TokenSigner } from '../options.ts'
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from './credentials.ts'
+import { readEnvironmentCredentials } from './credentials.ts'
 import { signWithEnvironment } from './environment-signer.ts'
 import { readExpirationMs, requireLive } from './expiration.ts'
+import type { SignerRequest, TokenSigner } from './signer-request.ts'
 import { readToken, type Token } from './token.ts'
 
 /** Where tokens come from: the database they are for, and the user's choice of credentials or signer. */

@@ -1,4 +1,4 @@
-import type { SignerRequest } from '../options.ts'
+import type { SignerRequest } from './signer-request.ts'
 
 /** An authentication token, with what is needed to know when it dies. */
 export interface Token {

@@ -1,7 +1,8 @@
 import { rootCertificates } from 'node:tls'
-import { type Endpoint, partitionOf } from '../endpoint.ts'
-import { RdsIamError } from '../errors.ts'
-import { splitPem } from '../pem.ts'
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { Endpoint } from '../identifiers/endpoint.ts'
+import { partitionOf } from '../identifiers/region.ts'
+import { splitPem } from './pem.ts'
 
 /** What decides which certificate authorities are trusted. */
 export interface TrustSettings {

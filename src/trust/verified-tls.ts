@@ -5,8 +5,8 @@ import {
   type SecureContext,
   TLSSocket,
 } from 'node:tls'
-import type { Endpoint } from '../endpoint.ts'
-import { RdsIamError } from '../errors.ts'
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { Endpoint } from '../identifiers/endpoint.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
 
 /**

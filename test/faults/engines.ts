@@ -1,7 +1,7 @@
-import { createIamDatabase } from '../../local/iam-database.ts'
-import { createIamMysqlDatabase } from '../../local/iam-mysql-database.ts'
-import { type MysqlKind, startMysql } from '../../local/mysql.ts'
-import { startPostgres } from '../../local/postgres.ts'
+import { createIamDatabase } from '../../kit/src/database/iam-database.ts'
+import { createIamMysqlDatabase } from '../../kit/src/database/iam-mysql-database.ts'
+import { type MysqlKind, startMysql } from '../../kit/src/database/mysql.ts'
+import { startPostgres } from '../../kit/src/database/postgres.ts'
 import { mysqlSql, postgresSql, type Sql } from '../support/sql.ts'
 
 /** A real server with the database of the faults in it. */

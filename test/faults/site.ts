@@ -1,4 +1,4 @@
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../src/gateway/index.ts'
+import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../kit/src/index.ts'
 import type { Engine, Server } from './engines.ts'
 import { keys } from './seen.ts'
 

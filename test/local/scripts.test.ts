@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { findMysqlProgram } from '../../local/mysql-program.ts'
+import { findMysqlProgram } from '../../kit/src/database/mysql-program.ts'
 import { root } from '../../local/template.ts'
 
 interface Run {

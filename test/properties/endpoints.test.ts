@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readAddress, readRegion } from '../../src/address.ts'
-import { createChecks } from '../../src/checks.ts'
-import { hostProblem, isIpAddress, isRegionName, partitionOf, regionOfHost } from '../../src/endpoint.ts'
+import { hostProblem, isIpAddress } from '../../src/identifiers/endpoint.ts'
+import { isRegionName, partitionOf, regionOfHost } from '../../src/identifiers/region.ts'
+import { readAddress, readRegion } from '../../src/options/address.ts'
+import { createChecks } from '../../src/options/checks.ts'
 import { unicode } from './garbage.ts'
 
 const letters = (minLength: number, maxLength: number) =>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { limitConnections } from '../../src/gateway/limit.ts'
-import { countTokens } from '../../src/gateway/token-count.ts'
+import { limitConnections } from '../../kit/src/gateway/limit.ts'
+import { countTokens } from '../../kit/src/gateway/token-count.ts'
 
 test('the limit lets so many through in any second, and shuts nobody out for long, wherever the clock goes', () => {
   const moves = fc.array(

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PeerGone, readExactly } from '../../src/gateway/bytes.ts'
-import { findChangeUser } from '../../src/gateway/mysql-commands.ts'
-import { encodeGreeting, parseGreeting, standInGreeting } from '../../src/gateway/mysql-greeting.ts'
-import { isSslRequest, parseChangeUser, parseHandshakeResponse } from '../../src/gateway/mysql-login.ts'
-import { encodePacket, MalformedPacket, parseError, readPacket } from '../../src/gateway/mysql-packets.ts'
+import { PeerGone, readExactly } from '../../kit/src/gateway/bytes.ts'
+import { findChangeUser } from '../../kit/src/gateway/mysql-commands.ts'
+import { encodeGreeting, parseGreeting, standInGreeting } from '../../kit/src/gateway/mysql-greeting.ts'
+import { isSslRequest, parseChangeUser, parseHandshakeResponse } from '../../kit/src/gateway/mysql-login.ts'
+import { encodePacket, MalformedPacket, parseError, readPacket } from '../../kit/src/gateway/mysql-packets.ts'
 import {
   parseErrorResponse,
   parseStartup,
@@ -14,9 +14,9 @@ import {
   readFirstPacket,
   readMessage,
   readPassword,
-} from '../../src/gateway/postgres-messages.ts'
-import { packets as mysql } from '../gateway/mysql-support.ts'
-import { message, packets as postgres } from '../gateway/support.ts'
+} from '../../kit/src/gateway/postgres-messages.ts'
+import { packets as mysql } from '../../kit/test/gateway/mysql-support.ts'
+import { message, packets as postgres } from '../../kit/test/gateway/support.ts'
 import { split, splits } from './garbage.ts'
 
 const buffers = (maxLength = 200) => fc.uint8Array({ maxLength }).map(bytes => Buffer.from(bytes))

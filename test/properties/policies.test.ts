@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readPolicy } from '../../src/gateway/policy.ts'
+import { readPolicy } from '../../kit/src/gateway/policy.ts'
 import { runModule } from '../support/node-process.ts'
 
 const region = 'eu-west-1'
@@ -173,7 +173,7 @@ test('a Deny that covers wins, and nothing allows what no statement does', () =>
 test('a pattern of many stars is decided at once, however long the name', async () => {
   // In a process of its own, which can be ended: tried one after the other, the places of the stars would take for ever.
   const source = `
-    import { readPolicy } from ${JSON.stringify(new URL('../../src/gateway/policy.ts', import.meta.url).href)}
+    import { readPolicy } from ${JSON.stringify(new URL('../../kit/src/gateway/policy.ts', import.meta.url).href)}
     const Resource = ${JSON.stringify(arnOf(`${'*a'.repeat(30)}b`))}
     const document = { Statement: { Effect: 'Allow', Action: '*', Resource } }
     const evaluate = readPolicy({ document, resourceId: '${resourceId}' }, '${region}', () => {})

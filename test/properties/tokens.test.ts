@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Signer } from '@aws-sdk/rds-signer'
 import fc from 'fast-check'
-import { type TokenExpectation, verifyToken } from '../../src/gateway/sigv4.ts'
-import { parseAmzDate, parseToken } from '../../src/gateway/token-text.ts'
-import type { AwsCredentials, SignerRequest } from '../../src/options.ts'
+import { type TokenExpectation, verifyToken } from '../../kit/src/gateway/sigv4.ts'
+import { parseAmzDate, parseToken } from '../../kit/src/gateway/token-text.ts'
+import type { AwsCredentials } from '../../src/token/credentials.ts'
 import { signWithEnvironment } from '../../src/token/environment-signer.ts'
+import type { SignerRequest } from '../../src/token/signer-request.ts'
 import { readToken } from '../../src/token/token.ts'
 import { unicode } from './garbage.ts'
 
@@ -137,7 +138,9 @@ test('the gateway refuses a token that differs by any one character', () => {
  * The key that a secret signs with. HMAC fills a key up with zeros, so that one with a NUL behind it is the same key: RFC 2104, 2.
  */
 const keyOf = ({ secretAccessKey }: AwsCredentials) =>
-  Buffer.from(`AWS4${secretAccessKey}`).toString('hex').replace(/(00)+$/, '')
+  Buffer.from(`AWS4${secretAccessKey}`)
+    .toString('hex')
+    .replace(/(00)+$/, '')
 
 test('the gateway refuses a token for a user, host, port, Region, key or session that differs by one character', () => {
   fc.assert(

@@ -1,10 +1,10 @@
 import { after } from 'node:test'
-import { createIamDatabase } from '../../local/iam-database.ts'
-import { createIamMysqlDatabase } from '../../local/iam-mysql-database.ts'
-import { type Mysql, type MysqlKind, startMysql } from '../../local/mysql.ts'
-import { findMysqlProgram, MysqlUnavailable } from '../../local/mysql-program.ts'
-import { type Postgres, startPostgres } from '../../local/postgres.ts'
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../src/gateway/index.ts'
+import { createIamDatabase } from '../../kit/src/database/iam-database.ts'
+import { createIamMysqlDatabase } from '../../kit/src/database/iam-mysql-database.ts'
+import { type Mysql, type MysqlKind, startMysql } from '../../kit/src/database/mysql.ts'
+import { findMysqlProgram, MysqlUnavailable } from '../../kit/src/database/mysql-program.ts'
+import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
+import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../kit/src/index.ts'
 
 /** The key pair that the gateway knows unless told otherwise. */
 export const credentials = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }

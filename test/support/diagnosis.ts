@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { diagnoseMysql } from '../../src/diagnose/mysql2.ts'
-import { type DiagnosisReport, diagnosePg, formatReport } from '../../src/diagnose/pg.ts'
+import { diagnoseMysql } from '../../src/diagnose/diagnose-mysql2.ts'
+import { type DiagnosisReport, diagnosePg, formatReport } from '../../src/diagnose/diagnose-pg.ts'
 import type { RdsIamOptions } from '../../src/pg.ts'
 import { findMysqlKinds, type Gate, useMysql, usePostgres } from './database.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
-import { makeAuthority } from '../../src/gateway/index.ts'
+import { makeAuthority } from '../../kit/src/index.ts'
 
 /** What stands before a server of this machine and gives it what it has on Amazon RDS: TLS and, for MySQL and MariaDB, the plugin of IAM users. */
 export interface RdsFront {

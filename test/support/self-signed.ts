@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import forge from 'node-forge'
-import type { IssuedCertificate } from '../../src/gateway/index.ts'
+import type { IssuedCertificate } from '../../kit/src/index.ts'
 
 /** A server's certificate that vouches for itself, for certificates that no decent authority would issue. */
 export function makeSelfSigned(

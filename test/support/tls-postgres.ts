@@ -1,6 +1,6 @@
 import { after } from 'node:test'
-import { type Postgres, startPostgres } from '../../local/postgres.ts'
-import { makeAuthority } from '../../src/gateway/certificate.ts'
+import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
+import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
 
 /**
  * A PostgreSQL server that speaks TLS itself, stopped after the test file's last test.

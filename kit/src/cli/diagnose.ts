@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import type { DiagnosisReport, DiagnosisStatus } from 'middy-rds-iam/diagnose/pg'
+import { type Command, readArguments, UsageError } from './command.ts'
+import { paint } from './paint.ts'
+
+/** Each loads its driver, which need not be installed for the other. */
+const engines = {
+  postgres: { driver: 'pg', load: async () => (await import('middy-rds-iam/diagnose/pg')).diagnosePg },
+  mysql: {
+    driver: 'mysql2',
+    load: async () => (await import('middy-rds-iam/diagnose/mysql2')).diagnoseMysql,
+  },
+} as const
+
+const styles: Partial<Record<DiagnosisStatus, 'red' | 'yellow' | 'green'>> = {
+  ok: 'green',
+  warning: 'yellow',
+  unknown: 'yellow',
+  failed: 'red',
+}
+
+export const diagnose: Command = {
+  help: `middy-rds-iam diagnose: goes the whole way to a database, step by step, and says where it breaks and what to do.
+
+  middy-rds-iam diagnose --host orders.c1x2.eu-west-1.rds.amazonaws.com --user orders_app --database orders
+  middy-rds-iam diagnose --host localhost --port 15432 --endpoint orders.c1x2.eu-west-1.rds.amazonaws.com:5432 --user orders_app
+
+  --engine name               postgres, or mysql for MySQL and MariaDB (default: postgres)
+  --host name                 where to connect to: the endpoint, or a CNAME, a tunnel or an IP address, together with --endpoint
+  --port number               its port (default: 5432, or 3306)
+  --endpoint name[:port]      the real RDS endpoint, where --host is another name for it
+  --user name                 the database user
+  --database name             the database (default: with PostgreSQL the user's name, with MySQL none)
+  --region name               the database's Region (default: the endpoint's, else AWS_REGION)
+  --ca-file path              more certificate authorities to trust, PEM
+  --connect-timeout-ms number the time that a step may take (default: 10000)
+  --json                      print the report as JSON
+
+What is not given is read from PGHOST, PGPORT, PGUSER and PGDATABASE, or MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER and MYSQL_DATABASE.
+It signs with whatever the AWS SDK finds: AWS_PROFILE, for example. No token and no secret is printed.
+
+It ends with 0 where the database is reached, and with 1 where a step failed.
+`,
+  async run(args) {
+    const { values } = readArguments(args, {
+      engine: { type: 'string' },
+      host: { type: 'string' },
+      port: { type: 'string' },
+      endpoint: { type: 'string' },
+      user: { type: 'string' },
+      database: { type: 'string' },
+      region: { type: 'string' },
+      'ca-file': { type: 'string' },
+      'connect-timeout-ms': { type: 'string' },
+      json: { type: 'boolean' },
+    })
+    const { 'ca-file': caFile, 'connect-timeout-ms': timeout, engine = 'postgres', json, ...address } = values
+    if (engine !== 'postgres' && engine !== 'mysql')
+      throw new UsageError(`--engine is neither postgres nor mysql; got ${JSON.stringify(engine)}`)
+    const options = {
+      ...address,
+      port: readNumber('--port', address.port),
+      endpoint: readEndpoint(address.endpoint),
+      ...(caFile === undefined ? {} : { tls: { ca: readText(caFile) } }),
+      connectTimeoutMs: readNumber('--connect-timeout-ms', timeout),
+    }
+    const run = await load(engine)
+    const report = await run(options)
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : await format(report))
+    return report.ok ? 0 : 1
+  },
+}
+
+async function load(engine: keyof typeof engines) {
+  const { driver, load } = engines[engine]
+  try {
+    return await load()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(`'${driver}'`)) throw error
+    throw new UsageError(`the driver is not installed: npm install ${driver}`)
+  }
+}
+
+async function format(report: DiagnosisReport): Promise<string> {
+  const { formatReport } = await import('middy-rds-iam/diagnose/pg')
+  return formatReport(report, (text, status) => {
+    const style = styles[status]
+    return style === undefined ? text : paint(style, text, process.stdout)
+  })
+}
+
+function readNumber(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined || /^\d+$/.test(text)) return text === undefined ? undefined : Number(text)
+  throw new UsageError(`${flag} is not a whole number; got ${JSON.stringify(text)}`)
+}
+
+/** What is wrong with its parts, the options say. */
+function readEndpoint(text: string | undefined): { host: string; port?: number } | undefined {
+  if (text === undefined) return undefined
+  const [, host = text, port] = /^(.*):(\d+)$/.exec(text) ?? []
+  return { host, ...(port === undefined ? {} : { port: Number(port) }) }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`--ca-file ${path}: ${error instanceof Error ? error.message : 'cannot be read'}`)
+  }
+}

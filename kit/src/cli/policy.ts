@@ -1,0 +1,35 @@
+import { type ConnectPolicyOptions, connectPolicy } from 'middy-rds-iam'
+import { readVariable } from 'middy-rds-iam/options'
+import { type Command, callWithFlags, readArguments } from './command.ts'
+
+export const policy: Command = {
+  help: `middy-rds-iam policy: prints the IAM policy that lets a role connect, and do nothing else.
+
+  middy-rds-iam policy --resource-id db-ABCDEFGHIJKL01234 --user orders_app --region eu-west-1 --account-id 123456789012
+
+  --resource-id id     the DbiResourceId: db-… of an instance, cluster-… of Aurora, prx-… of RDS Proxy; may be
+                       repeated, and '*' is every one of the account in the Region
+  --user name          the database user; may be repeated, and '*' is every one
+  --region name        the database's Region (default: AWS_REGION)
+  --account-id digits  the AWS account of the database
+
+  The id is in: aws rds describe-db-instances --query 'DBInstances[].[DBInstanceIdentifier,DbiResourceId]'
+`,
+  async run(args) {
+    const { values } = readArguments(args, {
+      'resource-id': { type: 'string', multiple: true },
+      user: { type: 'string', multiple: true },
+      region: { type: 'string' },
+      'account-id': { type: 'string' },
+    })
+    const options = {
+      region: values.region ?? readVariable('AWS_REGION'),
+      accountId: values['account-id'],
+      resourceId: values['resource-id'],
+      user: values.user,
+    }
+    const document = callWithFlags(() => connectPolicy(options as ConnectPolicyOptions))
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
+    return 0
+  },
+}

@@ -1,0 +1,45 @@
+import { formatConnectArn } from 'middy-rds-iam/identifiers'
+import { decide, describe, describeDecision, readPolicyDocument } from 'middy-rds-iam/policy'
+
+/** An IAM policy, and what database it is evaluated for. */
+export interface GatewayPolicy {
+  /** The identity-based policy, as parsed JSON: `{ Version: '2012-10-17', Statement: [...] }`. */
+  readonly document: unknown
+  /** The database's DbiResourceId, for example `db-ABCDEFGHIJKL01234`, `cluster-…` or `prx-…`. */
+  readonly resourceId: string
+  /** Twelve digits. @default '123456789012', the account that SAM CLI tells functions */
+  readonly accountId?: string | undefined
+}
+
+/** Whether a database user may connect, and the sentence for the decision log. */
+export type PolicyEvaluation = { readonly allowed: boolean; readonly detail: string }
+
+/**
+ * Reads a policy once and gives a function that evaluates it for a user as IAM does.
+ *
+ * @param report Called with everything that is wrong with the document, saying where.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+ */
+export function readPolicy(
+  { document, resourceId, accountId = '123456789012' }: GatewayPolicy,
+  region: string,
+  report: (problem: string) => void,
+): (user: string) => PolicyEvaluation {
+  const reportAt = (at: string, problem: string) => report(at === '' ? problem : `${at} ${problem}`)
+  const statements = readPolicyDocument(document, reportAt)
+  // Better no start than an answer that IAM would not give.
+  for (const { at, condition, resources } of statements) {
+    if (condition !== undefined) reportAt(`${at}.Condition`, 'is not supported: the gateway evaluates none')
+    for (const { at, text } of resources.texts)
+      if (text.includes('$' + '{'))
+        reportAt(
+          at,
+          `the resource ${describe(text)} has a policy variable; the gateway has no values for them`,
+        )
+  }
+  return user => {
+    const arn = formatConnectArn({ region, accountId, resourceId, user })
+    const decision = decide(statements, arn)
+    return { allowed: decision.allowed, detail: describeDecision(decision, arn) }
+  }
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { findMysqlKinds, type Gated, useMysql, usePostgres } from '../../../test/support/database.ts'
+import { assertNoSecret, stepNames } from '../../../test/support/diagnosis.ts'
+
+const root = new URL('../../..', import.meta.url).pathname
+const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-diagnose-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const secret = {
+  accessKeyId: 'ASIADIAGNOSISEXAMPLE',
+  secretAccessKey: `key/${randomBytes(20).toString('base64')}`,
+  sessionToken: `session/${randomBytes(60).toString('base64')}`,
+}
+/** Nothing of this machine's own. */
+const bare = { PATH: process.env.PATH ?? '', HOME: folder, AWS_EC2_METADATA_DISABLED: 'true' }
+const signedIn = {
+  ...bare,
+  AWS_ACCESS_KEY_ID: secret.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: secret.secretAccessKey,
+  AWS_SESSION_TOKEN: secret.sessionToken,
+}
+
+const { gate } = await usePostgres()
+const { kinds, missing } = findMysqlKinds()
+const mysql = kinds[0] === undefined ? undefined : await useMysql(kinds[0])
+test('has a server for MySQL', { skip: mysql === undefined && missing }, () => {})
+
+/** Runs the command, and looks at all that it prints. */
+async function run(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = signedIn,
+  cli = join(root, 'kit', 'src', 'cli', 'rds-iam.ts'),
+) {
+  const result = await new Promise<{ status: number; stdout: string; stderr: string }>(resolve =>
+    execFile(process.execPath, [cli, 'diagnose', ...args], { env, cwd: folder }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    ),
+  )
+  assertNoSecret(result.stdout + result.stderr, [secret.secretAccessKey, secret.sessionToken])
+  assert.doesNotMatch(result.stderr, /^ {4}at /m, 'no stack')
+  return result
+}
+
+function flagsOf({ options }: Gated): string[] {
+  const { host, port, user, database, region, tls } = options
+  const caFile = join(folder, `${port}.pem`)
+  writeFileSync(caFile, tls.ca)
+  const flags = ['--host', host, '--port', String(port), '--user', user, '--database', database]
+  return [...flags, '--region', region, '--ca-file', caFile]
+}
+
+test('prints a line for each step, and ends with 0 where the database is reached', async () => {
+  const { status, stdout, stderr } = await run(flagsOf(await gate({ credentials: [secret] })))
+  assert.deepEqual([status, stderr], [0, ''])
+  const lines = stdout.trimEnd().split('\n')
+  assert.match(lines[0] ?? '', /^postgres: notes_app@localhost:\d+\/notes in eu-west-1$/)
+  assert.match(lines.at(-1) ?? '', /^ok, after \d+ ms$/)
+  for (const [index, name] of stepNames.entries())
+    assert.match(lines[index + 1] ?? '', new RegExp(`^[✓?] ${name} +\\d+\\.\\d ms  \\S`))
+  assert.match(stdout, /the environment: access key ASIADIAGNOSISEXAMPLE, with a session token/)
+})
+
+test('prints the remedy below the step that broke, and ends with 1', async () => {
+  const { status, stdout } = await run(
+    flagsOf(await gate({ users: ['somebody_else'], credentials: [secret] })),
+  )
+  assert.equal(status, 1)
+  assert.match(
+    stdout,
+    /^✗ authentication .*password authentication failed.*\n {4}→ .*CREATE USER "notes_app"/m,
+  )
+  assert.match(stdout, /^– session +not tried, because authentication failed$/m)
+  assert.match(stdout, /^broken at authentication, after \d+ ms$/m)
+})
+
+test('prints the same as JSON', async () => {
+  const { status, stdout } = await run([...flagsOf(await gate()), '--json'], bare)
+  const report = JSON.parse(stdout)
+  assert.deepEqual([status, report.ok, report.engine], [1, false, 'postgres'])
+  const { status: how, code } = report.steps.find((step: { name: string }) => step.name === 'credentials')
+  assert.deepEqual([how, code], ['failed', 'RDS_IAM_CREDENTIALS'])
+})
+
+test('reaches a database through a tunnel, with the real endpoint', async () => {
+  const endpoint = { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }
+  const gated = await gate({ credentials: [secret], endpoints: [endpoint] })
+  const through = [...flagsOf(gated), '--endpoint', `${endpoint.host}:${endpoint.port}`]
+  assert.equal((await run(through)).status, 0)
+})
+
+test('speaks MySQL', { skip: mysql === undefined && missing }, async () => {
+  assert.ok(mysql)
+  const gated = await mysql.gate({ credentials: [secret] })
+  const { status, stdout } = await run(['--engine', 'mysql', ...flagsOf(gated)])
+  assert.equal(status, 0)
+  assert.match(stdout, /^mysql: notes_app@/)
+})
+
+test('reads what is not given from the environment, and says all that is missing', async () => {
+  const { options } = await gate({ credentials: [secret] })
+  const caFile = join(folder, 'environment.pem')
+  writeFileSync(caFile, options.tls.ca)
+  const address = {
+    PGHOST: options.host,
+    PGPORT: String(options.port),
+    PGUSER: options.user,
+    PGDATABASE: 'notes',
+  }
+  const env = { ...signedIn, ...address, AWS_REGION: options.region }
+  assert.equal((await run(['--ca-file', caFile], env)).status, 0)
+  const { status, stdout } = await run([])
+  assert.equal(status, 1)
+  assert.match(stdout, /^✗ options .*`host` is missing.*PGHOST; `user` is missing.*PGUSER$/m)
+})
+
+test('says which profile the credentials are from', async () => {
+  const credentialsFile = join(folder, 'credentials')
+  writeFileSync(
+    credentialsFile,
+    `[dev]\naws_access_key_id = ${secret.accessKeyId}\naws_secret_access_key = ${secret.secretAccessKey}\n` +
+      `aws_session_token = ${secret.sessionToken}\n`,
+  )
+  const env = { ...bare, AWS_PROFILE: 'dev', AWS_SHARED_CREDENTIALS_FILE: credentialsFile }
+  const { status, stdout } = await run(flagsOf(await gate({ credentials: [secret] })), env)
+  assert.equal(status, 0)
+  assert.match(stdout, /the AWS SDK's default chain, the profile dev: access key ASIADIAGNOSISEXAMPLE/)
+})
+
+for (const [title, args, message] of [
+  ['an unknown engine', ['--engine', 'oracle'], /--engine is neither postgres nor mysql; got "oracle"/],
+  ['an unknown option', ['--password', 'x'], /Unknown option '--password'/],
+  ['a port that is no number', ['--port', 'abc'], /--port is not a whole number; got "abc"/],
+  ['a time that is no number', ['--connect-timeout-ms', '1s'], /--connect-timeout-ms is not a whole number/],
+  ['a file that is not there', ['--ca-file', 'no.pem'], /--ca-file no\.pem: .*ENOENT/],
+] as const) {
+  test(`ends with 2 for ${title}`, async () => {
+    const { status, stdout, stderr } = await run(args)
+    assert.deepEqual([status, stdout], [2, ''])
+    assert.match(stderr, message)
+    assert.match(stderr, /Try middy-rds-iam diagnose --help\.$/m)
+  })
+}
+
+test('says which driver has to be installed', async () => {
+  // Where no package is found.
+  const alone = join(folder, 'alone')
+  cpSync(join(root, 'src'), join(alone, 'src'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(alone, 'package.json'))
+  for (const [engine, driver] of [
+    ['postgres', 'pg'],
+    ['mysql', 'mysql2'],
+  ] as const) {
+    const { status, stderr } = await run(['--engine', engine], bare, join(alone, 'src', 'cli.ts'))
+    assert.equal(status, 2)
+    assert.match(stderr, new RegExp(`the driver is not installed: npm install ${driver}$`, 'm'))
+  }
+})

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import { after, describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { describeMysql, tryMysql } from '../gateway/mysql-support.ts'
+import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from '../gateway/support.ts'
+
+const cli = fileURLToPath(new URL('../../src/cli/gateway.ts', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'rds-iam-gateway-test-'))
+after(() => rmSync(folder, { recursive: true }))
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_')),
+)
+
+interface Running {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly gateway: Parameters<typeof makeClient>[0]
+  readonly caFile: string
+  nextLine(): Promise<string>
+}
+
+async function start(t: TestContext, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
+  const child = spawn(process.execPath, [cli, ...args], { env: { ...environment, ...env } })
+  t.after(() => child.kill('SIGKILL'))
+  let errors = ''
+  child.stderr.on('data', chunk => {
+    errors += chunk
+  })
+  const nextLine = readLines(createInterface(child.stdout), () => errors)
+  const port = Number(/^Listening on 127\.0\.0\.1:(\d+) as /.exec(await nextLine())?.[1])
+  const caFile = /^Trust the certificate in (.+)$/.exec(await nextLine())?.[1] ?? ''
+  const gateway = { port, ca: readFileSync(caFile, 'utf8') } as Running['gateway']
+  return { child, gateway, caFile, nextLine }
+}
+
+function readLines(lines: Interface, errors: () => string): () => Promise<string> {
+  const iterator = lines[Symbol.asyncIterator]()
+  return async () => {
+    const { value, done } = await iterator.next()
+    if (done) throw new Error(`the gateway ended: ${errors()}`)
+    return value
+  }
+}
+
+// First in the file: tests that are told of while the servers start would be taken for all that there are.
+await describeMysql({ after }, server => {
+  it('is for MySQL and MariaDB with --engine mysql', async t => {
+    const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
+    const { gateway, nextLine } = await start(t, args)
+    assert.equal(await tryMysql(gateway), undefined)
+    assert.match(await nextLine(), /Z admitted "app" to "orders" from 127\.0\.0\.1:\d+ \(TLSv1\.3\): /)
+  })
+})
+
+describe('a gateway from the command line', () => {
+  it('lets in who may, says one line for each decision, and ends on SIGTERM and SIGINT', async t => {
+    const postgres = await openPostgres(t)
+    const policy = join(folder, 'policy.json')
+    const caPath = join(folder, 'ca.pem')
+    const arn = `arn:aws:rds-db:${region}:123456789012:dbuser:db-X/app`
+    const statement = { Effect: 'Allow', Action: 'rds-db:connect', Resource: arn }
+    writeFileSync(policy, JSON.stringify({ Version: '2012-10-17', Statement: statement }))
+    const common = ['--upstream', `127.0.0.1:${postgres.port}`, '--region', region]
+    const strict = [
+      '--policy',
+      policy,
+      '--resource-id',
+      'db-X',
+      '--user',
+      'app',
+      '--user',
+      'App',
+      '--ca-file',
+      caPath,
+    ]
+    const keys = {
+      AWS_ACCESS_KEY_ID: 'AKIAMINE',
+      AWS_SECRET_ACCESS_KEY: 'my-secret',
+      AWS_SESSION_TOKEN: 'my-session',
+    }
+    const endpoint = 'orders.c1x2.eu-west-1.rds.amazonaws.com:5432'
+    const running = await start(t, [...common, ...strict, '--limit', '50', '--endpoint', endpoint], keys)
+    const { gateway, nextLine } = running
+    assert.equal(running.caFile, caPath)
+
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    const line = await nextLine()
+    assert.match(line, /^\d{4}-\S+Z admitted "app" to "orders" from 127\.0\.0\.1:\d+ \(TLSv1\.3\): /)
+    const credentials = { accessKeyId: 'AKIAMINE', secretAccessKey: 'my-secret', sessionToken: 'my-session' }
+    const [hostname = '', port] = endpoint.split(':')
+    const own = await signToken(gateway, { credentials, hostname, port: Number(port) })
+    assert.equal(await tryConnect(makeClient(gateway, own)), undefined)
+    assert.match(await nextLine(), /admitted .*"AKIAMINE"/)
+    const token = await signToken(gateway, { username: 'App' })
+    assert.equal((await tryConnect(makeClient(gateway, token, { user: 'App' })))?.code, '28000')
+    const refused = await nextLine()
+    assert.match(refused, / refused "App" to "orders" .*: NotAuthorized: /)
+    for (const secret of ['my-secret', 'my-session']) assert.ok(!`${line}${refused}`.includes(secret))
+
+    const idle = makeClient(gateway)
+    await idle.connect()
+    running.child.kill('SIGTERM')
+    assert.deepEqual(await once(running.child, 'exit'), [0, null])
+    await assert.rejects(openWire(t, gateway.port))
+
+    const other = await start(t, common)
+    assert.ok(existsSync(other.caFile))
+    other.child.kill('SIGINT')
+    assert.deepEqual(await once(other.child, 'exit'), [0, null])
+    assert.ok(!existsSync(other.caFile), 'the temporary file is removed')
+  })
+})
+
+describe('a gateway with a template', () => {
+  it('lets in whom the template will let in, and nobody else', async t => {
+    const postgres = await openPostgres(t)
+    const template = join(import.meta.dirname, '..', '..', '..', 'template.yaml')
+    const parameters = ['DbiResourceId=db-X', 'DatabaseUser=app'].flatMap(text => ['--parameter', text])
+    const upstream = ['--upstream', `127.0.0.1:${postgres.port}`, '--region', region]
+    const policy = ['--template', template, ...parameters, '--resource-id', 'db-X']
+    const { gateway, nextLine } = await start(t, [...upstream, ...policy])
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    assert.match(await nextLine(), / admitted "app" /)
+    assert.notEqual(
+      await tryConnect(makeClient(gateway, () => signToken(gateway, { username: 'App' }), { user: 'App' })),
+      undefined,
+    )
+    assert.match(await nextLine(), / refused "App" .*: NotAuthorized: /)
+
+    const wrong = await start(t, [...upstream, ...policy.slice(0, -1), 'db-Y'])
+    assert.notEqual(await tryConnect(makeClient(wrong.gateway)), undefined)
+    assert.match(await wrong.nextLine(), / refused "app" .*: NotAuthorized: .*dbuser:db-Y\/app/)
+  })
+})
+
+describe('a wrong command line ends with 2 and says what is wrong', () => {
+  const broken = join(folder, 'broken.json')
+  writeFileSync(broken, '{ "Version": ')
+  const malformed = join(folder, 'malformed.yaml')
+  writeFileSync(malformed, 'Resources:\n  Role: [')
+  const unresolved = join(folder, 'unresolved.yaml')
+  const statement = 'Statement: { Effect: Allow, Action: rds-db:connect, Resource: !Ref Missing }'
+  const policies = `Policies: [{ PolicyDocument: { ${statement} } }]`
+  writeFileSync(unresolved, `Resources: { Role: { Type: AWS::IAM::Role, Properties: { ${policies} } } }`)
+  const right = join(folder, 'right.json')
+  writeFileSync(right, '{ "Version": "2012-10-17", "Statement": [] }')
+  const upstream = ['--upstream', '127.0.0.1:5432']
+  const cases: [string, string[], RegExp][] = [
+    ['nothing', [], /--upstream host:port is needed/],
+    ['an unknown option', [...upstream, '--regoin', 'x'], /Unknown option '--regoin'/],
+    ['a stray word', [...upstream, 'start'], /Unexpected argument 'start'/],
+    ['no Region', upstream, /--region is needed, or AWS_REGION/],
+    [
+      'an upstream without a port',
+      ['--upstream', 'localhost', '--region', region],
+      /--upstream must be host:port, got "localhost"/,
+    ],
+    [
+      'a port that is none',
+      [...upstream, '--region', region, '--port', 'x'],
+      /--port must be a whole number, got "x"/,
+    ],
+    [
+      'an engine that there is none of',
+      [...upstream, '--region', region, '--engine', 'oracle'],
+      /--engine must be postgres or mysql, got "oracle"/,
+    ],
+    ['a limit of nothing', [...upstream, '--region', region, '--limit', '0'], /maxConnectionsPerSecond/],
+    ['a wrong Region', [...upstream, '--region', 'Ireland'], /`region` must be a Region's name/],
+    [
+      'a policy without what it is for',
+      [...upstream, '--region', region, '--policy', broken],
+      /--policy needs --resource-id/,
+    ],
+    [
+      'a template without what it is for',
+      [...upstream, '--region', region, '--template', 'template.yaml'],
+      /--template needs --resource-id/,
+    ],
+    [
+      'a policy and a template',
+      [...upstream, '--region', region, '--policy', 'p', '--template', 't', '--resource-id', 'db-X'],
+      /--policy and --template exclude each other/,
+    ],
+    [
+      'two policies, the first of which would be passed over',
+      [...upstream, '--region', region, '--policy', right, '--policy', broken, '--resource-id', 'db-X'],
+      /--policy is given twice/,
+    ],
+    [
+      'two values for a parameter',
+      [
+        ...upstream,
+        ...['--region', region, '--template', unresolved, '--resource-id', 'db-X'],
+        ...['--parameter', 'Missing=a', '--parameter', 'Missing=b'],
+      ],
+      /--parameter Missing is given twice/,
+    ],
+    [
+      'a parameter without a template',
+      [...upstream, '--region', region, '--parameter', 'User=app'],
+      /--parameter and --role go with --template/,
+    ],
+    [
+      'a parameter without a value',
+      [
+        ...upstream,
+        '--region',
+        region,
+        '--template',
+        'template.yaml',
+        '--resource-id',
+        'db-X',
+        '--parameter',
+        'User',
+      ],
+      /--parameter must be Name=Value, got "User"/,
+    ],
+    [
+      'a template whose references have no value',
+      [...upstream, '--region', region, '--template', unresolved, '--resource-id', 'db-X'],
+      /The template cannot be used: Resources\.Role\.Policies\[0\].*Missing is not known: give its value with --parameter Missing=/,
+    ],
+    [
+      'a template that is no YAML',
+      [...upstream, '--region', region, '--template', malformed, '--resource-id', 'db-X'],
+      /--template .*malformed\.yaml: .*line 2/s,
+    ],
+    [
+      'a resource without a policy',
+      [...upstream, '--region', region, '--resource-id', 'db-X'],
+      /go with --policy/,
+    ],
+    [
+      'the name of an instance in place of its resource id',
+      [...upstream, '--region', region, '--policy', right, '--resource-id', 'orders'],
+      /`policy\.resourceId` is not a resource id .*DbiResourceId.*; got "orders"/,
+    ],
+    [
+      'a policy that is no JSON',
+      [...upstream, '--region', region, '--policy', broken, '--resource-id', 'db-X'],
+      /--policy .*broken\.json: .*JSON/,
+    ],
+    [
+      'a policy that is not there',
+      [...upstream, '--region', region, '--policy', 'gone.json', '--resource-id', 'db-X'],
+      /ENOENT/,
+    ],
+    [
+      'a place for the certificate that is none',
+      [...upstream, '--region', region, '--ca-file', join(folder, 'no', 'ca.pem')],
+      /--ca-file: ENOENT/,
+    ],
+  ]
+  for (const [what, args, message] of cases) {
+    it(what, () => {
+      const { status, stderr, stdout } = spawnSync(process.execPath, [cli, ...args], {
+        env: environment,
+        encoding: 'utf8',
+      })
+      assert.match(stderr, message)
+      assert.match(stderr, /^rds-iam-gateway: /)
+      assert.ok(!stderr.includes('    at '), stderr)
+      assert.equal(stdout, '')
+      assert.equal(status, 2)
+    })
+  }
+
+  it('and --help explains it', () => {
+    const { status, stdout } = spawnSync(process.execPath, [cli, '--help'], { encoding: 'utf8' })
+    assert.equal(status, 0)
+    for (const option of [
+      'upstream',
+      'engine',
+      'port',
+      'region',
+      'endpoint',
+      'user',
+      'policy',
+      'template',
+      'parameter',
+      'role',
+      'resource-id',
+      'limit',
+      'ca-file',
+    ]) {
+      assert.match(stdout, new RegExp(`--${option}\\b`))
+    }
+  })
+})

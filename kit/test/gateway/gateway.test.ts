@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, describe, it } from 'node:test'
+import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
+import { runModule } from '../../../test/support/node-process.ts'
+import { limitConnections } from '../../src/gateway/limit.ts'
+import { type GatewayOptions, startGateway } from '../../src/index.ts'
+import {
+  makeClient,
+  openGateway,
+  openNegotiatedTls,
+  openPostgres,
+  openWire,
+  packets,
+  region,
+  signToken,
+  tryConnect,
+} from './support.ts'
+
+const postgres = await openPostgres({ after })
+
+describe('the limit on new connections', () => {
+  it('lets so many through in any second, and no refused one counts', () => {
+    const pass = limitConnections(2)
+    assert.deepEqual([0, 500, 600, 999, 1000, 1001, 1499, 1500].map(pass), [
+      true,
+      true,
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ])
+  })
+
+  it('is none where none is given', () => {
+    const pass = limitConnections(undefined)
+    assert.ok(Array.from({ length: 1000 }, () => pass(0)).every(Boolean))
+  })
+
+  it('is told apart from a bad token in the decision log alone', async t => {
+    let now = Date.now()
+    const { gateway, decisions } = await openGateway(t, postgres, {
+      maxConnectionsPerSecond: 3,
+      now: () => now,
+    })
+    for (let attempt = 0; attempt < 3; attempt += 1)
+      assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    const error = await tryConnect(makeClient(gateway))
+    assert.equal(error?.code, '28000')
+    assert.equal(error?.message, 'PAM authentication failed for user "app"')
+    assert.equal(decisions[3]?.reason, 'ThrottlingException')
+    assert.equal(decisions[3]?.at.getTime(), now)
+    now += 1000
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    assert.deepEqual(gateway.stats(), { ...gateway.stats(), connections: 5, admitted: 4, refused: 1 })
+  })
+})
+
+it('refuses a user that is no IAM user as RDS does, whatever the token', async t => {
+  const { gateway, decisions } = await openGateway(t, postgres, { users: ['app'] })
+  assert.equal(await tryConnect(makeClient(gateway)), undefined)
+  const token = await signToken(gateway, { username: 'postgres' })
+  const error = await tryConnect(makeClient(gateway, token, { user: 'postgres' }))
+  assert.equal(error?.code, '28P01')
+  assert.equal(error?.message, 'password authentication failed for user "postgres"')
+  assert.equal(decisions[1]?.reason, 'NotIamUser')
+})
+
+it('goes on when the listener of decisions throws', async t => {
+  const warned = once(process, 'warning')
+  const { gateway } = await openGateway(t, postgres, {
+    onDecision: () => {
+      throw new Error('listener broke')
+    },
+  })
+  assert.equal(await tryConnect(makeClient(gateway)), undefined)
+  assert.match(String((await warned)[0]), /listener broke/)
+})
+
+it('shows no line break of a client’s in a decision', async t => {
+  const { gateway, decisions } = await openGateway(t, postgres, { users: [] })
+  const user = 'x\n2026-01-01 admitted "root"'
+  await tryConnect(makeClient(gateway, 'wrong', { user }))
+  assert.equal(decisions[0]?.user, user)
+  assert.ok(!decisions[0]?.detail.includes('\n'))
+})
+
+describe('closing', () => {
+  it('ends sessions, handshakes and logins, and resolves when nothing is left', async t => {
+    const { gateway } = await openGateway(t, postgres)
+    const client = makeClient(gateway)
+    await client.connect()
+    const session = new Promise(resolve => client.once('end', resolve))
+    const query = assert.rejects(client.query('select pg_sleep(60)'))
+    const plain = await openWire(t, gateway.port)
+    const encrypted = await openNegotiatedTls(t, gateway)
+    encrypted.socket.write(Buffer.concat([packets.startup(), packets.password(await signToken(gateway))]))
+    await gateway.close()
+    assert.equal(gateway.stats().open, 0)
+    await Promise.all([session, query, plain.rest(), encrypted.rest()])
+    await assert.rejects(openWire(t, gateway.port), { code: 'ECONNREFUSED' })
+  })
+
+  it('may come in the very turn in which a client’s TLS handshake ends', async () => {
+    // In a process of its own, as Node itself breaks where the sockets are destroyed in the wrong order.
+    const closed = await runModule(`
+      import { once } from 'node:events'
+      import { connect, TLSSocket } from 'node:tls'
+      import { startGateway } from './kit/src/index.ts'
+      const { emit } = TLSSocket.prototype
+      let onSecure = () => {}
+      TLSSocket.prototype.emit = function (event, ...values) {
+        const isHeard = emit.call(this, event, ...values)
+        if (event === 'secure') onSecure()
+        return isHeard
+      }
+      let closed = 0
+      for (let round = 0; round < 8; round += 1) {
+        const gateway = await startGateway({ upstream: { port: 1 }, region: 'eu-west-1' })
+        let sides = 0
+        // The client's side is the first one to be done.
+        onSecure = () => (sides += 1) === 2 && gateway.close().then(() => (closed += 1))
+        const { port, ca } = gateway
+        const client = connect({ port, ca, host: 'localhost', ALPNProtocols: ['postgresql'] })
+        client.on('error', () => {}).resume()
+        await once(client, 'close')
+        await gateway.close()
+      }
+      console.log(closed)
+    `)
+    assert.equal(closed, 8)
+  })
+
+  it('is done once, however often it is asked for', async t => {
+    const { gateway } = await openGateway(t, postgres)
+    await Promise.all([gateway.close(), gateway.close()])
+    await gateway.close()
+  })
+})
+
+describe('starting', () => {
+  it('listens on loopback and a free port unless told otherwise', async t => {
+    const { gateway } = await openGateway(t, postgres)
+    assert.equal(gateway.host, '127.0.0.1')
+    assert.ok(gateway.port > 0)
+  })
+
+  it('fails with one error where the port is taken', async t => {
+    const { gateway } = await openGateway(t, postgres)
+    await assert.rejects(startGateway({ upstream: { port: 1 }, region, port: gateway.port }), error => {
+      assert.ok(error instanceof RdsIamError)
+      assert.equal(error.code, 'RDS_IAM_OPTIONS')
+      assert.match(error.message, /EADDRINUSE/)
+      assert.ok(error.cause instanceof Error)
+      return true
+    })
+  })
+
+  it('names every wrong option at once, with what it got, and shows no secret', async () => {
+    const options = {
+      engine: 'oracle',
+      upstream: { port: '5432', host: 'postgres://db', password: 7 },
+      region: 'Ireland',
+      port: 70_000,
+      host: '',
+      endpoints: [{ host: '10.0.0.1', port: 0 }],
+      credentials: [
+        { accessKeyId: 'AKIA1', secretAccessKey: ['leaked-secret'] },
+        { accessKeyId: 'AKIA1', secretAccessKey: 'x', expiration: '2026' },
+      ],
+      users: ['app', ''],
+      policy: { document: {}, resourceId: 'arn:aws:rds:x', accountId: '1' },
+      maxConnectionsPerSecond: 0,
+      handshakeTimeoutMs: -1,
+      onDecision: 'log',
+      now: 5,
+      polcy: {},
+    }
+    await assert.rejects(startGateway(options as unknown as GatewayOptions), error => {
+      assert.ok(error instanceof RdsIamError)
+      for (const expected of [
+        '`engine` must be one of postgres, mysql, got "oracle" (string)',
+        '`upstream.port` must be a port between 1 and 65535, got "5432" (string)',
+        '`upstream.host` must be',
+        '`upstream.password` must be a text or a function, got "number"',
+        '`region` must be a Region\'s name like eu-west-1, got "Ireland" (string)',
+        '`port` must be a port, or 0 for any, got 70000 (number)',
+        '`host` must be',
+        '`endpoints[0].host` must be a host name, got "10.0.0.1"',
+        '`endpoints[0].port` must be',
+        '`credentials[0].secretAccessKey` must be a text',
+        '`credentials[1].expiration` must be a valid Date',
+        '`credentials` has an access key twice',
+        '`users[1]` must be a text',
+        '`policy.resourceId` is an ARN; give the DbiResourceId alone',
+        '`policy.accountId` is not the number of an AWS account, a text of twelve digits',
+        '`policy.document`.Statement must be an object, got nothing',
+        '`maxConnectionsPerSecond` must be a whole number of at least 1, got 0 (number)',
+        '`handshakeTimeoutMs` must be',
+        '`onDecision` must be a function',
+        '`now` must be a function',
+        '`polcy` is not an option',
+      ]) {
+        assert.ok(error.message.includes(expected), `${expected}\nis not in\n${error.message}`)
+      }
+      assert.ok(!error.message.includes('leaked-secret'))
+      return true
+    })
+  })
+
+  it('says what is wrong where there are no options, or lists that are none', async () => {
+    for (const options of [
+      undefined,
+      null,
+      'x',
+      [],
+      {},
+      { upstream: null, region: 5, users: 'app', policy: [] },
+    ]) {
+      await assert.rejects(startGateway(options as unknown as GatewayOptions), { code: 'RDS_IAM_OPTIONS' })
+    }
+  })
+})

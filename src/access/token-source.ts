@@ -1,0 +1,76 @@
+import { type Endpoint, isIpAddress } from '../identifiers/endpoint.ts'
+import { readRegion } from '../options/address.ts'
+import { createChecks, refuseProblems } from '../options/checks.ts'
+import { readCredentials, readTokenMargin } from '../options/signing-options.ts'
+import { createTokenCache } from '../token/cache.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
+import { createSigner } from '../token/signer.ts'
+import type { TokenSigner } from '../token/signer-request.ts'
+
+/** What authentication tokens are made for, and with. */
+export interface TokenSourceOptions extends Endpoint {
+  /** The database user, case-sensitive, for example `orders_app`. */
+  readonly user: string
+  /**
+   * The database's Region, for example `eu-west-1`.
+   *
+   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   */
+  readonly region?: string | undefined
+  /**
+   * AWS credentials, or a provider of them.
+   *
+   * @default the AWS SDK's default chain; in Lambda, that is the function's role
+   */
+  readonly credentials?: AwsCredentials | AwsCredentialsProvider | undefined
+  /**
+   * Signs the tokens in place of the AWS SDK.
+   *
+   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are in the environment
+   */
+  readonly signer?: TokenSigner | undefined
+  /**
+   * How long in milliseconds before its end a token is no longer given, 0 to 840000.
+   *
+   * @default 60000
+   */
+  readonly tokenMarginMs?: number | undefined
+}
+
+const optionNames = ['host', 'port', 'user', 'region', 'credentials', 'signer', 'tokenMarginMs']
+
+/**
+ * Makes a function that gives an authentication token whenever it is called: a new one, or one that it signed before and that is still
+ * valid. For a driver that takes a password for each connection; a token is as good as a password, so give it to a verified server alone.
+ *
+ * @example
+ * ```ts
+ * const token = createTokenSource({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432, user: 'orders_app' })
+ * await token() // 'orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=orders_app&…'
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; `RDS_IAM_CREDENTIALS` from the function that it returns.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
+ */
+export function createTokenSource(options: TokenSourceOptions): () => Promise<string> {
+  const checks = createChecks()
+  const given = checks.object('options', options, '{ host, port, user }') ?? {}
+  for (const name of Object.keys(given).filter(name => !optionNames.includes(name)))
+    checks.complain(name, 'is not an option')
+  for (const name of ['host', 'port', 'user'])
+    if (given[name] === undefined) checks.complain(name, 'is missing')
+  const host = checks.host('host', given.host) ?? ''
+  if (isIpAddress(host))
+    checks.complain('host', 'is an IP address, which no token is valid for; give the endpoint')
+  const endpoint = { host, port: checks.port('port', given.port) ?? 0 }
+  const request = {
+    ...endpoint,
+    user: checks.text('user', given.user) ?? '',
+    region: readRegion(checks, given.region, endpoint),
+  }
+  const credentials = readCredentials(checks, given.credentials)
+  const signer = checks.function('signer', given.signer) as TokenSigner | undefined
+  const marginMs = readTokenMargin(checks, given.tokenMarginMs)
+  refuseProblems('createTokenSource', checks.problems)
+  const tokens = createTokenCache(createSigner({ request, credentials, signer }), marginMs)
+  return async () => (await tokens.get()).token.value
+}

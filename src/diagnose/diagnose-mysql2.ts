@@ -1,0 +1,60 @@
+import type { Socket } from 'node:net'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+import { createMysqlDriver } from '../drivers/mysql2/driver.ts'
+import { mysqlEngine } from '../options/mysql-engine.ts'
+import type { IamMysqlOptions } from '../options/mysql2-options.ts'
+import { diagnoseDatabase } from './diagnose.ts'
+import type { DiagnosisEngine, Row } from './diagnosed-engine.ts'
+import type { DiagnosisReport } from './diagnosis-report.ts'
+import { mysqlChecks } from './mysql-checks.ts'
+import { readMysqlGreeting, sslRequest } from './mysql-greeting.ts'
+import { receive } from './receive.ts'
+
+export type {
+  DiagnosisDetails,
+  DiagnosisReport,
+  DiagnosisStatus,
+  DiagnosisStep,
+  DiagnosisStepName,
+} from './diagnosis-report.ts'
+export { formatReport } from './format.ts'
+
+/**
+ * Goes the whole way to a MySQL or MariaDB database as `iamMysql` does, step by step, and says where it breaks and what to do. It opens
+ * connections of its own and closes them. There is no secret in the report.
+ *
+ * @param options Those of `iamMysql`.
+ * @param context Lambda's context, where there is one: it tells the account and the time that is left.
+ * @returns Always a report, whatever fails.
+ * @example
+ * ```ts
+ * const { ok, steps } = await diagnoseMysql({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
+ * if (!ok) console.error(steps.find(({ status }) => status === 'failed'))
+ * ```
+ */
+export function diagnoseMysql(options?: IamMysqlOptions<string>, context?: object): Promise<DiagnosisReport> {
+  return diagnoseDatabase(engine, options, context)
+}
+
+/** MySQL and MariaDB, through mysql2. */
+const engine: DiagnosisEngine<Connection> = {
+  name: 'mysql',
+  engine: { ...mysqlEngine, middleware: 'diagnoseMysql' },
+  createDriver: createMysqlDriver,
+  async requestTls(socket: Socket) {
+    await receive(socket, readMysqlGreeting)
+    socket.write(sslRequest)
+    return {}
+  },
+  query: async (connection, sql) => {
+    const options = { sql, rowsAsArray: false, nestTables: false, typeCast: readText }
+    const [rows] = await connection.query<RowDataPacket[]>(options)
+    return rows as readonly Row[]
+  },
+  streamOf: connection => (connection as unknown as { connection: { stream: unknown } }).connection.stream,
+  checks: mysqlChecks,
+}
+
+function readText(field: { string(): string | null }): string | null {
+  return field.string()
+}

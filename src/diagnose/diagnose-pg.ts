@@ -1,0 +1,65 @@
+import type { Socket } from 'node:net'
+import type { Client, QueryConfig } from 'pg'
+import { createPgDriver } from '../drivers/pg/driver.ts'
+import type { IamPgOptions } from '../options/pg-options.ts'
+import { postgresEngine } from '../options/postgres-engine.ts'
+import type { Settings } from '../options/settings.ts'
+import { diagnoseDatabase } from './diagnose.ts'
+import type { DiagnosisEngine, Row } from './diagnosed-engine.ts'
+import type { DiagnosisReport } from './diagnosis-report.ts'
+import { postgresChecks } from './postgres-checks.ts'
+import { receive } from './receive.ts'
+
+export type {
+  DiagnosisDetails,
+  DiagnosisReport,
+  DiagnosisStatus,
+  DiagnosisStep,
+  DiagnosisStepName,
+} from './diagnosis-report.ts'
+export { formatReport } from './format.ts'
+
+/**
+ * Goes the whole way to a PostgreSQL database as `iamPg` does, step by step, and says where it breaks and what to do. It opens connections
+ * of its own and closes them. There is no secret in the report.
+ *
+ * @param options Those of `iamPg`.
+ * @param context Lambda's context, where there is one: it tells the account and the time that is left.
+ * @returns Always a report, whatever fails.
+ * @example
+ * ```ts
+ * const { ok, steps } = await diagnosePg({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' })
+ * if (!ok) console.error(steps.find(({ status }) => status === 'failed'))
+ * ```
+ */
+export function diagnosePg(options?: IamPgOptions<string>, context?: object): Promise<DiagnosisReport> {
+  return diagnoseDatabase(engine, options, context)
+}
+
+// https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+
+/** PostgreSQL, through pg. */
+const engine: DiagnosisEngine<Client> = {
+  name: 'postgres',
+  engine: { ...postgresEngine, middleware: 'diagnosePg' },
+  createDriver: createPgDriver,
+  requestTls,
+  query: async (client, text) => {
+    const asText: QueryConfig['types'] = { getTypeParser: () => (value: unknown) => value }
+    return (await client.query<Row>({ text, types: asText })).rows
+  },
+  streamOf: client => client.connection.stream,
+  checks: postgresChecks,
+}
+
+async function requestTls(socket: Socket, { client }: Settings): Promise<{ ALPNProtocols?: string[] }> {
+  if (client.sslnegotiation === 'direct') return { ALPNProtocols: ['postgresql'] }
+  const answer = receive(socket, bytes => (bytes.length > 0 ? bytes : undefined))
+  socket.write(sslRequest)
+  const bytes = await answer
+  // In pg's words. Whatever comes behind the one letter was not said over TLS.
+  if (bytes.toString('latin1') === 'N') throw new Error('The server does not support SSL connections')
+  if (bytes.toString('latin1') !== 'S') throw new Error('There was an error establishing an SSL connection')
+  return {}
+}

@@ -1,0 +1,46 @@
+import type { Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+import type { Driver } from '../drivers/driver.ts'
+import type { Engine, Settings } from '../options/settings.ts'
+import type { DiagnosisReport, DiagnosisStepName } from './diagnosis-report.ts'
+import type { Outcome } from './steps.ts'
+
+/** What differs between the engines on the way to the database and in it. */
+export interface DiagnosisEngine<Connection> {
+  readonly name: DiagnosisReport['engine']
+  readonly engine: Engine
+  createDriver(settings: Settings): Driver<Connection>
+  /** Asks the server for TLS in its protocol's words, and says what TLS itself needs for it. */
+  requestTls(socket: Socket, settings: Settings): Promise<Pick<ConnectionOptions, 'ALPNProtocols'>>
+  /** Runs a query whatever the driver's options make of rows: every value is a text or null. */
+  query: Query<Connection>
+  /** The socket of a connection. */
+  streamOf(connection: Connection): unknown
+  readonly checks: readonly DatabaseCheck[]
+}
+
+export type Row = Readonly<Record<string, string | null>>
+
+export type Query<Connection> = (connection: Connection, sql: string) => Promise<readonly Row[]>
+
+/** What is looked at in the database. */
+export interface DatabaseCheck {
+  readonly name: DiagnosisStepName
+  run(look: Look): Promise<Outcome>
+}
+
+/** What a check looks with. */
+export interface Look {
+  readonly settings: Settings
+  query(sql: string): Promise<readonly Row[]>
+  /** This end of the connection. */
+  readonly tls: TlsSession
+}
+
+/** What TLS agreed on. */
+export interface TlsSession {
+  /** For example `TLSv1.3`. */
+  readonly version: string
+  /** OpenSSL's name of it, for example `TLS_AES_256_GCM_SHA384`. */
+  readonly cipher: string
+}

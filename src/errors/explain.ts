@@ -1,0 +1,85 @@
+import type { Failure, Sign, Target } from './failure.ts'
+import { localFailures, networkFailures, tlsFailures } from './network-failures.ts'
+import { RdsIamError, type RdsIamErrorCode } from './rds-iam-error.ts'
+
+/** What was tried when it failed. */
+export interface Attempt extends Target {
+  /** What the engine's server and driver fail with. */
+  readonly failures: readonly Failure[]
+  /** How often and how long it was tried, where more than once: `7 attempts in 4.8 s`. */
+  readonly effort?: string | undefined
+}
+
+/** What a failure means. */
+export interface Explanation {
+  readonly code: RdsIamErrorCode
+  /** What was observed, in the words of the server, the driver or Node. */
+  readonly observed: string
+  /** What it means and what to check first, where that is known. */
+  readonly remedy: string | undefined
+}
+
+/** Turns whatever a connection attempt failed with into one error that says what was attempted, what was observed and what to check. */
+export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
+  if (cause instanceof RdsIamError) return cause
+  const { code, observed, remedy } = explain(cause, attempt)
+  return new RdsIamError(code, `${introduce(attempt)}${observed}.`, { cause, remedy })
+}
+
+/** Says what a failure means, be it already an error of this package. */
+export function explain(cause: unknown, attempt: Attempt): Explanation {
+  if (cause instanceof RdsIamError) return unfold(cause, attempt)
+  const { code, message } = readFailure(cause)
+  const failure = findFailure(cause, attempt)
+  const check = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
+  const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
+  return { code: failure?.code ?? unknownFailure(code), observed, remedy: check }
+}
+
+function introduce(attempt: Attempt): string {
+  const effort = attempt.effort === undefined ? '' : ` after ${attempt.effort}`
+  return `Could not connect as ${describe(attempt)}${effort}: `
+}
+
+/** The parts of a message. */
+function unfold({ code, message, remedy }: RdsIamError, attempt: Attempt): Explanation {
+  const introduction = introduce(attempt)
+  const end = remedy === undefined ? message.length : -remedy.length - 1
+  const start = message.startsWith(introduction) ? introduction.length : 0
+  return { code, observed: message.slice(start, end).replace(/\.$/, ''), remedy }
+}
+
+/** The kind of failure, where it is known. */
+export function findFailure(cause: unknown, { failures }: Pick<Attempt, 'failures'>): Failure | undefined {
+  const { code, message } = readFailure(cause)
+  // The first that fits is taken.
+  const known = [...tlsFailures, ...failures, ...localFailures, ...networkFailures]
+  return known.find(({ signs }) => signs.some(sign => fits(sign, code, message)))
+}
+
+/** The attempt in few words, as in `app@orders…:5432/orders in eu-west-1`. */
+export function describe({ user, host, port, database, region, endpointHost }: Target): string {
+  const via = endpointHost === host ? '' : ` (${endpointHost})`
+  return `${user}@${host}:${port}${database === '' ? '' : `/${database}`}${via} in ${region}`
+}
+
+function fits({ codes, message: pattern }: Sign, code: string | undefined, message: string): boolean {
+  const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
+  return hasCode && (pattern === undefined || pattern.test(message))
+}
+
+function readFailure(cause: unknown): { code: string | undefined; message: string } {
+  if (!(cause instanceof Error)) return { code: undefined, message: String(cause) }
+  const { code } = cause as { code?: unknown }
+  // Node tries every address of a name; the collected error has no message of its own.
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : undefined
+  // OpenSSL's messages end with a line break.
+  const message = (cause.message || (first instanceof Error ? first.message : cause.name)).trim()
+  return { code: typeof code === 'string' ? code : undefined, message }
+}
+
+/** An error that no rule knows: a server that answers with a code of its own was reached, and had something else to say. */
+function unknownFailure(code: string | undefined): RdsIamErrorCode {
+  const isServers = code !== undefined && /^(?=.*\d)[0-9A-Z]{5}$|^ER_/.test(code)
+  return isServers ? 'RDS_IAM_DATABASE' : 'RDS_IAM_UNREACHABLE'
+}

@@ -1,0 +1,165 @@
+import { iamUserStatements, quoteMysqlAccount, quoteMysqlName } from '../identifiers/sql.ts'
+import { checkToken, type Failure, type Target, tooManyConnections, unencrypted } from './failure.ts'
+
+/**
+ * What MySQL, MariaDB, RDS and mysql2 say.
+ *
+ * @see https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
+ */
+export const mysqlFailures: readonly Failure[] = [
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    // mysql2 gives what ends a handshake its own code for TLS.
+    signs: [{ codes: ['HANDSHAKE_SSL_ERROR'], message: /ECONNRESET|EPIPE|socket disconnected/ }],
+    check:
+      'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }, { message: /IAM is allowed only with SSL/i }],
+    check: unencrypted,
+  },
+  {
+    code: 'RDS_IAM_TRUST',
+    signs: [
+      { codes: ['HANDSHAKE_NO_SSL_SUPPORT', 'HANDSHAKE_SSL_ERROR', 'ER_NO_SECURE_TRANSPORTS_CONFIGURED'] },
+    ],
+    check:
+      'The server does not speak TLS as RDS does. Check that the host and the port are those of the RDS database.',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ message: /IAM authentication failed/i }],
+    check: checkToken,
+    passes: 'perhaps',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ message: /no credentials for the role/i }],
+    check: 'RDS Proxy has no secret for this user. Add one, or set DefaultAuthScheme to IAM_AUTH.',
+  },
+  {
+    code: 'RDS_IAM_NOT_GRANTED',
+    signs: [
+      // It refused without asking for the token, or asked for something else.
+      { codes: ['ER_ACCESS_DENIED_ERROR'], message: /using password: NO/ },
+      { message: /asked for a password/i },
+      { message: /requests authentication using unknown plugin/i },
+      {
+        codes: ['ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_NOT_SUPPORTED_AUTH_MODE', 'ER_HOST_NOT_PRIVILEGED'],
+      },
+    ],
+    check: ({ user }) =>
+      `The database does not take ${user} for an IAM user. Run \`${iamUserStatements.mysql(user).join(' ')}\` in it as its ` +
+      'master user, and check the spelling.',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }],
+    check: checkToken,
+    passes: 'perhaps',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    signs: [{ codes: ['ER_PLUGIN_IS_NOT_LOADED'] }],
+    check:
+      'Enable IAM authentication on the database instance or cluster: without it, the plugin is not there.',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    // MariaDB's own numbers have no name in mysql2, or another error's.
+    signs: [{ message: /account is locked/i }],
+    check: target =>
+      `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(target.user)} ACCOUNT UNLOCK;\`.`,
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    // An hour is too long to wait for.
+    signs: [{ codes: ['ER_USER_LIMIT_REACHED'], message: /per_hour/ }],
+    check: checkOwnLimit,
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    signs: [{ codes: ['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] }],
+    check: checkOwnLimit,
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    signs: [
+      { codes: ['ER_CON_COUNT_ERROR'] },
+      { message: /rate limit exceeded|too many competing requests/i },
+    ],
+    check: tooManyConnections,
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    signs: [{ message: /^(No connections available|Queue limit reached)\.$/ }],
+    check:
+      'Every connection of this execution environment is in use. Return them to the pool, or raise `max`.',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    signs: [{ codes: ['ER_HOST_IS_BLOCKED'] }],
+    check:
+      'The server takes no more connections from here after too many that failed. Run `TRUNCATE TABLE ' +
+      'performance_schema.host_cache;`, or `FLUSH HOSTS;` before MySQL 8.0.23 and in MariaDB, as its master user.',
+  },
+  {
+    code: 'RDS_IAM_DATABASE',
+    signs: [{ codes: ['ER_BAD_DB_ERROR'] }],
+    check: ({ database }) =>
+      `Authentication worked, but there is no database "${database}". Check \`database\`.`,
+  },
+  {
+    code: 'RDS_IAM_DATABASE',
+    signs: [{ codes: ['ER_DBACCESS_DENIED_ERROR'] }],
+    check: ({ user, database }) =>
+      `Authentication worked. Run \`GRANT ALL PRIVILEGES ON ${quoteMysqlName(database)}.* TO ${quoteMysqlAccount(user)};\`, or ` +
+      'as much of it as the function needs, as the master user.',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    signs: [
+      {
+        codes: [
+          'PROTOCOL_CONNECTION_LOST',
+          'ER_SERVER_SHUTDOWN',
+          'ER_CLIENT_INTERACTION_TIMEOUT',
+          'ER_SESSION_WAS_KILLED',
+          'ER_SERVER_OFFLINE_MODE',
+        ],
+      },
+      { message: /in closed state|connection was killed/i },
+    ],
+    check: 'The server ended the connection. It may be restarting or failing over.',
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    signs: [
+      {
+        codes: [
+          'HANDSHAKE_UNKNOWN_ERROR',
+          'PROTOCOL_ERROR',
+          'PROTOCOL_UNEXPECTED_PACKET',
+          'ERR_OUT_OF_RANGE',
+          'ERR_BUFFER_OUT_OF_BOUNDS',
+        ],
+      },
+      { message: /no auth plugin instance found/ },
+    ],
+    check:
+      'The server does not speak as MySQL does. Check that the host and the port are those of the RDS database.',
+  },
+]
+
+function checkOwnLimit({ user }: Target): string {
+  return (
+    'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
+    `\`ALTER USER ${quoteMysqlAccount(user)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`
+  )
+}

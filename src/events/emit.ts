@@ -1,0 +1,95 @@
+import { type Channel, channel } from 'node:diagnostics_channel'
+import type { ConnectionClosedReason, DatabaseEvent, RdsIamEvent } from './events.ts'
+import type { RdsIamLogger, RdsIamMetrics } from './observers.ts'
+
+/** Who hears of the events of one middleware, and the database they are about. */
+interface Observed extends DatabaseEvent {
+  readonly logger: RdsIamLogger | undefined
+  readonly metrics: RdsIamMetrics | undefined
+}
+
+/** An event but for what is the same for all of a middleware. */
+type Detail<Event = RdsIamEvent> = Event extends RdsIamEvent ? Omit<Event, keyof DatabaseEvent> : never
+
+const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
+  'connection:opened': channel('middy-rds-iam:connection:opened'),
+  'connection:reused': channel('middy-rds-iam:connection:reused'),
+  'connection:closed': channel('middy-rds-iam:connection:closed'),
+  'connection:retried': channel('middy-rds-iam:connection:retried'),
+  'connection:failed': channel('middy-rds-iam:connection:failed'),
+  'transaction:rolled-back': channel('middy-rds-iam:transaction:rolled-back'),
+  'token:signed': channel('middy-rds-iam:token:signed'),
+}
+
+/**
+ * Tells whoever wants to know of an event. Never throws: the logger and the metrics were wrapped with the options, and what a
+ * subscriber of a channel throws, Node reports as an uncaught exception of its own, after this has returned.
+ */
+export function report(observed: Observed, detail: Detail): void {
+  const { logger, metrics, host, port, database, user } = observed
+  if (metrics !== undefined) addMetrics(metrics, detail)
+  const published = channels[detail.event]
+  if (logger === undefined && !published.hasSubscribers) return
+  const { event: name, ...fields } = detail
+  const event = { event: name, host, port, database, user, ...fields } as RdsIamEvent
+  if (logger !== undefined) log(logger, event)
+  if (published.hasSubscribers) published.publish(event)
+}
+
+/** What has passed since a reading of `performance.now()`, in whole milliseconds. */
+export function elapsedMs(startedMs: number): number {
+  return Math.round(performance.now() - startedMs)
+}
+
+const mistakes: Readonly<Partial<Record<ConnectionClosedReason, string>>> = {
+  'query-running': 'The handler left a query running; the connection is closed',
+  'not-released': 'The handler did not release every connection of the pool; they are closed',
+  'cut-off': 'The handler was cut off; its connections are closed',
+}
+
+const freshTokenRefused =
+  "The server refused a fresh authentication token, and is asked again. Check the role's policy (rds-db:connect on the database's " +
+  'resource id and user) and that IAM authentication is enabled; many new connections at once are refused in the same words'
+
+function log(logger: RdsIamLogger, event: RdsIamEvent): void {
+  const [level, message] = describe(event)
+  logger[level](message, event as unknown as Record<string, unknown>)
+}
+
+function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', message: string] {
+  switch (event.event) {
+    case 'connection:opened':
+      return ['debug', 'Database connection opened']
+    case 'connection:reused':
+      return ['debug', 'Database connection reused after a ping']
+    case 'connection:closed': {
+      const mistake = mistakes[event.reason]
+      return mistake === undefined ? ['debug', 'Database connection closed'] : ['warn', mistake]
+    }
+    case 'connection:retried':
+      // Nobody should wait for the last attempt to learn of a wrong policy; the refusals that follow tell nothing more.
+      return event.refusals === 1
+        ? ['warn', freshTokenRefused]
+        : ['debug', 'Connecting to the database failed, and is tried again']
+    case 'connection:failed':
+      return ['warn', 'Connecting to the database failed']
+    case 'transaction:rolled-back':
+      return ['warn', 'The handler left a transaction open; it is rolled back']
+    case 'token:signed':
+      return ['debug', 'Authentication token signed']
+  }
+}
+
+function addMetrics(metrics: RdsIamMetrics, detail: Detail): void {
+  const { event } = detail
+  if (event === 'connection:opened') {
+    metrics.addMetric('DatabaseConnectionsOpened', 'Count', 1)
+    metrics.addMetric('DatabaseConnectDuration', 'Milliseconds', detail.durationMs)
+  }
+  if (event === 'connection:closed' && detail.reason !== 'shutdown')
+    metrics.addMetric('DatabaseConnectionsReplaced', 'Count', detail.connections)
+  if (event === 'connection:retried') metrics.addMetric('DatabaseConnectRetries', 'Count', 1)
+  if (event === 'connection:retried' || event === 'connection:failed') {
+    if (detail.code === 'RDS_IAM_ACCESS_DENIED') metrics.addMetric('DatabaseConnectRefusals', 'Count', 1)
+  }
+}

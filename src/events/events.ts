@@ -1,0 +1,115 @@
+import type { RdsIamErrorCode } from '../errors/rds-iam-error.ts'
+
+/** The database that an event is about. */
+export interface DatabaseEvent {
+  readonly host: string
+  readonly port: number
+  /** Empty where there is none, with MySQL. */
+  readonly database: string
+  readonly user: string
+}
+
+/** A physical connection was opened and authenticated. */
+export interface ConnectionOpenedEvent extends DatabaseEvent {
+  readonly event: 'connection:opened'
+  /** From DNS to the server's readiness for a query, signing included. */
+  readonly durationMs: number
+  /** Whether the token had been signed for an earlier connection. */
+  readonly tokenReused: boolean
+}
+
+/** A connection that had been silent for `pingAfterIdleMs` answered a ping, and is lent again. */
+export interface ConnectionReusedEvent extends DatabaseEvent {
+  readonly event: 'connection:reused'
+  /** By the wall clock; infinite where that stepped back. */
+  readonly silenceMs: number
+  /** Of the ping. */
+  readonly durationMs: number
+}
+
+/**
+ * Why a connection was closed:
+ *
+ * | reason | means |
+ * |---|---|
+ * | `lost` | it had ended while nobody used it: an idle timeout, a failover |
+ * | `silent` | it did not answer a ping, or others that were silent for as long did not |
+ * | `ended` | the server, the network or the handler ended it during an invocation, or the handler changed its user |
+ * | `query-running` | the handler gave it back with a query still running |
+ * | `not-released` | the handler did not release it to its pool |
+ * | `cut-off` | middy or Lambda cut off the handler that had it |
+ * | `not-restored` | its session could not be put back |
+ * | `shutdown` | the execution environment is shutting down |
+ */
+export type ConnectionClosedReason =
+  | 'lost'
+  | 'silent'
+  | 'ended'
+  | 'query-running'
+  | 'not-released'
+  | 'cut-off'
+  | 'not-restored'
+  | 'shutdown'
+
+/** Connections are closed, or were found closed; another one takes their place when it is needed. */
+export interface ConnectionClosedEvent extends DatabaseEvent {
+  readonly event: 'connection:closed'
+  readonly reason: ConnectionClosedReason
+  /** How many: more than one only where a pool loses several at once. */
+  readonly connections: number
+}
+
+/** An attempt to connect failed, and another one follows. */
+export interface ConnectionRetriedEvent extends DatabaseEvent {
+  readonly event: 'connection:retried'
+  /** What the attempt failed with. */
+  readonly code: RdsIamErrorCode
+  /** The number of the attempt that failed, from 1. */
+  readonly attempt: number
+  /** The pause before the next one. */
+  readonly delayMs: number
+  /** How many fresh tokens the server has refused so far: one that was signed for an earlier connection does not count. */
+  readonly refusals: number
+  readonly error: Error
+}
+
+/** No connection came about. Whoever waited for it gets the error, if anybody does. */
+export interface ConnectionFailedEvent extends DatabaseEvent {
+  readonly event: 'connection:failed'
+  readonly code: RdsIamErrorCode
+  /** Of all attempts. */
+  readonly durationMs: number
+  readonly error: Error
+}
+
+/** The handler left a transaction open, and it is rolled back. */
+export interface TransactionRolledBackEvent extends DatabaseEvent {
+  readonly event: 'transaction:rolled-back'
+}
+
+/** An authentication token was signed. */
+export interface TokenSignedEvent extends DatabaseEvent {
+  readonly event: 'token:signed'
+  /** With the time to load the signer and to fetch credentials, where that was needed. */
+  readonly durationMs: number
+  /** `2026-01-31T12:00:00.000Z`; the token, or the credentials that signed it, end then. */
+  readonly expiresAt: string
+}
+
+/**
+ * What happens to connections. Each event is one line of the `logger`, with these fields, and one message on the channel
+ * `middy-rds-iam:` + `event` of `node:diagnostics_channel`.
+ *
+ * @example
+ * ```ts
+ * subscribe('middy-rds-iam:connection:opened', message => record((message as ConnectionOpenedEvent).durationMs))
+ * ```
+ */
+export type RdsIamEvent =
+  | ConnectionOpenedEvent
+  | ConnectionReusedEvent
+  | ConnectionClosedEvent
+  | ConnectionRetriedEvent
+  | ConnectionFailedEvent
+  | TransactionRolledBackEvent
+  | TokenSignedEvent

@@ -1,0 +1,44 @@
+import { isIP } from 'node:net'
+
+/** A database's address: the host name in lower case, as tokens are signed for it, and the TCP port. */
+export interface Endpoint {
+  /** For example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
+  readonly host: string
+  /** For example `5432`. */
+  readonly port: number
+}
+
+/** What is wrong with a host name, and what to do, as a clause to put behind the name of the option; or nothing. */
+export type HostProblem = string | undefined
+
+// Aurora DSQL has endpoints, a service name and a token of its own.
+// https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
+const dsqlName = /\.dsql(?:-[a-z0-9]+)?\.[a-z0-9-]+\.on\.aws$/
+
+/** Whether the host is an IP address, which no certificate of RDS and no token names. */
+export function isIpAddress(host: string): boolean {
+  return isIP(host) !== 0
+}
+
+/**
+ * Says what is wrong with a host given as an option.
+ *
+ * @example `hostProblem('postgres://db:5432')` is `'has a scheme ("postgres://"); give the host name alone'`
+ */
+export function hostProblem(host: string): HostProblem {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(host)?.[0]
+  if (scheme !== undefined) return `has a scheme ("${scheme}"); give the host name alone`
+  if (isIpAddress(host)) return undefined
+  if (host.startsWith('/')) return 'is a Unix socket; RDS is reached over TCP: give a host name'
+  if (/:\d+$/.test(host)) return 'has a port in it; give it as `port`'
+  if (dsqlName.test(host.toLowerCase())) {
+    return 'is an Aurora DSQL endpoint, another service with tokens of its own; use the package @aws/aurora-dsql-node-postgres-connector'
+  }
+  if (
+    host.length > 253 ||
+    !/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i.test(host)
+  ) {
+    return 'is not a host name'
+  }
+  return undefined
+}

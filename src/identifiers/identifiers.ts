@@ -1,0 +1,9 @@
+/**
+ * What AWS and SQL call things: endpoints, Regions, ARNs and quoted names, by the rules that the middlewares check their options by.
+ *
+ * @module
+ */
+export { accountProblem, type ConnectResource, formatConnectArn, resourceIdProblem } from './arn.ts'
+export { type Endpoint, type HostProblem, hostProblem, isIpAddress } from './endpoint.ts'
+export { isRegionName, partitionOf, regionOfHost, regionProblem } from './region.ts'
+export { quoteMysqlAccount, quoteMysqlName, quotePostgresName, quotePostgresText } from './sql.ts'

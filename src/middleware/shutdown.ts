@@ -1,0 +1,39 @@
+import type { Lender } from '../connection/source.ts'
+import { withDeadline } from '../time/deadline.ts'
+
+type Closable = Pick<Lender<unknown>, 'shutDown'>
+
+/**
+ * Time in milliseconds for closing. Lambda leaves the process 500 ms or more, which it shares with others that have something to do.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+ */
+const closingTimeMs = 300
+
+// By weak references: a middleware that nobody has any more holds nothing to close.
+const lenders = new Set<WeakRef<Closable>>()
+let isListening = false
+
+/**
+ * Has a lender end its connections politely when the process is told to end by SIGTERM, which reaches a Lambda function where an
+ * extension is registered. One listener serves all lenders.
+ */
+export function closeAtShutdown(lender: Closable): void {
+  for (const known of lenders) if (known.deref() === undefined) lenders.delete(known)
+  lenders.add(new WeakRef(lender))
+  if (isListening) return
+  isListening = true
+  // Ahead of the others, so that none that listens once is gone by then.
+  process.prependListener('SIGTERM', closeAll)
+}
+
+async function closeAll(): Promise<void> {
+  const closing = [...lenders].map(known => known.deref()?.shutDown())
+  // Who else listens decides whether and when the process ends.
+  if (process.listenerCount('SIGTERM') > 1) return
+  await withDeadline(Promise.all(closing), closingTimeMs, () => new Error('late')).catch(() => {})
+  // Without a listener, the signal does what it would have done without this package.
+  process.removeListener('SIGTERM', closeAll)
+  isListening = false
+  process.kill(process.pid, 'SIGTERM')
+}

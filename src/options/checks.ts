@@ -1,0 +1,122 @@
+import { RdsIamError } from '../errors/rds-iam-error.ts'
+import { hostProblem } from '../identifiers/endpoint.ts'
+
+/** Collects what is wrong with the options, so that one error can name all of it. */
+export interface Checks {
+  readonly problems: readonly string[]
+  /** Notes a problem of the option or variable `name`: a clause such as `is missing`. */
+  complain(name: string, problem: string): void
+  text(name: string, value: unknown): string | undefined
+  /** A port from an option, or from the text of an environment variable. */
+  port(name: string, value: unknown): number | undefined
+  /** A host name in lower case, or an IP address. */
+  host(name: string, value: unknown): string | undefined
+  integer(
+    name: string,
+    value: unknown,
+    range: { fallback: number; min: number; max: number; or?: string },
+  ): number
+  boolean(name: string, value: unknown, fallback: boolean): boolean
+  function<F>(name: string, value: F | undefined): F | undefined
+  /** A plain object, or nothing in place of anything else. */
+  object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>> | undefined
+}
+
+export function createChecks(): Checks {
+  const problems: string[] = []
+  const complain = (name: string, problem: string) => void problems.push(`\`${name}\` ${problem}`)
+  const text = (name: string, value: unknown): string | undefined => {
+    if (value === undefined) return undefined
+    const isClean =
+      typeof value === 'string' &&
+      value !== '' &&
+      value.trim() === value &&
+      !value.includes('\0') &&
+      // Half a surrogate pair has no UTF-8, so that nothing could be signed or sent with it.
+      value.isWellFormed()
+    if (isClean) return value
+    complain(name, `is not a text without spaces around it; got ${show(value)}`)
+    return undefined
+  }
+  return {
+    problems,
+    complain,
+    text,
+    port(name, value) {
+      if (value === undefined) return undefined
+      const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value
+      if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535) return port
+      complain(name, `is not a port, a whole number from 1 to 65535; got ${show(value)}`)
+      return undefined
+    },
+    host(name, value) {
+      const host = text(name, value)
+      if (host === undefined) return undefined
+      const problem = hostProblem(host)
+      if (problem === undefined) return host.toLowerCase()
+      complain(name, `${problem}; got ${show(value)}`)
+      return undefined
+    },
+    integer(name, value, { fallback, min, max, or = '' }) {
+      if (value === undefined) return fallback
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+      complain(name, `is not a whole number from ${min} to ${max}${or}; got ${show(value)}`)
+      return fallback
+    },
+    boolean(name, value, fallback) {
+      if (value === undefined || typeof value === 'boolean') return value ?? fallback
+      complain(name, `is neither true nor false; got ${show(value)}`)
+      return fallback
+    },
+    function(name, value) {
+      if (value !== undefined && typeof value !== 'function')
+        complain(name, `is not a function; got a ${typeof value}`)
+      return value
+    },
+    object(name, value, form) {
+      if (value === undefined) return undefined
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value as Record<string, unknown>
+      // A text in its place may be a secret.
+      complain(name, `is not ${form}; got ${typeof value === 'string' ? 'a text' : show(value)}`)
+      return undefined
+    },
+  }
+}
+
+/**
+ * Ends the reading of options, where something is wrong with them.
+ *
+ * @param place Whose options they are, for example `iamPg`.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem.
+ */
+export function refuseProblems(place: string, problems: readonly string[]): void {
+  if (problems.length === 0) return
+  const summary = problems.length === 1 ? 'an option is wrong' : `${problems.length} options are wrong`
+  throw new RdsIamError('RDS_IAM_OPTIONS', `${place}: ${summary}:\n- ${problems.join('\n- ')}`)
+}
+
+/** What an option got, to end a message with; nothing where it got nothing. */
+export function got(value: unknown): string {
+  return value === undefined ? '' : `; got ${show(value)}`
+}
+
+/** What an option got, to end a message with; a user's name as it is, because nothing of it is secret. */
+export function gotName(value: unknown): string {
+  return typeof value === 'string' ? `; got ${JSON.stringify(value.slice(0, 120))} (string)` : got(value)
+}
+
+/** Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind a `?` a signature. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') {
+    return `${JSON.stringify(
+      value
+        .slice(0, 120)
+        .replace(/\?.*/s, '?…')
+        .replace(/^([a-z0-9+.-]+:\/\/)?.*@/i, '$1…@'),
+    )} (string)`
+  }
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  return `${String(value)} (${typeof value})`
+}

@@ -1,0 +1,8 @@
+/**
+ * How options are checked, all problems at once, for tools that take options of the same kind.
+ *
+ * @module
+ */
+export { readRegion } from './address.ts'
+export { type Checks, createChecks, got, refuseProblems, show } from './checks.ts'
+export { readVariable } from './environment.ts'

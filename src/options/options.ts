@@ -1,0 +1,130 @@
+import type { RdsIamLogger, RdsIamMetrics } from '../events/observers.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
+import type { TokenSigner } from '../token/signer-request.ts'
+
+/** Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off. */
+export interface TlsOptions {
+  /**
+   * More certificate authorities, as PEM text: the text of a file, not its path.
+   *
+   * @default none beyond those of the Region and of Amazon Trust Services
+   */
+  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+}
+
+/** The options that every middleware of this package takes. All of them are optional where the environment gives them. */
+export interface RdsIamOptions {
+  /**
+   * The host to connect to: the endpoint of an instance, a cluster or an RDS Proxy, for example
+   * `orders.c1x2.eu-west-1.rds.amazonaws.com`; or a CNAME, a tunnel or an IP address, together with `endpoint`.
+   *
+   * @default the environment variable `PGHOST`, with MySQL `MYSQL_HOST`
+   */
+  readonly host?: string | undefined
+  /**
+   * The TCP port to connect to, 1 to 65535.
+   *
+   * @default the environment variable `PGPORT`, else 5432; with MySQL `MYSQL_TCP_PORT`, else 3306
+   */
+  readonly port?: number | undefined
+  /**
+   * The database user, case-sensitive: in PostgreSQL a member of `rds_iam`, in MySQL and MariaDB one that is
+   * `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'`.
+   *
+   * @default the environment variable `PGUSER`, with MySQL `MYSQL_USER`
+   */
+  readonly user?: string | undefined
+  /**
+   * The database's name.
+   *
+   * @default the environment variable `PGDATABASE`, else the user's name; with MySQL `MYSQL_DATABASE`, else none
+   */
+  readonly database?: string | undefined
+  /**
+   * The database's Region, for example `eu-west-1`.
+   *
+   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   */
+  readonly region?: string | undefined
+  /**
+   * The real RDS endpoint to sign tokens for and to verify the certificate against, where `host` is a CNAME, a tunnel
+   * or an IP address, for example `{ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }`.
+   *
+   * @default `host`, and `port` where only `endpoint.port` is missing
+   */
+  readonly endpoint?: { readonly host: string; readonly port?: number | undefined } | undefined
+  /** Trust beyond Amazon's own certificate authorities. */
+  readonly tls?: TlsOptions | undefined
+  /**
+   * AWS credentials, or a provider of them.
+   *
+   * @default the AWS SDK's default chain; in Lambda, that is the function's role
+   */
+  readonly credentials?: AwsCredentials | AwsCredentialsProvider | undefined
+  /**
+   * Signs the authentication tokens in place of the AWS SDK. What it returns is cached until it expires.
+   *
+   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are in the environment
+   */
+  readonly signer?: TokenSigner | undefined
+  /**
+   * Whether to connect at once in Lambda, so that the handshake runs during the initialisation of the execution environment.
+   *
+   * @default true
+   */
+  readonly prefetch?: boolean | undefined
+  /**
+   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and trying again what passes
+   * by itself. An invocation that has less time left gives up earlier.
+   *
+   * @default 10000
+   */
+  readonly connectTimeoutMs?: number | undefined
+  /**
+   * Whether a connection whose fresh authentication token was refused is tried again until `connectTimeoutMs` is over: a server that
+   * throttles new connections refuses them in the same words as a role without permission. The first refusal is logged at once.
+   *
+   * @default true
+   */
+  readonly retryRefused?: boolean | undefined
+  /**
+   * The silence in milliseconds after which a connection is asked for a sign of life before it is lent again; `false` for never.
+   *
+   * @default 10000
+   */
+  readonly pingAfterIdleMs?: number | false | undefined
+  /**
+   * How long in milliseconds before its end an authentication token is no longer used, 0 to 840000.
+   *
+   * @default 60000
+   */
+  readonly tokenMarginMs?: number | undefined
+  /**
+   * Whether to put the session's state back (settings, role, default database, temporary tables, listeners, advisory locks) after each
+   * invocation, for the price of a round trip, with MySQL of three. MySQL before 5.7.3 cannot do it: the connection is closed instead.
+   *
+   * @default false
+   */
+  readonly resetSession?: boolean | undefined
+  /**
+   * How many connections one execution environment may hold, 1 to 1000: the size of a pool, and the number of invocations that
+   * may overlap.
+   *
+   * @default 10
+   */
+  readonly max?: number | undefined
+  /**
+   * Where to log what happens to connections, and mistakes of the handler such as a transaction left open: one line for each event.
+   *
+   * @default nowhere
+   */
+  readonly logger?: RdsIamLogger | undefined
+  /**
+   * Where to count connections, for example the `Metrics` of Powertools: `DatabaseConnectionsOpened`, `DatabaseConnectDuration`,
+   * `DatabaseConnectionsReplaced`, `DatabaseConnectRetries` and `DatabaseConnectRefusals`. They are only added; whose metrics they
+   * are publishes them.
+   *
+   * @default nowhere
+   */
+  readonly metrics?: RdsIamMetrics | undefined
+}

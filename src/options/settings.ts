@@ -1,0 +1,188 @@
+import type { Attempt } from '../errors/explain.ts'
+import type { Failure } from '../errors/failure.ts'
+import type { RdsIamLogger, RdsIamMetrics } from '../events/observers.ts'
+import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
+import type { TokenSigner } from '../token/signer-request.ts'
+import { pemProblem, splitPem } from '../trust/pem.ts'
+import { type Address, type AddressDefaults, readAddress, readRegion } from './address.ts'
+import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
+import { isOneAtATime, readVariable } from './environment.ts'
+import { readLogger, readMetrics } from './observer-options.ts'
+import type { RdsIamOptions } from './options.ts'
+import { readCredentials, readTokenMargin } from './signing-options.ts'
+
+/** What differs between the database engines in reading options. */
+export interface Engine extends AddressDefaults {
+  /** The middleware's name, for errors: `iamPg`. */
+  readonly middleware: string
+  /** The driver's options that this package owns, and what to do instead. */
+  readonly ownedClientOptions: Readonly<Record<string, string>>
+  /** What its server and its driver fail with. */
+  readonly failures: readonly Failure[]
+}
+
+/** Options that were checked, with every default filled in. */
+export interface Settings extends Address {
+  readonly region: string
+  /** Certificates in PEM, each on its own. */
+  readonly ca: readonly string[]
+  readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
+  readonly signer: TokenSigner | undefined
+  readonly contextKey: string
+  readonly prefetch: boolean
+  readonly connectTimeoutMs: number
+  readonly retryRefused: boolean
+  /** Infinity for never. */
+  readonly pingAfterIdleMs: number
+  readonly tokenMarginMs: number
+  readonly resetSession: boolean
+  readonly max: number
+  readonly logger: RdsIamLogger | undefined
+  readonly metrics: RdsIamMetrics | undefined
+  /** Options for the driver. */
+  readonly client: Readonly<Record<string, unknown>>
+  /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
+  readonly extraCaFile: string | undefined
+  readonly oneAtATime: boolean
+  readonly failures: readonly Failure[]
+}
+
+/** The options of a middleware as somebody wrote them, right or wrong. */
+type Given = { readonly [Name in keyof RdsIamOptions | 'contextKey' | 'client']?: unknown }
+
+const optionNames: Readonly<Record<keyof Given, true>> = {
+  host: true,
+  port: true,
+  user: true,
+  database: true,
+  region: true,
+  endpoint: true,
+  tls: true,
+  credentials: true,
+  signer: true,
+  contextKey: true,
+  prefetch: true,
+  connectTimeoutMs: true,
+  retryRefused: true,
+  pingAfterIdleMs: true,
+  tokenMarginMs: true,
+  resetSession: true,
+  max: true,
+  logger: true,
+  metrics: true,
+  client: true,
+}
+
+const misnamed: Readonly<Record<string, string>> = {
+  hostname: 'it is called `host`',
+  username: 'it is called `user`',
+  dbname: 'it is called `database`',
+  password: 'an authentication token takes its place',
+  connectionString: 'give `host`, `port`, `user` and `database`',
+  uri: 'give `host`, `port`, `user` and `database`',
+  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
+}
+
+// https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html, and `lambdaContext` of durable functions
+const namesInContext =
+  'tenantId functionName functionVersion invokedFunctionArn memoryLimitInMB awsRequestId logGroupName logStreamName identity ' +
+  'clientContext callbackWaitsForEmptyEventLoop getRemainingTimeInMillis done fail succeed lambdaContext'
+
+/**
+ * Checks the options of a middleware and fills in the defaults.
+ *
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
+ */
+export function readSettings(engine: Engine, options: unknown): Settings {
+  const checks = createChecks()
+  const given = readGiven(checks, options)
+
+  const address = readAddress(checks, given, engine)
+  const settings: Settings = {
+    ...address,
+    region: readRegion(checks, given.region, address.endpoint),
+    ca: readCa(checks, given.tls),
+    credentials: readCredentials(checks, given.credentials),
+    signer: checks.function('signer', given.signer) as TokenSigner | undefined,
+    contextKey: readContextKey(checks, given.contextKey),
+    prefetch: checks.boolean('prefetch', given.prefetch, true),
+    connectTimeoutMs: checks.integer('connectTimeoutMs', given.connectTimeoutMs, {
+      fallback: 10_000,
+      min: 1,
+      max: 900_000,
+    }),
+    retryRefused: checks.boolean('retryRefused', given.retryRefused, true),
+    pingAfterIdleMs:
+      given.pingAfterIdleMs === false
+        ? Number.POSITIVE_INFINITY
+        : checks.integer('pingAfterIdleMs', given.pingAfterIdleMs, {
+            fallback: 10_000,
+            min: 0,
+            max: 86_400_000,
+            or: ', or false',
+          }),
+    tokenMarginMs: readTokenMargin(checks, given.tokenMarginMs),
+    resetSession: checks.boolean('resetSession', given.resetSession, false),
+    max: checks.integer('max', given.max, { fallback: 10, min: 1, max: 1_000 }),
+    logger: readLogger(checks, given.logger),
+    metrics: readMetrics(checks, given.metrics),
+    client: readClient(checks, given.client, engine),
+    extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
+    oneAtATime: isOneAtATime(),
+    failures: engine.failures,
+  }
+
+  refuseProblems(engine.middleware, checks.problems)
+  return settings
+}
+
+function readGiven(checks: Checks, options: unknown): Given {
+  const given = checks.object('options', options, 'an object') ?? {}
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(optionNames, name)) continue
+    checks.complain(name, `is not an option${Object.hasOwn(misnamed, name) ? `: ${misnamed[name]}` : ''}`)
+  }
+  return given
+}
+
+function readCa(checks: Checks, tls: unknown): readonly string[] {
+  const { ca, ...rest } = checks.object('tls', tls, 'of the form { ca? }') ?? {}
+  for (const name of Object.keys(rest)) {
+    checks.complain(
+      `tls.${name}`,
+      'is not an option: TLS is always verified, and only `tls.ca` can add trust',
+    )
+  }
+  const entries: readonly unknown[] = ca === undefined ? [] : Array.isArray(ca) ? ca : [ca]
+  return entries.flatMap((entry, index) => {
+    const name = Array.isArray(ca) ? `tls.ca[${index}]` : 'tls.ca'
+    const text = entry instanceof Uint8Array ? Buffer.from(entry).toString('latin1') : entry
+    const problem = typeof text === 'string' ? pemProblem(text) : `is not a text in PEM; got ${show(text)}`
+    if (problem !== undefined) checks.complain(name, problem)
+    return typeof text === 'string' ? splitPem(text) : []
+  })
+}
+
+function readContextKey(checks: Checks, value: unknown): string {
+  const name = checks.text('contextKey', value) ?? 'db'
+  if (namesInContext.split(' ').includes(name) || name in Object.prototype) {
+    checks.complain('contextKey', `is a name that Lambda's context uses itself; got ${show(name)}`)
+  }
+  return name
+}
+
+function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {
+  const client = checks.object('client', value, 'an object of driver options') ?? {}
+  for (const name of Object.keys(client)) {
+    const instead = Object.hasOwn(ownedClientOptions, name) ? ownedClientOptions[name] : undefined
+    if (instead !== undefined) checks.complain(`client.${name}`, `belongs to this package: ${instead}`)
+  }
+  // What is undefined was not given, and must not take the place of a default.
+  return Object.fromEntries(Object.entries(client).filter(([, option]) => option !== undefined))
+}
+
+/** What to call an attempt to connect in an error. */
+export function attemptOf(settings: Settings, account?: string): Attempt {
+  const { user, host, port, database, region, endpoint, failures } = settings
+  return { user, host, port, database, region, endpointHost: endpoint.host, account, failures }
+}

@@ -1,0 +1,131 @@
+import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
+import { regionProblem } from '../identifiers/region.ts'
+import { createChecks, got, refuseProblems } from '../options/checks.ts'
+import {
+  connectAction,
+  describeDecision,
+  type PolicyStatement,
+  readPolicyDocument,
+} from './policy-document.ts'
+import { findMistakes } from './policy-mistakes.ts'
+import { decideFor, explainRefusal } from './policy-verdict.ts'
+
+/** The user and the database that a policy is checked for. */
+export interface CheckPolicyOptions {
+  /** The database's DbiResourceId, for example `db-ABCDEFGHIJKL01234`, `cluster-…` or `prx-…`. */
+  readonly resourceId: string
+  /** The database user, case-sensitive. */
+  readonly user: string
+  /** The database's Region, for example `eu-west-1`. @default whichever the policy names */
+  readonly region?: string | undefined
+  /** The AWS account of the database, twelve digits. @default whichever the policy names */
+  readonly accountId?: string | undefined
+}
+
+/** Something that `checkPolicy` found, and where. */
+export interface PolicyFinding {
+  /** Which of the policies, counted from 0. */
+  readonly policy: number
+  /** For example `.Statement[0].Resource[1]`; empty for the policy as a whole. */
+  readonly at: string
+  /** What is wrong there and what to do. */
+  readonly message: string
+}
+
+/** What `checkPolicy` found out. */
+export interface PolicyCheck {
+  /** Whether the user may connect, as far as these policies decide. */
+  readonly allowed: boolean
+  /** Which statement decided, and the ARN in question, as one sentence. */
+  readonly detail: string
+  /** What is wrong; never empty where the user may not connect. */
+  readonly problems: readonly PolicyFinding[]
+  /** What cannot be told from the policies alone, such as whether a condition holds. */
+  readonly notes: readonly PolicyFinding[]
+}
+
+const optionNames = ['resourceId', 'user', 'region', 'accountId']
+
+/**
+ * Explains everything that is wrong with the policies of a role that is meant to connect to a database: what IAM would not take, what
+ * can never match, and why this user is not let in, if so.
+ *
+ * It sees these policies alone: a permissions boundary, a service control policy or a session policy may still deny.
+ *
+ * @param policies One identity-based policy as parsed JSON, or a list of all that a role has.
+ * @example
+ * ```ts
+ * const { allowed, problems } = checkPolicy(policy, { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' })
+ * for (const { at, message } of problems) console.error(`${at} ${message}`)
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the options are wrong, naming every problem at once; what is wrong with a policy
+ * is returned, not thrown.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+ */
+export function checkPolicy(policies: unknown, options: CheckPolicyOptions): PolicyCheck {
+  requireOptions(options)
+  const documents: readonly unknown[] = Array.isArray(policies) ? policies : [policies]
+  const problems: PolicyFinding[] = []
+  const notes: PolicyFinding[] = []
+  const policyOf = new Map<PolicyStatement, number>()
+  for (const [policy, document] of documents.entries()) {
+    const problem = (at: string, message: string) => void problems.push({ policy, at, message })
+    const note = (at: string, message: string) => void notes.push({ policy, at, message })
+    const statements = readPolicyDocument(document, problem)
+    for (const statement of statements) policyOf.set(statement, policy)
+    if (statements.length > 0 && versionOf(document) === undefined)
+      note('.Version', 'is missing, which IAM takes for "2008-10-17"')
+  }
+  const isMalformed = problems.length > 0
+  const statements = [...policyOf.keys()]
+  for (const [statement, policy] of policyOf) {
+    findMistakes(statement, versionOf(documents[policy]), {
+      problem: (at, message) => problems.push({ policy, at, message }),
+      note: (at, message) => notes.push({ policy, at, message }),
+    })
+  }
+
+  const { decision, arn, assumed, denied } = decideFor(statements, options)
+  const decider = decision.statement && policyOf.get(decision.statement)
+  const where =
+    documents.length === 1 ? 'the policy' : decider === undefined ? 'the policies' : `policy ${decider + 1}`
+  const detail = describeDecision(decision, arn, where)
+  if (!decision.allowed) {
+    for (const { statement, at, message } of explainRefusal(statements, decision, arn, options))
+      problems.push({ policy: policyOf.get(statement) ?? 0, at, message })
+    if (problems.length === 0) problems.push({ policy: 0, at: '', message: detail })
+  } else if (assumed !== '' && !isMalformed) {
+    notes.push({
+      policy: decider ?? 0,
+      at: '',
+      message: `for ${assumed}, as the policy says; give it to have it checked`,
+    })
+  }
+  if (denied !== undefined) {
+    const message = `denies ${connectAction} on ${denied.arn}; give the Region and the account to have the right one checked`
+    notes.push({ policy: policyOf.get(denied.statement) ?? 0, at: denied.statement.at, message })
+  }
+  const allowed = decision.allowed && !isMalformed
+  return { allowed, detail: isMalformed ? 'IAM does not take a malformed policy' : detail, problems, notes }
+}
+
+function versionOf(document: unknown): unknown {
+  return (document as { Version?: unknown }).Version
+}
+
+function requireOptions(options: CheckPolicyOptions): void {
+  const checks = createChecks()
+  const given = checks.object('options', options, '{ resourceId, user, region?, accountId? }') ?? {}
+  for (const name of Object.keys(given).filter(name => !optionNames.includes(name)))
+    checks.complain(name, 'is not an option')
+  const { resourceId, user, region, accountId } = given
+  const complain = (name: string, problem: string | undefined): void => {
+    if (problem !== undefined) checks.complain(name, `${problem}${got(given[name])}`)
+  }
+  complain('resourceId', resourceIdProblem(resourceId))
+  if (user === undefined) complain('user', 'is missing; give the name of the database user')
+  else if (typeof user !== 'string' || user === '') complain('user', 'is not the name of a database user')
+  if (region !== undefined) complain('region', regionProblem(region))
+  if (accountId !== undefined) complain('accountId', accountProblem(accountId))
+  refuseProblems('checkPolicy', checks.problems)
+}

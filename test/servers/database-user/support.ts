@@ -1,0 +1,212 @@
+import { createDatabase } from '../../../kit/src/database/iam-database.ts'
+import { type MysqlKind, startMysql } from '../../../kit/src/database/mysql.ts'
+import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import { buildFunction } from '../../../local/build-function.ts'
+import { type FunctionProcess, startFunction } from '../../../local/function-process.ts'
+import type { Invocation } from '../../../local/runtime-api.ts'
+import { standInIdentity } from '../../../local/stack.ts'
+import { type FunctionName, readTemplate } from '../../../local/template.ts'
+import { type RdsFront, startRdsFront } from '../../support/rds-front.ts'
+import { type Aws, type StackAnswer, startAws } from './aws.ts'
+
+export type ServerName = 'postgres' | MysqlKind
+
+/** A server with a master user as that of Amazon RDS: no superuser, and with a password. */
+export interface MasterServer {
+  readonly engine: 'postgres' | 'mysql'
+  readonly port: number
+  /** As the superuser of this machine's server. */
+  query(sql: string, database?: string): Promise<Record<string, unknown>[]>
+  stop(): Promise<unknown>
+}
+
+/** Every character of it would come apart somewhere, were it not passed on as it is. */
+export const password = `p4ss"w\\o'rd $of the% master`
+export const master = 'notes_admin'
+export const secretArn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-AbCdEf'
+export const stackId =
+  'arn:aws:cloudformation:eu-west-1:123456789012:stack/notes/11111111-2222-3333-4444-555555555555'
+
+export async function startMasterServer(name: ServerName): Promise<MasterServer> {
+  const server: MasterServer =
+    name === 'postgres'
+      ? { engine: 'postgres', ...(await startPostgres()) }
+      : { engine: 'mysql', ...(await startMysql({ kind: name })) }
+  await (name === 'postgres' ? preparePostgres : prepareMysql)(server)
+  return server
+}
+
+async function preparePostgres({ query }: MasterServer): Promise<void> {
+  const secret = `'${password.replaceAll("'", "''")}'`
+  await query(`CREATE ROLE ${master} LOGIN CREATEROLE CREATEDB PASSWORD ${secret}`)
+  // Everybody else is trusted: only the master user is to come with a password.
+  await query(`SET standard_conforming_strings = on;
+    CREATE TEMP TABLE hba (id serial, line text);
+    INSERT INTO hba (line) VALUES ('host all ${master} 127.0.0.1/32 scram-sha-256'), ('host all all 127.0.0.1/32 trust');
+    DO $$ BEGIN EXECUTE format('COPY (SELECT line FROM hba ORDER BY id) TO %L', current_setting('hba_file')); END $$;
+    SELECT pg_reload_conf()`)
+  for (const database of ['notes', 'other']) {
+    await createDatabase({ query } as Parameters<typeof createDatabase>[0], database)
+    await query(`ALTER DATABASE ${database} OWNER TO ${master}`)
+  }
+  await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
+}
+
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MySQL 5.6 knows them.
+const masterPrivileges =
+  'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, CREATE TEMPORARY TABLES, ' +
+  'LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER'
+
+async function prepareMysql({ query }: MasterServer): Promise<void> {
+  for (const database of ['notes', 'other']) await query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
+  const secret = `'${password.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+  await query(`CREATE USER '${master}'@'%' IDENTIFIED BY ${secret}`)
+  await query(`GRANT ${masterPrivileges} ON *.* TO '${master}'@'%' WITH GRANT OPTION`)
+}
+
+/** Bundles both functions, as `template.yaml` says. */
+export async function buildFunctions(): Promise<Readonly<Record<'outer' | 'inner', string>>> {
+  const { Resources } = readTemplate()
+  const [outer, inner] = await Promise.all(
+    (['DatabaseUserFunction', 'DatabaseUserSqlFunction'] as const).map(name =>
+      buildFunction(name, Resources[name]),
+    ),
+  )
+  return { outer: outer as string, inner: inner as string }
+}
+
+/** The custom resource in front of a server, both of its functions in processes of their own. */
+export interface CustomResource {
+  readonly aws: Aws
+  readonly front: RdsFront
+  /** The properties that `template.yaml` gives, for this server. */
+  readonly properties: Properties
+  /** Asks as CloudFormation does; `timeoutMs` is the time that Lambda gives the function. */
+  send(
+    request: Partial<StackRequest>,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<StackAnswer['body']>
+  /** Starts another function for the SQL: what is changed is its environment variables and the time that Lambda gives it. */
+  startInner(environment?: Readonly<Record<string, string>>, timeoutMs?: number): Promise<FunctionProcess>
+  /** All that both functions wrote. */
+  logs(): string
+  /** The events that the function for the SQL got. */
+  readonly tasks: readonly unknown[]
+  /** Calling it again is fine. */
+  close(): Promise<void>
+}
+
+export type Properties = Readonly<Record<string, unknown>>
+
+export interface StackRequest {
+  readonly RequestType: string
+  readonly StackId: string
+  readonly PhysicalResourceId: string
+  readonly ResourceProperties: Properties
+  readonly OldResourceProperties: Properties
+}
+
+export async function startCustomResource(
+  server: Pick<MasterServer, 'engine' | 'port'>,
+  folders: Readonly<Record<'outer' | 'inner', string>>,
+): Promise<CustomResource> {
+  const [aws, front] = await Promise.all([startAws(), startRdsFront(server.engine, server.port)])
+  aws.secrets.set(secretArn, JSON.stringify({ username: master, password }))
+  const processes: FunctionProcess[] = []
+  const tasks: unknown[] = []
+  const start = async (
+    name: FunctionName,
+    folder: string,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<FunctionProcess> => {
+    const { Handler, MemorySize, Timeout } = readTemplate().Resources[name].Properties
+    const timeoutMs = Timeout * 1000
+    const made = await startFunction({
+      name,
+      folder,
+      handler: Handler,
+      memorySize: MemorySize,
+      timeoutMs,
+      environment,
+    })
+    processes.push(made)
+    return made
+  }
+  const outer = await start('DatabaseUserFunction', folders.outer, {
+    ...standInIdentity,
+    ...aws.environment,
+    SQL_FUNCTION: 'sql',
+  })
+  const startInner: CustomResource['startInner'] = async (environment = {}, timeoutMs) => {
+    // A Region, and no credentials: it has no permission that they could give it.
+    const own = { AWS_REGION: standInIdentity.AWS_REGION, DATABASE_CA: front.ca, ...environment }
+    const inner = await start('DatabaseUserSqlFunction', folders.inner, own)
+    aws.functions.set('sql', (event): Promise<Invocation> => {
+      tasks.push(event)
+      return inner.invoke(event, timeoutMs === undefined ? {} : { timeoutMs })
+    })
+    return inner
+  }
+  await startInner()
+  const properties = { ...readProperties(server.engine), Port: String(front.port) }
+  let requests = 0
+  let closing: Promise<void> | undefined
+  return {
+    aws,
+    front,
+    properties,
+    tasks,
+    startInner,
+    async send(request, options) {
+      requests += 1
+      const event = {
+        RequestType: 'Create',
+        ResponseURL: aws.responseUrl,
+        StackId: stackId,
+        RequestId: `request-${requests}`,
+        ResourceType: 'Custom::DatabaseUser',
+        LogicalResourceId: 'NotesUser',
+        ResourceProperties: properties,
+        ...request,
+      }
+      const { error } = await outer.invoke(event, options)
+      if (error !== undefined) throw new Error(`${error.errorType}: ${error.errorMessage}`)
+      const answer = aws.answers.find(({ body }) => body.RequestId === event.RequestId)
+      if (answer === undefined) throw new Error('CloudFormation was not answered')
+      return answer.body
+    },
+    logs: () => processes.map(process => process.logs()).join(''),
+    close() {
+      closing ??= Promise.all(processes.map(process => process.stop())).then(async () => {
+        await Promise.all([aws.close(), front.close()])
+      })
+      return closing
+    },
+  }
+}
+
+interface NotesUserResource {
+  readonly Properties: {
+    readonly Setup: readonly [{ readonly 'Fn::If': readonly [string, string, string] }]
+    readonly Grants: readonly string[]
+  }
+}
+
+/** As CloudFormation resolves them, which makes a text of everything that is no list. */
+function readProperties(engine: 'postgres' | 'mysql'): Properties {
+  const { NotesUser } = readTemplate().Resources as unknown as Readonly<Record<string, NotesUserResource>>
+  if (NotesUser === undefined) throw new Error('template.yaml has no NotesUser')
+  const { Setup, Grants } = NotesUser.Properties
+  const [, postgres, mysql] = Setup[0]['Fn::If']
+  return {
+    ServiceToken: 'arn:aws:lambda:eu-west-1:123456789012:function:notes-DatabaseUserFunction',
+    ServiceTimeout: '180',
+    Engine: engine,
+    Host: 'localhost',
+    Database: 'notes',
+    MasterSecretArn: secretArn,
+    User: 'notes_app',
+    Setup: [engine === 'postgres' ? postgres : mysql],
+    Grants,
+  }
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import type { Driver } from '../../../src/drivers/driver.ts'
+import { createMysqlDriver } from '../../../src/drivers/mysql2/driver.ts'
+import { createPgDriver } from '../../../src/drivers/pg/driver.ts'
+import { diagnose } from '../../../src/errors/explain.ts'
+import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
+import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
+import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
+import type { RdsIamOptions } from '../../../src/options/options.ts'
+import { attemptOf, type Engine, readSettings, type Settings } from '../../../src/options/settings.ts'
+import { createTokenCache } from '../../../src/token/cache.ts'
+import { createSigner } from '../../../src/token/signer.ts'
+import { createTrust } from '../../../src/trust/verified-tls.ts'
+import { credentials } from '../../support/database.ts'
+import { account, driverCodeOf, type EngineName, findFailure, fitsLiteral, target } from './known.ts'
+
+const none = { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' }
+const common = { environment: none, defaultDatabase: () => '', ownedClientOptions: {} }
+const engines = {
+  postgres: { ...common, middleware: 'iamPg', defaultPort: 5432, failures: postgresFailures },
+  mysql: { ...common, middleware: 'iamMysql', defaultPort: 3306, failures: mysqlFailures },
+} satisfies Record<EngineName, Engine>
+
+const drivers: Readonly<Record<EngineName, (settings: Settings) => Driver<object>>> = {
+  postgres: settings => createPgDriver(settings) as Driver<object>,
+  mysql: settings => createMysqlDriver(settings) as Driver<object>,
+}
+
+export type Options = RdsIamOptions & { readonly client?: object }
+
+/** What nearly every attempt here is made with. */
+export const usual = {
+  host: 'localhost',
+  user: target.user,
+  database: target.database,
+  region: target.region,
+  credentials,
+  // Nothing here waits for its end but what is to wait for it.
+  connectTimeoutMs: 60_000,
+} as const
+
+/**
+ * Connects once, as a middleware does but for its trying again, and holds what comes of it against the table: the driver's error has the
+ * row's words and code, and the user reads what was attempted, what was observed and what to check.
+ */
+export async function assertFails(engine: EngineName, literal: string, options: Options): Promise<void> {
+  const row = findFailure(engine, literal)
+  assert.equal(row.from, 'server', 'the table calls this failure recorded')
+  const settings = readSettings(engines[engine], { ...usual, ...options })
+  const { user, host, port, database, region, endpoint } = settings
+  const named = (text: string) => text.replaceAll(target.user, user).replace(/\borders\b/g, database)
+
+  const cause = await connect(engine, settings)
+  assert.ok(fitsLiteral(cause.message, named(row.message)), inspect(cause))
+  assert.equal((cause as NodeJS.ErrnoException).code, driverCodeOf(row, engine), inspect(cause))
+
+  const error = diagnose(cause, attemptOf(settings, account))
+  assert.ok(error instanceof RdsIamError)
+  assert.equal(error.code, row.code, error.message)
+  assert.equal(error.cause, cause)
+  const via = endpoint.host === host ? '' : ` (${endpoint.host})`
+  const attempted = `Could not connect as ${user}@${host}:${port}/${database}${via} in ${region}: ${cause.message.trim()}`
+  assert.ok(error.message.startsWith(attempted), error.message)
+  assert.match(error.message, new RegExp(named(row.check.source)))
+}
+
+async function connect(engine: EngineName, settings: Settings): Promise<Error> {
+  const { endpoint, region, user, signer } = settings
+  const request = { ...endpoint, region, user }
+  const tokens = createTokenCache(createSigner({ request, credentials: settings.credentials, signer }), 0)
+  const tls = await createTrust(settings)()
+  const driver = drivers[engine](settings)
+  const token = async () => (await tokens.get()).token
+  return driver.connect({ tls, token, timeoutMs: settings.connectTimeoutMs }).then(
+    connection => {
+      driver.close(connection)
+      return assert.fail('it connected')
+    },
+    error => error,
+  )
+}

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
+import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
+import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
+import type { Settings } from '../../../src/options/settings.ts'
+import { type Asker, createRetry } from '../../../src/retries/retry.ts'
+import { passingPauses, pauseMs, refusedPauses } from '../../../src/time/backoff.ts'
+import type { Clock } from '../../../src/time/clock.ts'
+import type { TokenLending } from '../../../src/token/attempt-token.ts'
+import { recordingLogger } from '../../support/lambda.ts'
+
+const fail = (message: string, code?: string) => Object.assign(new Error(message), code && { code })
+const throttled = fail('sorry, too many clients already', '53300')
+const refused = fail('PAM authentication failed for user "app"', '28000')
+
+const settings = (changes: object = {}): Settings =>
+  ({
+    host: 'orders',
+    port: 5432,
+    user: 'app',
+    database: 'orders',
+    region: 'eu-west-1',
+    endpoint: { host: 'orders', port: 5432 },
+    connectTimeoutMs: 10_000,
+    retryRefused: true,
+    failures: postgresFailures,
+    ...changes,
+  }) as Settings
+
+/** A clock that stands still but for sleeping, and a chance that is told. */
+function createClock(chance = 0.5): Clock & { readonly sleeps: number[]; nowMs: number } {
+  const clock = {
+    sleeps: [] as number[],
+    nowMs: 1_000_000,
+    now: () => clock.nowMs,
+    async sleep(ms: number) {
+      clock.sleeps.push(ms)
+      clock.nowMs += ms
+    },
+    random: () => chance,
+  }
+  return clock
+}
+
+const lending = (reused = false): TokenLending => ({
+  prepare() {},
+  take: () => Promise.reject(new Error('not asked')),
+  isAwaited: () => false,
+  isReused: () => false,
+  refuse: () => reused,
+})
+
+const within = (clock: Clock, ms: number): Asker => ({ deadlineMs: clock.now() + ms, account: undefined })
+
+/** Fails until it is given up, and says with what. */
+async function failForGood(
+  error: Error,
+  { clock = createClock(), budgetMs = 10_000, attemptMs = 20, changes = {}, reused = false } = {},
+): Promise<{ failure: RdsIamError; attempts: number; sleeps: readonly number[]; endedAfterMs: number }> {
+  const startMs = clock.now()
+  const retry = createRetry(settings(changes), within(clock, budgetMs), clock)
+  for (let attempts = 1; ; attempts += 1) {
+    clock.nowMs += attemptMs
+    try {
+      await retry(error, lending(reused))
+    } catch (failure) {
+      assert.ok(failure instanceof RdsIamError)
+      return { failure, attempts, sleeps: clock.sleeps, endedAfterMs: clock.now() - startMs }
+    }
+  }
+}
+
+test('doubles the pauses up to the cap, and takes a random part of each', () => {
+  const { baseMs, capMs } = passingPauses
+  assert.deepEqual(
+    [0, 1, 2, 30].map(index => pauseMs(passingPauses, index, 1)),
+    [baseMs, 2 * baseMs, 4 * baseMs, capMs],
+  )
+  assert.equal(pauseMs(passingPauses, 30, 0.25), capMs / 4)
+  assert.equal(pauseMs(passingPauses, 30, 0), 0)
+})
+
+const passing: readonly (readonly [Error, Settings['failures']?])[] = [
+  [throttled],
+  [fail('too many connections for role "app"', '53300')],
+  [fail('IAM authentication rate limit exceeded')],
+  [fail('the database system is starting up', '57P03')],
+  [fail('terminating connection due to administrator command', '57P01')],
+  [fail('Connection terminated unexpectedly')],
+  [fail('read ECONNRESET', 'ECONNRESET')],
+  [fail('connect ECONNREFUSED 10.0.0.1:5432', 'ECONNREFUSED')],
+  [fail('getaddrinfo EAI_AGAIN orders', 'EAI_AGAIN')],
+  [fail('Too many connections', 'ER_CON_COUNT_ERROR'), mysqlFailures],
+  [fail('already has more than max_user_connections', 'ER_TOO_MANY_USER_CONNECTIONS'), mysqlFailures],
+  [
+    fail("User 'app' has exceeded the 'max_user_connections' resource", 'ER_USER_LIMIT_REACHED'),
+    mysqlFailures,
+  ],
+  [fail('Connection lost: The server closed the connection.', 'PROTOCOL_CONNECTION_LOST'), mysqlFailures],
+  [fail('Client network socket disconnected', 'HANDSHAKE_SSL_ERROR'), mysqlFailures],
+  [fail('IAM authentication rate limit exceeded'), mysqlFailures],
+]
+
+for (const [error, failures = postgresFailures] of passing) {
+  test(`tries again after "${error.message}" until the deadline, and not beyond`, async () => {
+    const { failure, attempts, sleeps, endedAfterMs } = await failForGood(error, { changes: { failures } })
+    assert.ok(attempts > 20, `${attempts} attempts`)
+    assert.ok(endedAfterMs <= 10_000 && endedAfterMs > 9_000, `${endedAfterMs} ms`)
+    assert.ok(sleeps.every(ms => ms <= passingPauses.capMs))
+    assert.equal(failure.cause, error)
+    assert.match(failure.message, new RegExp(`after ${attempts} attempts in \\d\\.\\d s: ${error.message}`))
+  })
+}
+
+const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
+  [fail('self-signed certificate in certificate chain', 'SELF_SIGNED_CERT_IN_CHAIN')],
+  [new RdsIamError('RDS_IAM_TRUST', 'not verified')],
+  [new RdsIamError('RDS_IAM_CREDENTIALS', 'no credentials')],
+  [new RdsIamError('RDS_IAM_OPTIONS', 'wrong')],
+  [fail('password authentication failed for user "app"', '28P01')],
+  [fail('database "orders" does not exist', '3D000')],
+  [fail('permission denied for database "orders"', '42501')],
+  [fail('getaddrinfo ENOTFOUND orders', 'ENOTFOUND')],
+  [fail('timeout expired')],
+  [fail('no connection within 10000 ms, or the time that the invocation had left')],
+  [fail('the invocation has no time left to connect')],
+  [fail('all connections are in use (max is 1)')],
+  [fail('timeout exceeded when trying to connect')],
+  [fail('no pg_hba.conf entry for host "10.0.0.1", user "app", no encryption', '28000')],
+  [fail('This RDS proxy has no credentials for the role app', '28000')],
+  [
+    fail("User 'app' has exceeded the 'max_connections_per_hour' resource", 'ER_USER_LIMIT_REACHED'),
+    mysqlFailures,
+  ],
+  [fail('Queue limit reached.'), mysqlFailures],
+  [fail('No connections available.'), mysqlFailures],
+  [fail('Host is blocked because of many connection errors', 'ER_HOST_IS_BLOCKED'), mysqlFailures],
+  [fail('Unexpected packet during handshake phase', 'HANDSHAKE_UNKNOWN_ERROR'), mysqlFailures],
+  [fail('self-signed certificate', 'HANDSHAKE_SSL_ERROR'), mysqlFailures],
+  [fail('Plugin is not loaded', 'ER_PLUGIN_IS_NOT_LOADED'), mysqlFailures],
+  [fail("Access denied for user 'app' (using password: NO)", 'ER_ACCESS_DENIED_ERROR'), mysqlFailures],
+  [fail('Unknown database', 'ER_BAD_DB_ERROR'), mysqlFailures],
+]
+
+for (const [error, failures = postgresFailures] of lasting) {
+  test(`does not try again after "${error.message}"`, async () => {
+    const { failure, attempts, sleeps } = await failForGood(error, { changes: { failures } })
+    assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 1, sleeps: 0 })
+    assert.doesNotMatch(failure.message, /attempts/)
+  })
+}
+
+for (const [error, failures] of [
+  [refused, postgresFailures],
+  [
+    fail("Access denied for user 'app'@'10.0.0.1' (using password: YES)", 'ER_ACCESS_DENIED_ERROR'),
+    mysqlFailures,
+  ],
+] as const) {
+  test(`tries again sparingly after "${error.message}", and warns at once of what it may be`, async () => {
+    const logger = recordingLogger()
+    const clock = createClock()
+    const linesBeforeSleep: number[] = []
+    const { sleep } = clock
+    clock.sleep = ms => {
+      linesBeforeSleep.push(logger.lines.length)
+      return sleep(ms)
+    }
+    const changes = { failures, logger }
+    const { failure, attempts, sleeps, endedAfterMs } = await failForGood(error, { clock, changes })
+    assert.ok(sleeps.every(ms => ms <= refusedPauses.capMs))
+    assert.ok(endedAfterMs <= 10_000 && endedAfterMs > 8_000, `${endedAfterMs} ms`)
+    assert.deepEqual(
+      sleeps.slice(0, 2),
+      [1, 2].map(times => (times * refusedPauses.baseMs) / 2),
+    )
+    assert.equal(failure.code, 'RDS_IAM_ACCESS_DENIED')
+    assert.deepEqual(linesBeforeSleep.slice(0, 2), [1, 2])
+    const [first, ...rest] = logger.lines
+    assert.equal(first?.level, 'warn')
+    assert.match(
+      String(first?.message),
+      /policy.*IAM authentication is enabled.*many new connections at once/,
+    )
+    const { code, attempt, delayMs, refusals } = first?.fields ?? {}
+    assert.deepEqual(
+      { code, attempt, delayMs, refusals },
+      { code: 'RDS_IAM_ACCESS_DENIED', attempt: 1, delayMs: sleeps[0], refusals: 1 },
+    )
+    assert.equal(rest.length, attempts - 1)
+    assert.ok(rest.slice(0, -1).every(({ level }) => level === 'debug'))
+    assert.deepEqual(rest.at(-1)?.fields.event, 'connection:failed')
+  })
+
+  test(`does not try again after "${error.message}" where it is told not to`, async () => {
+    const logger = recordingLogger()
+    const changes = { failures, logger, retryRefused: false }
+    const { attempts } = await failForGood(error, { changes })
+    assert.equal(attempts, 1)
+    assert.deepEqual(
+      logger.lines.map(({ fields }) => fields.event),
+      ['connection:failed'],
+    )
+  })
+}
+
+test('replaces a token that had been signed earlier at once, and once', async () => {
+  const logger = recordingLogger()
+  const changes = { retryRefused: false, logger }
+  const { attempts, sleeps, failure } = await failForGood(refused, { changes, reused: true })
+  assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 2, sleeps: 0 })
+  const lines = logger.lines.map(({ level, fields }) => [level, fields.event, fields.refusals])
+  assert.deepEqual(lines, [
+    ['debug', 'connection:retried', 0],
+    ['warn', 'connection:failed', undefined],
+  ])
+  assert.match(failure.message, /after 2 attempts in 0\.0 s: PAM/)
+})
+
+test('shortens the last pause once, to a random moment in the time that is left', async () => {
+  const clock = createClock(0.5)
+  const { sleeps, endedAfterMs } = await failForGood(throttled, { clock, budgetMs: 360, attemptMs: 20 })
+  // 20 + 50 + 20 + 100 + 20 = 210: of the 260 that a pause may take, 50 are left, and the next one would be 200.
+  assert.deepEqual(sleeps, [50, 100, 25])
+  assert.ok(endedAfterMs <= 360)
+})
+
+test('does not sleep where there is no time for another attempt', async () => {
+  const { attempts, sleeps } = await failForGood(throttled, { budgetMs: 100 })
+  assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 1, sleeps: 0 })
+})
+
+test('says what the server said where at last the time did not suffice', async () => {
+  const clock = createClock()
+  const retry = createRetry(settings(), within(clock, 5_000), clock)
+  await retry(throttled, lending())
+  clock.nowMs = 1_005_000
+  await assert.rejects(retry(fail('timeout expired'), lending()), {
+    code: 'RDS_IAM_THROTTLED',
+    message: /after 2 attempts in 5\.0 s: sorry, too many clients/,
+    cause: throttled,
+  })
+})
+
+test('blames the signing where the server waited for the token when the time was over', async () => {
+  const clock = createClock()
+  const retry = createRetry(settings(), within(clock, 5_000), clock)
+  await assert.rejects(retry(fail('timeout expired'), { ...lending(), isAwaited: () => true }), {
+    code: 'RDS_IAM_CREDENTIALS',
+    message: /signing did not finish/,
+  })
+})

@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { evaluatorOf } from '../../kit/src/gateway/intrinsics.ts'
+import {
+  type FunctionName,
+  type FunctionResource,
+  type Resource,
+  readTemplate,
+  root,
+} from '../../local/template.ts'
+
+const template = readTemplate()
+const { Resources } = template
+const notes = {
+  PostgresNotesFunction: 'sample/notes-postgres.ts',
+  MysqlNotesFunction: 'sample/notes-mysql.ts',
+}
+const functionNames = [
+  'PostgresNotesFunction',
+  'MysqlNotesFunction',
+  'DatabaseUserFunction',
+  'DatabaseUserSqlFunction',
+] as const
+
+/** A test for each function. */
+function testEach<Name extends FunctionName>(
+  title: string,
+  names: readonly Name[],
+  check: (resource: FunctionResource, name: Name) => void,
+): void {
+  for (const name of names) test(`${name}: ${title}`, () => check(Resources[name], name))
+}
+
+const notesNames = ['PostgresNotesFunction', 'MysqlNotesFunction'] as const
+
+interface Statement {
+  readonly Effect: 'Allow' | 'Deny'
+  readonly Action: string | readonly string[]
+  readonly Resource: unknown
+}
+
+function propertiesOf(name: string): Readonly<Record<string, unknown>> {
+  const resource: Resource | undefined = Resources[name]
+  assert.ok(resource, `${name} is missing`)
+  return resource.Properties
+}
+
+/** All that a role may do, `Deny` left aside. */
+function allowedBy(role: string): Pick<Statement, 'Action' | 'Resource'>[] {
+  const { ManagedPolicyArns, Policies } = propertiesOf(role) as {
+    ManagedPolicyArns?: unknown
+    Policies: readonly { readonly PolicyDocument: { readonly Statement: readonly Statement[] } }[]
+  }
+  assert.equal(ManagedPolicyArns, undefined)
+  return Policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+    .filter(({ Effect }) => Effect === 'Allow')
+    .map(({ Action, Resource }) => ({ Action, Resource }))
+}
+
+const log = {
+  Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+  Resource: { 'Fn::GetAtt': ['NotesLogGroup', 'Arn'] },
+}
+// None of these can be limited to a resource.
+const networkInterfaces = {
+  Action: [
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:CreateNetworkInterface',
+    'ec2:DeleteNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:UnassignPrivateIpAddresses',
+  ],
+  Resource: '*',
+}
+/** Of the database that is created, else of the one that is there. */
+const either = (created: string, parameter: string) => ({
+  'Fn::If': ['CreatesDatabase', { 'Fn::GetAtt': ['DatabaseInstance', created] }, { Ref: parameter }],
+})
+
+test('lets the sample connect as one user of one database, write its log and run in the VPC, and nothing else', () => {
+  assert.deepEqual(allowedBy('NotesRole'), [
+    {
+      Action: 'rds-db:connect',
+      Resource: {
+        'Fn::Sub': [
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation's placeholders
+          'arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${ResourceId}/${DatabaseUser}',
+          { ResourceId: either('DbiResourceId', 'DbiResourceId') },
+        ],
+      },
+    },
+    log,
+    networkInterfaces,
+  ])
+})
+
+test('lets who creates the database user read one secret and have one function run, and the latter nothing', () => {
+  assert.deepEqual(allowedBy('DatabaseUserRole'), [
+    {
+      Action: 'secretsmanager:GetSecretValue',
+      Resource: either('MasterUserSecret.SecretArn', 'MasterSecretArn'),
+    },
+    { Action: 'lambda:InvokeFunction', Resource: { 'Fn::GetAtt': ['DatabaseUserSqlFunction', 'Arn'] } },
+    log,
+  ])
+  assert.deepEqual(allowedBy('DatabaseUserSqlRole'), [log, networkInterfaces])
+})
+
+test('denies the functions themselves what Lambda needs for their network interfaces', () => {
+  for (const role of ['NotesRole', 'DatabaseUserSqlRole']) {
+    const text = JSON.stringify(Resources[role])
+    assert.match(
+      text,
+      /"Effect":"Deny","Action":\["ec2:AssignPrivateIpAddresses".*"lambda:SourceFunctionArn"/,
+    )
+  }
+})
+
+test('gives every function one of these roles', () => {
+  const roles = functionNames.map(name => Resources[name].Properties.Role)
+  const of = (role: string) => ({ 'Fn::GetAtt': [role, 'Arn'] })
+  assert.deepEqual(roles, [
+    of('NotesRole'),
+    of('NotesRole'),
+    of('DatabaseUserRole'),
+    of('DatabaseUserSqlRole'),
+  ])
+  const written = Object.values(Resources).filter(({ Type }) => Type === 'AWS::Serverless::Function')
+  assert.equal(written.length, functionNames.length)
+})
+
+function allows(parameter: string, value: string): boolean {
+  const pattern = template.Parameters[parameter]?.AllowedPattern
+  assert.ok(pattern, `${parameter} has no AllowedPattern`)
+  return new RegExp(pattern).test(value)
+}
+
+test('takes resource IDs of instances, clusters and proxies, not names and not everything', () => {
+  for (const id of ['db-ABCDEFGHIJKL01234', 'cluster-ABCDEFGHIJKL01234', 'prx-0abc1def2345']) {
+    assert.ok(allows('DbiResourceId', id), id)
+  }
+  for (const id of ['orders', 'my-cluster', 'db-orders', 'cluster-orders', 'db-*', '*', 'db-'])
+    assert.ok(!allows('DbiResourceId', id), id)
+})
+
+test('wants to know the database that is there, and nothing of it where one is created', () => {
+  const { RuleCondition, Assertions } = template.Rules.DatabaseIsKnown
+  assert.deepEqual(RuleCondition, { 'Fn::Equals': [{ Ref: 'CreateDatabase' }, 'false'] })
+  const asserted = Assertions.map(({ Assert }) => Assert['Fn::Not'][0]['Fn::Equals'])
+  const names = ['DatabaseEndpoint', 'DbiResourceId', 'DatabaseSecurityGroupId']
+  assert.deepEqual(
+    asserted,
+    names.map(name => [{ Ref: name }, '']),
+  )
+  for (const name of names) assert.ok(allows(name, ''), name)
+})
+
+for (const [CreateDatabase, DbiResourceId, IsCluster, IsCounted] of [
+  ['false', 'db-A', false, true],
+  ['false', 'cluster-A', true, true],
+  ['false', 'prx-a', false, false],
+  ['true', '', false, true],
+  // Left from before the stack created its own.
+  ['true', 'db-A', false, true],
+  ['true', 'cluster-A', false, true],
+  ['true', 'prx-a', false, true],
+] as const) {
+  test(`watches what is connected to: CreateDatabase=${CreateDatabase}, DbiResourceId=${DbiResourceId}`, () => {
+    const parameters = { CreateDatabase, DbiResourceId }
+    const { isTrue } = evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters })
+    assert.deepEqual(
+      { IsCluster: isTrue('IsCluster', ''), IsCounted: isTrue('IsCounted', '') },
+      { IsCluster, IsCounted },
+    )
+  })
+}
+
+test('takes no wildcard for the database user', () => {
+  assert.ok(allows('DatabaseUser', 'notes_app'))
+  assert.ok(!allows('DatabaseUser', '*'))
+  assert.ok(!allows('DatabaseUser', 'notes_?'))
+})
+
+test('takes endpoints of RDS, and no name that no token is valid for', () => {
+  for (const host of [
+    'orders.c1x2.eu-west-1.rds.amazonaws.com',
+    'orders.cluster-c1x2.eu-west-1.rds.amazonaws.com',
+    'orders.proxy-c1x2.us-gov-west-1.rds.amazonaws.com',
+    'orders.c1x2.rds.cn-north-1.amazonaws.com.cn',
+  ]) {
+    assert.ok(allows('DatabaseEndpoint', host), host)
+  }
+  for (const host of [
+    'db.example.com',
+    '10.0.0.1',
+    'localhost',
+    'orders.c1x2.eu-west-1.rds.amazonaws.com:5432',
+  ]) {
+    assert.ok(!allows('DatabaseEndpoint', host), host)
+  }
+})
+
+testEach('runs on the Node.js that it is developed with', functionNames, ({ Properties }) => {
+  assert.equal(Properties.Runtime, 'nodejs24.x')
+  assert.equal(readFileSync(join(root, '.nvmrc'), 'utf8').trim(), '24')
+  assert.deepEqual(Properties.Architectures, ['arm64'])
+})
+
+testEach(
+  "is built by SAM's esbuild method, without what Lambda's runtime brings",
+  functionNames,
+  ({ Metadata }) => {
+    assert.equal(Metadata.BuildMethod, 'esbuild')
+    const external = Metadata.BuildProperties.External as readonly string[]
+    assert.equal(external[0], '@aws-sdk/*')
+  },
+)
+
+test('runs all but one in the VPC of the database: that one reaches Secrets Manager and CloudFormation', () => {
+  const inside = functionNames.filter(name => Resources[name].Properties.VpcConfig !== undefined)
+  assert.deepEqual(inside, ['PostgresNotesFunction', 'MysqlNotesFunction', 'DatabaseUserSqlFunction'])
+  for (const name of inside) {
+    assert.deepEqual(Resources[name].Properties.VpcConfig, {
+      SubnetIds: { Ref: 'SubnetIds' },
+      SecurityGroupIds: [{ Ref: 'FunctionSecurityGroup' }],
+    })
+  }
+})
+
+test('opens the way from the functions to the database on the one port, and no other', () => {
+  const rules = ['FunctionToDatabase', 'DatabaseFromFunction'].map(propertiesOf)
+  for (const rule of rules) {
+    assert.deepEqual(
+      [rule.IpProtocol, rule.FromPort, rule.ToPort],
+      ['tcp', { Ref: 'DatabasePort' }, { Ref: 'DatabasePort' }],
+    )
+  }
+  for (const name of ['FunctionSecurityGroup', 'DatabaseSecurityGroup']) {
+    const { SecurityGroupEgress, SecurityGroupIngress } = propertiesOf(name)
+    assert.equal(SecurityGroupIngress, undefined)
+    assert.match(
+      JSON.stringify(SecurityGroupEgress),
+      /^\[\{"Description":"[^"]*","IpProtocol":"-1","CidrIp":"127\.0\.0\.1\/32"\}\]$/,
+    )
+  }
+})
+
+test('creates an instance that is encrypted, private, for IAM and TLS only, and leaves a snapshot', () => {
+  const properties = propertiesOf('DatabaseInstance')
+  assert.equal(properties.StorageEncrypted, true)
+  assert.equal(properties.PubliclyAccessible, false)
+  assert.equal(properties.EnableIAMDatabaseAuthentication, true)
+  assert.equal(properties.ManageMasterUserPassword, true)
+  assert.equal('MasterUserPassword' in properties, false)
+  assert.deepEqual(properties.EnableCloudwatchLogsExports, ['iam-db-auth-error'])
+  const { DeletionPolicy, UpdateReplacePolicy } = Resources.DatabaseInstance ?? {}
+  assert.deepEqual([DeletionPolicy, UpdateReplacePolicy], ['Snapshot', 'Snapshot'])
+  const { Parameters } = propertiesOf('DatabaseParameterGroup')
+  assert.deepEqual(Parameters, {
+    'Fn::If': ['IsPostgres', { 'rds.force_ssl': '1' }, { require_secure_transport: '1' }],
+  })
+})
+
+test('creates the table that the SQL for doing it by hand creates', () => {
+  const { Setup } = propertiesOf('NotesUser') as { Setup: [{ 'Fn::If': [string, string, string] }] }
+  const [, ...created] = Setup[0]['Fn::If']
+  const written = ['postgres', 'mysql'].map(engine => {
+    const sql = readFileSync(join(root, 'src/sample', `notes-${engine}.sql`), 'utf8')
+    return /CREATE TABLE[^;]*/.exec(sql)?.[0]
+  })
+  const flat = (sql: string | undefined) => sql?.replace('IF NOT EXISTS ', '').replace(/\s+/g, ' ')
+  assert.deepEqual(created.map(flat), written.map(flat))
+})
+
+test('has the function of the engine that was asked for, and not the other', () => {
+  const { PostgresNotesFunction, MysqlNotesFunction } = Resources
+  const is = (engine: string) => ({ 'Fn::Equals': [{ Ref: 'Engine' }, engine] })
+  const { IsPostgres, IsMysql } = template.Conditions
+  assert.deepEqual([IsPostgres, IsMysql], [is('postgres'), is('mysql')])
+  assert.equal(PostgresNotesFunction.Condition, 'IsPostgres')
+  assert.equal(MysqlNotesFunction.Condition, 'IsMysql')
+})
+
+const variables = {
+  PostgresNotesFunction: ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE'],
+  MysqlNotesFunction: ['MYSQL_HOST', 'MYSQL_TCP_PORT', 'MYSQL_USER', 'MYSQL_DATABASE'],
+}
+
+testEach('has every environment variable that its code reads', notesNames, ({ Properties }, name) => {
+  const entry = notes[name]
+  const read = [...readSample(entry).matchAll(/process\.env\.([A-Z_]+)/g)].map(match => match[1] as string)
+  assert.ok(read.length > 0)
+  for (const variable of [...read, ...variables[name]])
+    assert.ok(variable in Properties.Environment.Variables, `${variable} is not declared`)
+})
+
+test('refers to nothing that is not there', () => {
+  const text = readFileSync(join(root, 'template.yaml'), 'utf8')
+  const names = [
+    ...text.matchAll(/!Ref (\w+)(?!\w|::)|\$\{(?!Function\}|ResourceId\})(\w+)\}|!GetAtt (\w+)\./g),
+  ].map(([, ref, sub, attribute]) => ref ?? sub ?? attribute)
+  for (const name of names) assert.ok(name && (name in template.Parameters || name in Resources), `${name}`)
+  for (const name of Object.keys(template.Parameters)) assert.ok(names.includes(name), `${name} is not used`)
+})
+
+testEach('has an event for each of its actions', notesNames, (_, name) => {
+  const actions = readdirSync(join(root, 'events')).map(
+    file => (JSON.parse(readFileSync(join(root, 'events', file), 'utf8')) as { action: string }).action,
+  )
+  const text = readSample(notes[name])
+  const handled = [...text.matchAll(/case '(\w+)':/g)].map(match => match[1])
+  // Answered in front of the middleware, not in the handler.
+  if (/asksForDiagnosis\(event\)/.test(text)) handled.push('diagnose')
+  assert.deepEqual(actions.sort(), handled.sort())
+})
+
+/** @param entry As esbuild is told, `sample/notes-postgres.ts` for example. */
+function readSample(entry: string): string {
+  return readFileSync(join(root, 'src', entry), 'utf8')
+}

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
+import { makeAuthority } from '../../../kit/src/index.ts'
+import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
+import { loadRoots, type TrustSettings } from '../../../src/trust/roots.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-roots-'))
+after(() => rmSync(folder, { recursive: true }))
+
+// Amazon RDS has il-central-1, and this package does not carry its authorities.
+const region = 'il-central-1'
+const nowhere = join(folder, 'none.pem')
+const settings: TrustSettings = {
+  region,
+  endpoint: { host: `orders.c1x2.${region}.rds.amazonaws.com`, port: 5432 },
+  ca: [],
+  extraCaFile: undefined,
+}
+
+const makeRoot = async (name: string): Promise<string> => (await makeAuthority(name)).ca
+// Nothing is awaited further down: the tests above it would end without those below, and the folder go with them.
+const [own, other, foreign, dublin] = await Promise.all([
+  makeRoot(`Amazon RDS ${region} Root CA RSA2048 G1`),
+  makeRoot('Amazon RDS ap-southeast-5 Root CA RSA2048 G1'),
+  makeRoot('Gateway'),
+  makeRoot('Amazon RDS eu-west-1 Root CA RSA2048 G1'),
+])
+
+function write(name: string, text: string): string {
+  const file = join(folder, name)
+  writeFileSync(file, text)
+  return file
+}
+
+const nameOf = (pem: string) => /CN=(.*)/.exec(new X509Certificate(pem).subject)?.[1]
+const namesOf = (roots: readonly string[]) => roots.map(nameOf).sort()
+
+const amazonNames = [
+  'Amazon Root CA 1',
+  'Amazon Root CA 2',
+  'Amazon Root CA 3',
+  'Amazon Root CA 4',
+  'Starfield Services Root Certificate Authority - G2',
+]
+const ownName = `Amazon RDS ${region} Root CA RSA2048 G1 CA`
+
+for (const carried of ['eu-west-1', 'us-east-1', 'ap-northeast-3']) {
+  test(`trusts the authorities of RDS in ${carried} and of Amazon Trust Services, and no others`, async () => {
+    const endpoint = { host: `orders.c1x2.${carried}.rds.amazonaws.com`, port: 5432 }
+    const files = { extraCaFile: write('extra.pem', foreign) }
+    const roots = await loadRoots({ ...settings, ...files, region: carried, endpoint }, write('run.pem', own))
+    assert.deepEqual(namesOf(roots), [
+      ...['ECC384', 'RSA2048', 'RSA4096'].map(kind => `Amazon RDS ${carried} Root CA ${kind} G1`),
+      ...amazonNames,
+    ])
+  })
+}
+
+test('adds the authorities of `tls.ca` to those of the Region', async () => {
+  const roots = await loadRoots({ ...settings, region: 'eu-west-1', ca: [foreign] }, nowhere)
+  assert.equal(roots.length, 9)
+  assert.ok(namesOf(roots).includes('Gateway CA'))
+})
+
+test('takes a Region that is not carried from Lambda’s runtime, and of that file only the Region’s', async () => {
+  const roots = await loadRoots(settings, write('runtime.pem', `# RDS\n${other}${own}\n${foreign}`))
+  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+})
+
+test('takes such a Region from NODE_EXTRA_CA_CERTS where the runtime has no file', async () => {
+  const extraCaFile = write('extra.pem', `${other}${own}`)
+  const roots = await loadRoots({ ...settings, extraCaFile }, nowhere)
+  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+})
+
+test('takes such a Region from NODE_EXTRA_CA_CERTS where the runtime’s file has others', async () => {
+  const extraCaFile = write('extra.pem', own)
+  const roots = await loadRoots({ ...settings, extraCaFile }, write('runtime.pem', `${other}${foreign}`))
+  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+})
+
+test('prefers the runtime’s file to NODE_EXTRA_CA_CERTS', async () => {
+  const extraCaFile = write('extra.pem', foreign)
+  const roots = await loadRoots({ ...settings, extraCaFile }, write('runtime.pem', own))
+  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+})
+
+test('takes an authority of any name from NODE_EXTRA_CA_CERTS, which the operator set', async () => {
+  const roots = await loadRoots({ ...settings, extraCaFile: write('extra.pem', foreign) }, nowhere)
+  assert.deepEqual(namesOf(roots), [...amazonNames, 'Gateway CA'].sort())
+})
+
+for (const [title, runtimeFile, extraCaFile] of [
+  ['neither file', nowhere, undefined],
+  ['a runtime’s file with other Regions alone', write('others.pem', `${other}${foreign}`), undefined],
+  ['a file without certificates', nowhere, write('empty.pem', 'no certificate here')],
+] as const) {
+  test(`says what to pass for a Region that is not carried, with ${title}`, async () => {
+    await assert.rejects(loadRoots({ ...settings, extraCaFile }, runtimeFile), (error: unknown) => {
+      assert.ok(error instanceof RdsIamError)
+      assert.equal(error.code, 'RDS_IAM_TRUST')
+      assert.match(error.message, /il-central-1/)
+      assert.match(error.message, /NODE_EXTRA_CA_CERTS/)
+      assert.match(
+        error.message,
+        /https:\/\/truststore\.pki\.rds\.amazonaws\.com\/il-central-1\/il-central-1-bundle\.pem as `tls\.ca`/,
+      )
+      return true
+    })
+  })
+}
+
+// Each partition has a trust store of its own.
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html#UsingWithRDS.SSL.CertificatesAllRegions
+for (const [name, host, bundle] of [
+  [
+    'us-gov-east-1',
+    'orders.c1x2.us-gov-east-1.rds.amazonaws.com',
+    'https://truststore.pki.us-gov-west-1.rds.amazonaws.com/us-gov-east-1/us-gov-east-1-bundle.pem',
+  ],
+  [
+    'cn-north-1',
+    'orders.c1x2.rds.cn-north-1.amazonaws.com.cn',
+    'https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/cn-north-1/cn-north-1-bundle.pem',
+  ],
+] as const) {
+  test(`names the bundle of ${name}, which is in a store of its partition`, async () => {
+    const endpoint = { host, port: 5432 }
+    await assert.rejects(loadRoots({ ...settings, region: name, endpoint }, nowhere), (error: unknown) => {
+      assert.ok(error instanceof RdsIamError && error.message.includes(bundle), String(error))
+      return true
+    })
+  })
+}
+
+test('takes `tls.ca` for a Region that is not carried', async () => {
+  const roots = await loadRoots({ ...settings, ca: [own] }, nowhere)
+  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+})
+
+test('needs no authorities of RDS for RDS Proxy, whose certificates come from Amazon Trust Services', async () => {
+  const endpoint = { host: `orders.proxy-c1x2.${region}.rds.amazonaws.com`, port: 5432 }
+  assert.deepEqual(namesOf(await loadRoots({ ...settings, endpoint }, nowhere)), amazonNames)
+})
+
+test('does not take an instance that is called proxy for RDS Proxy', async () => {
+  const endpoint = { host: `proxy-orders.c1x2.${region}.rds.amazonaws.com`, port: 5432 }
+  await assert.rejects(loadRoots({ ...settings, endpoint }, nowhere), { code: 'RDS_IAM_TRUST' })
+})
+
+/** Bundles without the roots, and runs the bundle where they cannot be resolved. */
+async function loadInBundle(bundled: TrustSettings, runtimeFile: string): Promise<readonly string[]> {
+  const outfile = join(folder, 'bundle.mjs')
+  await build({
+    stdin: {
+      contents: `import { loadRoots } from './src/trust/roots.ts'
+        const [settings, runtimeFile] = JSON.parse(process.argv[2])
+        loadRoots(settings, runtimeFile).then(
+          roots => console.log(JSON.stringify(roots)),
+          error => console.log(JSON.stringify([error.code])),
+        )`,
+      resolveDir: new URL('../../..', import.meta.url).pathname,
+    },
+    external: ['middy-rds-iam/roots'],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile,
+  })
+  const args = [outfile, JSON.stringify([bundled, runtimeFile])]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder })
+  return JSON.parse(stdout)
+}
+
+const inDublin: TrustSettings = {
+  ...settings,
+  region: 'eu-west-1',
+  endpoint: { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 },
+}
+const dublinNames = ['Amazon RDS eu-west-1 Root CA RSA2048 G1 CA', ...amazonNames]
+
+test('reads the runtime’s file where a bundle leaves the roots out', async () => {
+  const roots = await loadInBundle(inDublin, write('runtime.pem', `${other}${dublin}`))
+  assert.deepEqual(namesOf(roots), dublinNames)
+})
+
+test('reads NODE_EXTRA_CA_CERTS where a bundle leaves the roots out', async () => {
+  const extraCaFile = write('extra.pem', dublin)
+  assert.deepEqual(namesOf(await loadInBundle({ ...inDublin, extraCaFile }, nowhere)), dublinNames)
+})
+
+test('says so where a bundle leaves the roots out and nothing takes their place', async () => {
+  assert.deepEqual(await loadInBundle(inDublin, nowhere), ['RDS_IAM_TRUST'])
+})

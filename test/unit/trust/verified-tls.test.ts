@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect as connectPlain } from 'node:net'
+import { after, test } from 'node:test'
+import tls, { connect, createServer, type TLSSocket } from 'node:tls'
+import { makeAuthority } from '../../../kit/src/index.ts'
+import { createTrust, requireVerified } from '../../../src/trust/verified-tls.ts'
+
+const endpoint = { host: 'localhost', port: 5432 }
+const [authority, stranger] = await Promise.all([makeAuthority('trusted'), makeAuthority('stranger')])
+const server = createServer(await authority.issue({ names: ['localhost'] }))
+server.on('tlsClientError', () => {})
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+after(() => server.close())
+const { port } = server.address() as AddressInfo
+
+const settings = { region: 'eu-west-1', endpoint, extraCaFile: undefined }
+
+async function open(options: {
+  readonly ca: string
+  readonly rejectUnauthorized: boolean
+}): Promise<TLSSocket> {
+  const stream = connect({ port, servername: 'localhost', ...options })
+  await once(stream, 'secureConnect')
+  return stream
+}
+
+test('lets a token go over TLS to a verified server', async () => {
+  const stream = await open({ ca: authority.ca, rejectUnauthorized: true })
+  requireVerified(stream, endpoint)
+  stream.destroy()
+})
+
+for (const [title, openStream] of [
+  // A connection that was not verified, made here to see that no token goes over it.
+  ['TLS that somebody chose not to verify', () => open({ ca: stranger.ca, rejectUnauthorized: false })],
+  ['a plain socket', async () => connectPlain(port)],
+  [
+    'a plain socket that claims to be verified',
+    async () => Object.assign(connectPlain(port), { encrypted: true, authorized: true }),
+  ],
+  [
+    'TLS whose handshake has not ended',
+    async () => connect({ port, servername: 'localhost', ca: authority.ca }),
+  ],
+  [
+    'TLS that has been closed',
+    async () => (await open({ ca: authority.ca, rejectUnauthorized: true })).destroy(),
+  ],
+] as const) {
+  test(`keeps a token from ${title}, whatever the driver did before`, async () => {
+    const stream = await openStream()
+    assert.throws(() => requireVerified(stream, endpoint), { code: 'RDS_IAM_TRUST' })
+    stream.destroy()
+  })
+}
+
+test('makes one set of TLS options for all connections', async () => {
+  const trust = createTrust({ ...settings, ca: [] })
+  const [one, other] = await Promise.all([trust(), trust()])
+  assert.equal(one, other)
+  assert.equal((await trust()).secureContext, one.secureContext)
+})
+
+test('takes no TLS older than 1.2, also in a process that would', async t => {
+  const defaults = { DEFAULT_MIN_VERSION: tls.DEFAULT_MIN_VERSION, DEFAULT_CIPHERS: tls.DEFAULT_CIPHERS }
+  t.after(() => Object.assign(tls, defaults))
+  Object.assign(tls, { DEFAULT_MIN_VERSION: 'TLSv1', DEFAULT_CIPHERS: 'DEFAULT@SECLEVEL=0' })
+  const { secureContext } = await createTrust({ ...settings, ca: [authority.ca] })()
+  const old = createServer({
+    ...(await authority.issue({ names: ['localhost'] })),
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT@SECLEVEL=0',
+  })
+  old.on('tlsClientError', () => {})
+  old.listen(0, '127.0.0.1')
+  await once(old, 'listening')
+  const stream = connect({
+    port: (old.address() as AddressInfo).port,
+    servername: 'localhost',
+    secureContext,
+  })
+  const error = await once(stream, 'secureConnect').catch(error => error)
+  assert.match(String(error), /protocol version|unsupported protocol/)
+  old.close()
+})
+
+test('tries again after the authorities could not be read', async () => {
+  const unknown = { host: 'orders.c1x2.il-central-1.rds.amazonaws.com', port: 5432 }
+  const trust = createTrust({ region: 'il-central-1', endpoint: unknown, ca: [], extraCaFile: undefined })
+  const first = await trust().catch(error => error)
+  const second = await trust().catch(error => error)
+  assert.equal(first.code, 'RDS_IAM_TRUST')
+  assert.equal(second.code, 'RDS_IAM_TRUST')
+  assert.notEqual(first, second)
+})
