@@ -1,6 +1,7 @@
 import { limitConnections } from '../kit/src/gateway/limit.ts'
+import { type Access, createAccess } from '../src/access/access.ts'
 import { createConnector } from '../src/connection/connector.ts'
-import type { Driver } from '../src/drivers/driver.ts'
+import type { Connect, Session } from '../src/drivers/driver.ts'
 import { postgresFailures } from '../src/errors/postgres-failures.ts'
 import { readSettings, type Settings } from '../src/options/settings.ts'
 import { createTokenCache } from '../src/token/cache.ts'
@@ -66,28 +67,25 @@ export async function simulateStorm(storm: Storm): Promise<StormResult> {
   let worstWaitMs = 0
   let lastMs = startMs
 
-  const driver: Pick<Driver<object>, 'connect'> = {
-    async connect({ token }) {
-      attempts += 1
-      await travel()
-      await token()
-      const isAdmitted = pass(clock.now())
-      await travel()
-      if (!isAdmitted) throw answers[storm.answer]
-      return {}
-    },
+  const connectOnce: Connect<object> = async ({ token }) => {
+    attempts += 1
+    await travel()
+    await token()
+    const isAdmitted = pass(clock.now())
+    await travel()
+    if (!isAdmitted) throw answers[storm.answer]
+    return { connection: {}, session: {} as Session }
   }
 
   const start = async (): Promise<void> => {
     const { endpoint, region, user, signer, tokenMarginMs } = settings
     const sign = createSigner({ request: { ...endpoint, region, user }, credentials: undefined, signer })
-    const connect = createConnector({
-      driver: driver as Driver<object>,
-      settings,
+    const access: Access = {
+      ...createAccess(settings),
       trust: async () => ({}) as VerifiedTls,
       tokens: createTokenCache(sign, tokenMarginMs, clock.now),
-      clock,
-    })
+    }
+    const connect = createConnector({ connect: connectOnce, access, settings, clock })
     for (let isConnected = false; !isConnected; ) {
       const invokedMs = clock.now()
       try {
@@ -129,7 +127,7 @@ function limitEvenly(perSecond: number, startMs: number): (nowMs: number) => boo
 /** The package's defaults. */
 function stormSettings(now: () => number): Settings {
   const engine = {
-    middleware: 'storm',
+    factory: 'storm',
     defaultPort: 5432,
     environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
     defaultDatabase: (user: string) => user,

@@ -1,12 +1,12 @@
 export { createTokenSource, type TokenSourceOptions } from './access/token-source.ts'
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type {
+  ConnectionCheckedEvent,
   ConnectionClosedEvent,
   ConnectionClosedReason,
   ConnectionFailedEvent,
   ConnectionOpenedEvent,
   ConnectionRetriedEvent,
-  ConnectionReusedEvent,
   DatabaseEvent,
   RdsIamEvent,
   TokenSignedEvent,

@@ -1,6 +1,6 @@
 import type { Connection, Pool } from 'mysql2/promise'
-import { createMysqlDriver, createMysqlPoolDriver } from './drivers/mysql2/driver.ts'
-import { assembleClient, assemblePool } from './middleware/create.ts'
+import { createMysqlConnect, createMysqlPoolOpener } from './drivers/mysql2/driver.ts'
+import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
 import { mysqlEngine } from './options/mysql-engine.ts'
 import type { IamMysqlOptions, IamMysqlPoolOptions } from './options/mysql2-options.ts'
@@ -29,7 +29,7 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 export function iamMysql<const Key extends string = 'db'>(
   options?: IamMysqlOptions<Key>,
 ): RdsIamMiddleware<Key, Connection> {
-  return assembleClient({ ...mysqlEngine, middleware: 'iamMysql' }, options, createMysqlDriver)
+  return createClientMiddleware({ ...mysqlEngine, factory: 'iamMysql' }, options, createMysqlConnect)
 }
 
 /**
@@ -48,5 +48,5 @@ export function iamMysql<const Key extends string = 'db'>(
 export function iamMysqlPool<const Key extends string = 'db'>(
   options?: IamMysqlPoolOptions<Key>,
 ): RdsIamMiddleware<Key, Pool> {
-  return assemblePool({ ...mysqlEngine, middleware: 'iamMysqlPool' }, options, createMysqlPoolDriver)
+  return createPoolMiddleware({ ...mysqlEngine, factory: 'iamMysqlPool' }, options, createMysqlPoolOpener)
 }

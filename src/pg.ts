@@ -1,6 +1,6 @@
 import type { Client, Pool } from 'pg'
-import { createPgDriver, createPgPoolDriver } from './drivers/pg/driver.ts'
-import { assembleClient, assemblePool } from './middleware/create.ts'
+import { createPgConnect, createPgPoolOpener } from './drivers/pg/driver.ts'
+import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
 import type { IamPgOptions, IamPgPoolOptions } from './options/pg-options.ts'
 import { postgresEngine } from './options/postgres-engine.ts'
@@ -29,7 +29,7 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 export function iamPg<const Key extends string = 'db'>(
   options?: IamPgOptions<Key>,
 ): RdsIamMiddleware<Key, Client> {
-  return assembleClient({ ...postgresEngine, middleware: 'iamPg' }, options, createPgDriver)
+  return createClientMiddleware({ ...postgresEngine, factory: 'iamPg' }, options, createPgConnect)
 }
 
 /**
@@ -48,5 +48,5 @@ export function iamPg<const Key extends string = 'db'>(
 export function iamPgPool<const Key extends string = 'db'>(
   options?: IamPgPoolOptions<Key>,
 ): RdsIamMiddleware<Key, Pool> {
-  return assemblePool({ ...postgresEngine, middleware: 'iamPgPool' }, options, createPgPoolDriver)
+  return createPoolMiddleware({ ...postgresEngine, factory: 'iamPgPool' }, options, createPgPoolOpener)
 }

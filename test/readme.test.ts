@@ -49,7 +49,7 @@ test('the table of options names every option, with the default that the code ha
   assert.deepEqual([...documented.keys()].sort(), [...declared, 'client', 'contextKey'].sort())
 
   const engine = {
-    middleware: 'iamPg',
+    factory: 'iamPg',
     defaultPort: 5432,
     environment: { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' },
     defaultDatabase: () => '',

@@ -1,19 +1,25 @@
-import type { Driver } from '../drivers/driver.ts'
-import { isClean, restoreSession } from '../drivers/session.ts'
-import { diagnose } from '../errors/explain.ts'
-import type { RdsIamError } from '../errors/rds-iam-error.ts'
-import { elapsedMs, report } from '../events/emit.ts'
+import type { Access } from '../access/access.ts'
+import type { Opened } from '../drivers/driver.ts'
+import { returnSession } from '../drivers/returning.ts'
+import { checkSession } from '../drivers/session-check.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
-import { attemptOf, type Settings } from '../options/settings.ts'
+import type { ConnectionSettings } from '../options/settings.ts'
 import type { Asker } from '../retries/retry.ts'
-import { withDeadline, withinAnswerTime } from '../time/deadline.ts'
+import { withDeadline } from '../time/deadline.ts'
 import { type Connector, outOfTime } from './connector.ts'
-import { isQuiet, settle, silenceMs } from './freeze.ts'
+import { isQuiet, settle, silenceMs, waitHalf } from './freeze.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
-import type { Lease, Lender } from './source.ts'
+import { createPrefetch } from './prefetch.ts'
+import type { ConnectionSource, Lease } from './source.ts'
 
-interface Held<Connection> {
-  readonly connection: Connection
+/** What a source of clients is made of. */
+export interface ClientSourceParts<Connection> {
+  readonly connect: Connector<Connection>
+  readonly access: Access
+  readonly settings: ConnectionSettings
+}
+
+interface Held<Connection> extends Opened<Connection> {
   lastUsedMs: number
 }
 
@@ -22,116 +28,94 @@ interface ClientLease<Connection> extends Lease<Connection> {
   readonly invocation: Invocation
 }
 
-/** Lends each invocation a connection of its own, and keeps it for the next one. */
-export function createClientLender<Connection>(
-  driver: Driver<Connection>,
-  connect: Connector<Connection>,
-  settings: Settings,
-): Lender<Connection> {
+/** Gives each invocation a connection of its own, and keeps it for the next one. */
+export function createClientSource<Connection>(
+  parts: ClientSourceParts<Connection>,
+): ConnectionSource<Connection> {
+  const { connect, access, settings } = parts
   const { max, oneAtATime, pingAfterIdleMs } = settings
   const idle: Held<Connection>[] = []
-  const lent = new Set<ClientLease<Connection>>()
+  const leases = new Set<ClientLease<Connection>>()
   const waiting: (() => void)[] = []
-  // All there are: idle, lent, being looked at or tidied up, and on their way.
+  const prefetch = createPrefetch()
+  // Connections in any state, opening included.
   let total = 0
-  let prefetching: Promise<void> | undefined
-  let prefetchEndsMs = 0
-  let prefetchFailure: RdsIamError | undefined
   let isShuttingDown = false
 
   const open = async (asker: Asker): Promise<Held<Connection>> => {
     total += 1
     try {
-      return { connection: await connect(asker), lastUsedMs: Date.now() }
+      return { ...(await connect(asker)), lastUsedMs: Date.now() }
     } catch (error) {
-      forget()
+      makeRoom()
       throw error
     }
   }
 
-  /** There is room for another one. */
-  const forget = (): void => {
+  const makeRoom = (): void => {
     total -= 1
     waiting.shift()?.()
   }
 
   const lease = (held: Held<Connection>, invocation: Invocation): ClientLease<Connection> => {
     const lease = { connection: held.connection, held, invocation }
-    lent.add(lease)
+    leases.add(lease)
     return lease
   }
 
   const keep = (held: Held<Connection>): void => {
-    if (isShuttingDown) return void discard(held, 'shutdown')
+    if (isShuttingDown) return void close(held, 'shutdown')
     idle.push(held)
     waiting.shift()?.()
   }
 
-  const discard = ({ connection }: Held<Connection>, reason: ConnectionClosedReason): Promise<void> => {
-    const closed = driver.close(connection)
-    forget()
-    report(settings, { event: 'connection:closed', reason, connections: 1 })
+  const close = ({ session }: Held<Connection>, reason: ConnectionClosedReason): Promise<void> => {
+    const closed = session.close()
+    makeRoom()
+    access.emit({ event: 'connection:closed', reason, connections: 1 })
     return closed
   }
 
-  /** A kept connection that is alive, and the last one that was used first. */
+  /** A kept connection that is alive. The one that was used last is tried first. */
   const takeIdle = async (deadlineMs: number): Promise<Held<Connection> | undefined> => {
     for (let held = idle.pop(); held !== undefined; held = idle.pop()) {
-      const { connection, lastUsedMs } = held
       await settle()
-      if (!driver.isUsable(connection)) {
-        void discard(held, 'lost')
+      if (!held.session.isUsable()) {
+        void close(held, 'lost')
         continue
       }
-      const silentMs = silenceMs(lastUsedMs)
-      if (silentMs < pingAfterIdleMs) return held
-      const startedMs = performance.now()
-      // Half of the time: where no answer comes, the rest is for a new connection.
-      const ping = withinAnswerTime(driver.ping(connection), (deadlineMs - Date.now()) / 2)
-      if (
-        await ping.then(
-          () => true,
-          () => false,
-        )
-      ) {
-        const durationMs = elapsedMs(startedMs)
-        report(settings, { event: 'connection:reused', silenceMs: silentMs, durationMs })
-        return held
-      }
+      const silence = { silenceMs: silenceMs(held.lastUsedMs), deadlineMs }
+      if (silence.silenceMs < pingAfterIdleMs) return held
+      if (await checkSession(access, held.session, silence)) return held
       // The others have been silent for longer: what lost one flow has lost them too, and to wait for each would take too long.
-      for (const silent of [held, ...idle.splice(0)]) void discard(silent, 'silent')
+      for (const silent of [held, ...idle.splice(0)]) void close(silent, 'silent')
     }
     return undefined
   }
 
   /** Neither `after` nor `onError` of an earlier invocation need have run. */
   const reclaim = async ({ id }: Invocation, deadlineMs: number): Promise<void> => {
-    const restored: (void | Promise<void>)[] = []
-    for (const lease of lent) {
-      if (lease.invocation.deadlineMs < Date.now()) abandon(lease)
+    const restored: (Promise<void> | undefined)[] = []
+    for (const lease of leases) {
+      if (lease.invocation.deadlineMs < Date.now()) discard(lease)
       // Nobody knows when it was used last.
-      else if (oneAtATime && lease.invocation.id !== id) restored.push(giveBack(lease, lease.held.lastUsedMs))
+      else if (oneAtATime && lease.invocation.id !== id) restored.push(release(lease, lease.held.lastUsedMs))
     }
-    // Half of the time: where no answer comes, the rest is for a new connection.
-    const leftMs = (deadlineMs - Date.now()) / 2
-    await withDeadline(Promise.all(restored), leftMs, () => new Error('no answer')).catch(() => {})
+    await waitHalf(Promise.all(restored), deadlineMs)
   }
 
-  const lendSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
+  const acquireSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
+    const { account } = invocation
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
     const late = outOfTime(settings, deadlineMs)
     for (;;) {
-      if (lent.size > 0) await reclaim(invocation, deadlineMs)
+      if (leases.size > 0) await reclaim(invocation, deadlineMs)
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
-      // One that was frozen for longer than it may take has lost its time, and maybe its flow: nobody waits for it.
-      const isStale = prefetching !== undefined && prefetchEndsMs <= Date.now()
-      if (prefetching !== undefined && !isStale) {
-        const tell = () => prefetchFailure ?? diagnose(late(), attemptOf(settings, invocation.account))
-        const waiting = withDeadline(prefetching, Math.min(deadlineMs, prefetchEndsMs) - Date.now(), tell)
-        await (prefetchEndsMs < deadlineMs ? waiting.catch(() => {}) : waiting)
-      } else if (total < max + (isStale ? 1 : 0)) {
-        return lease(await open({ deadlineMs, account: invocation.account }), invocation)
+      if (prefetch.isPending()) {
+        await prefetch.wait(deadlineMs, () => access.explain(late(), { account }))
+      } else if (total < max + (prefetch.isStale() ? 1 : 0)) {
+        return lease(await open({ deadlineMs, account }), invocation)
       } else if (idle.length === 0) {
         await waitForOne(deadlineMs, invocation)
       }
@@ -141,10 +125,9 @@ export function createClientLender<Connection>(
   const waitForOne = async (deadlineMs: number, { account }: Invocation): Promise<void> => {
     const { promise: woken, resolve: wake } = Promise.withResolvers<void>()
     waiting.push(wake)
-    const inUse = () =>
-      diagnose(new Error(`all connections are in use (max is ${max})`), attemptOf(settings, account))
-    // One whose time is over may never give its connection back: from then on it is taken.
-    const reclaimableMs = Math.min(...[...lent].map(({ invocation }) => invocation.deadlineMs + 1))
+    const inUse = () => access.explain(new Error(`all connections are in use (max is ${max})`), { account })
+    // One whose time is over may never release its connection: from then on it is reclaimed.
+    const reclaimableMs = Math.min(...[...leases].map(({ invocation }) => invocation.deadlineMs + 1))
     const served = withDeadline(woken, Math.min(deadlineMs, reclaimableMs) - Date.now(), inUse).finally(
       () => {
         const position = waiting.indexOf(wake)
@@ -154,64 +137,56 @@ export function createClientLender<Connection>(
     await (reclaimableMs < deadlineMs ? served.catch(() => {}) : served)
   }
 
-  const restore = async (held: Held<Connection>): Promise<void> => {
-    try {
-      await restoreSession(driver, held.connection, settings)
-    } catch {
-      return void discard(held, 'not-restored')
-    }
-    held.lastUsedMs = Date.now()
-    keep(held)
-  }
-
-  const giveBack = (given: Lease<Connection>, lastUsedMs = Date.now()): void | Promise<void> => {
+  const release = (given: Lease<Connection>, lastUsedMs = Date.now()): Promise<void> | undefined => {
     const lease = given as ClientLease<Connection>
-    if (!lent.delete(lease)) return
+    if (!leases.delete(lease)) return undefined
     const { held } = lease
     held.lastUsedMs = lastUsedMs
-    if (!driver.isUsable(held.connection)) return void discard(held, 'ended')
-    if (driver.isBusy(held.connection)) return void discard(held, 'query-running')
-    if (!isClean(driver, held.connection, settings)) return restore(held)
-    keep(held)
+    const returned = returnSession(held.session, {
+      access,
+      settings,
+      keep: () => keep(held),
+      discard() {
+        void held.session.close()
+        makeRoom()
+      },
+    })
+    // To restore it was to use it.
+    return returned?.then(() => {
+      held.lastUsedMs = Date.now()
+    })
   }
 
-  const abandon = (given: Lease<Connection>): void => {
+  const discard = (given: Lease<Connection>): void => {
     const lease = given as ClientLease<Connection>
-    if (!lent.delete(lease)) return
-    void discard(lease.held, 'cut-off')
+    if (leases.delete(lease)) void close(lease.held, 'cut-off')
   }
 
   return {
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
-      prefetchEndsMs = deadlineMs
-      const onRetry = (failure: RdsIamError): void => {
-        prefetchFailure = failure
-      }
-      prefetching = open({ deadlineMs, account: undefined, onRetry })
-        .then(keep, () => {})
-        .finally(() => {
-          prefetching = undefined
-        })
+      prefetch.begin(deadlineMs, async onRetry =>
+        keep(await open({ deadlineMs, account: undefined, onRetry })),
+      )
     },
-    lend(invocation) {
+    acquire(invocation) {
       const held = idle.at(-1)
       if (
         held === undefined ||
-        lent.size > 0 ||
+        leases.size > 0 ||
         isQuiet(held.lastUsedMs, pingAfterIdleMs) ||
-        !driver.isUsable(held.connection)
+        !held.session.isUsable()
       ) {
-        return lendSlowly(invocation)
+        return acquireSlowly(invocation)
       }
       idle.pop()
       return lease(held, invocation)
     },
-    giveBack: lease => giveBack(lease),
-    abandon,
+    release: lease => release(lease),
+    discard,
     async shutDown() {
       isShuttingDown = true
-      await Promise.all(idle.splice(0).map(held => discard(held, 'shutdown')))
+      await Promise.all(idle.splice(0).map(held => close(held, 'shutdown')))
     },
   }
 }

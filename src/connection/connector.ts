@@ -1,71 +1,73 @@
-import type { Driver } from '../drivers/driver.ts'
-import { elapsedMs, report } from '../events/emit.ts'
-import type { Settings } from '../options/settings.ts'
-import { type Asker, createRetry } from '../retries/retry.ts'
+import type { Access } from '../access/access.ts'
+import type { Connect, Opened } from '../drivers/driver.ts'
+import type { ConnectionSettings } from '../options/settings.ts'
+import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import { withDeadline } from '../time/deadline.ts'
-import { lendToken, type TokenLending } from '../token/attempt-token.ts'
-import type { TokenCache } from '../token/cache.ts'
-import type { TrustSource } from '../trust/verified-tls.ts'
+import { elapsedMs } from '../time/elapsed.ts'
+import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
 
 /** Opens one physical connection before a deadline, or throws one `RdsIamError`. */
-export type Connector<Connection> = (asker: Asker) => Promise<Connection>
+export type Connector<Connection> = (asker: Asker) => Promise<Opened<Connection>>
 
 /** What opening a connection takes. */
 export interface ConnectorParts<Connection> {
-  readonly driver: Driver<Connection>
-  readonly settings: Settings
-  readonly trust: TrustSource
-  readonly tokens: TokenCache
+  readonly connect: Connect<Connection>
+  readonly access: Access
+  readonly settings: Pick<ConnectionSettings, 'connectTimeoutMs' | 'retryRefused'>
   /** @default the system's */
   readonly clock?: Clock
 }
 
 export function createConnector<Connection>(parts: ConnectorParts<Connection>): Connector<Connection> {
-  const { driver, settings, trust, tokens, clock = systemClock } = parts
+  const { connect, access, settings, clock = systemClock } = parts
+  const { tokens, trust } = access
 
   const connectOnce = async (
     deadlineMs: number,
-    lending: TokenLending,
+    token: AttemptToken,
     late: () => Error,
-  ): Promise<Connection> => {
+  ): Promise<Opened<Connection>> => {
     const leftMs = () => deadlineMs - clock.now()
     if (leftMs() <= 0) throw late()
     const tls = await withDeadline(trust(), leftMs(), late)
     let isConnected = false
-    const connecting = driver.connect({
+    const connecting = connect({
       tls,
       timeoutMs: Math.max(1, leftMs()),
       // A handler that authenticates again does so long after.
-      token: async () => (isConnected ? (await tokens.get()).token : lending.take()),
+      token: async () => (isConnected ? (await tokens.get()).token : token.take()),
     })
-    lending.prepare()
-    const connection = await connecting
+    token.prepare()
+    const opened = await connecting
     isConnected = true
-    return connection
+    return opened
   }
 
-  return async asker => {
-    const retry = createRetry(settings, asker, clock)
+  return asker => {
     const late = outOfTime(settings, asker.deadlineMs, clock)
-    for (;;) {
-      const lending = lendToken(tokens)
-      const startedMs = performance.now()
-      try {
-        const connection = await connectOnce(asker.deadlineMs, lending, late)
-        const durationMs = elapsedMs(startedMs)
-        report(settings, { event: 'connection:opened', durationMs, tokenReused: lending.isReused() })
-        return connection
-      } catch (error) {
-        await retry(error, lending)
-      }
-    }
+    return openWithRetries(
+      { access, settings, clock },
+      asker,
+      async (): Promise<Attempted<Opened<Connection>>> => {
+        const token = createAttemptToken(tokens)
+        const startedMs = performance.now()
+        try {
+          const connection = await connectOnce(asker.deadlineMs, token, late)
+          const durationMs = elapsedMs(startedMs)
+          access.emit({ event: 'connection:opened', durationMs, tokenReused: token.isReused() })
+          return { connection }
+        } catch (error) {
+          return { error, token }
+        }
+      },
+    )
   }
 }
 
 /** What to say once the time is over: that it did not suffice, or that from the start there was none. */
 export function outOfTime(
-  { connectTimeoutMs }: Settings,
+  { connectTimeoutMs }: Pick<ConnectionSettings, 'connectTimeoutMs'>,
   deadlineMs: number,
   clock: Clock = systemClock,
 ): () => Error {

@@ -1,3 +1,5 @@
+import { withDeadline } from '../time/deadline.ts'
+
 /**
  * Lets the event loop deliver what happened to the sockets while the process was frozen: one turn reads what arrived, the next one
  * closes what ended.
@@ -8,8 +10,8 @@ export async function settle(): Promise<void> {
 }
 
 /**
- * How long a connection has been silent, by the wall clock, which a freeze does not stop. A clock that stepped back tells nothing, so
- * the answer is then: for ever.
+ * How long a connection has been silent, in milliseconds by the wall clock, which a freeze does not stop. A clock that stepped back tells
+ * nothing: then it is infinite.
  */
 export function silenceMs(lastUsedMs: number): number {
   const silence = Date.now() - lastUsedMs
@@ -17,10 +19,18 @@ export function silenceMs(lastUsedMs: number): number {
 }
 
 /**
- * Whether so much time has passed that a connection has to be looked at before it is lent. A process that was frozen was so for longer
- * than a millisecond: without such a pause, nothing can have happened unseen.
+ * Whether a connection may have ended unseen since it was used. A freeze lasts for longer than a millisecond: without such a pause,
+ * nothing can have happened unseen.
  */
 export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
   const silence = silenceMs(lastUsedMs)
   return silence > 1 || silence >= pingAfterIdleMs
+}
+
+/**
+ * Waits for something that may not end, for half of the time that is left: the rest is for a new connection. Never rejects.
+ */
+export async function waitHalf(promise: Promise<unknown>, deadlineMs: number): Promise<void> {
+  const leftMs = (deadlineMs - Date.now()) / 2
+  await withDeadline(promise, leftMs, () => new Error('no answer')).catch(() => {})
 }

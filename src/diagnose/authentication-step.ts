@@ -1,4 +1,5 @@
-import { type Attempt, diagnose } from '../errors/explain.ts'
+import type { Opened } from '../drivers/driver.ts'
+import { type Attempt, explain } from '../errors/explain.ts'
 import type { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Settings } from '../options/settings.ts'
 import type { Token } from '../token/token.ts'
@@ -23,11 +24,11 @@ interface AuthenticationAttempt {
 export async function authenticate<Connection>(
   engine: DiagnosisEngine<Connection>,
   { settings, attempt, trust, token, limit }: AuthenticationAttempt,
-): Promise<Outcome<Connection | RdsIamError>> {
+): Promise<Outcome<Opened<Connection> | RdsIamError>> {
   let isAsked = false
   const taken = { finding: `the server took the token for ${settings.user}`, details: { isTokenAsked: true } }
   try {
-    const connection = await engine.createDriver(settings).connect({
+    const opened = await engine.createConnect(settings)({
       tls: await trust(),
       timeoutMs: Math.max(1, stepDeadline(limit) - Date.now()),
       token: async () => {
@@ -35,7 +36,7 @@ export async function authenticate<Connection>(
         return token
       },
     })
-    if (isAsked) return { ...taken, value: connection }
+    if (isAsked) return { ...taken, value: opened }
     return {
       status: 'warning',
       finding: `the server let ${settings.user} in without asking for the token`,
@@ -43,10 +44,10 @@ export async function authenticate<Connection>(
         'It is not IAM that decides about this user. Make it an IAM user, as the step iam-user says; a server that is not on RDS lets ' +
         'in whom its own rules name.',
       details: { isTokenAsked: false },
-      value: connection,
+      value: opened,
     }
   } catch (error) {
-    const failure = diagnose(error, attempt)
+    const failure = explain(error, attempt)
     if (isAsked && failure.code === 'RDS_IAM_DATABASE') return { ...taken, value: failure }
     throw failure
   }

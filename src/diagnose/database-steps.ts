@@ -1,4 +1,5 @@
 import { TLSSocket } from 'node:tls'
+import type { Opened } from '../drivers/driver.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Settings } from '../options/settings.ts'
 import { withinAnswerTime } from '../time/deadline.ts'
@@ -11,23 +12,23 @@ export async function runDatabaseSteps<Connection>(
   engine: DiagnosisEngine<Connection>,
   steps: Steps,
   settings: Settings,
-  admitted: Connection | RdsIamError | undefined,
+  admitted: Opened<Connection> | RdsIamError | undefined,
   limit: TimeLimit,
 ): Promise<void> {
-  const connection = admitted instanceof RdsIamError ? undefined : admitted
+  const opened = admitted instanceof RdsIamError ? undefined : admitted
   for (const { name, run } of engine.checks) {
     const needs = name === 'session' ? (['authentication'] as const) : (['session'] as const)
     await steps.run(name, needs, async () => {
       if (admitted instanceof RdsIamError) throw admitted
-      return askServer(engine, connection as Connection, settings, limit, run)
+      return askServer(engine, opened as Opened<Connection>, settings, limit, run)
     })
   }
-  if (connection !== undefined) await engine.createDriver(settings).close(connection)
+  await opened?.session.close()
 }
 
 async function askServer<Connection>(
   engine: DiagnosisEngine<Connection>,
-  connection: Connection,
+  { connection, session }: Opened<Connection>,
   settings: Settings,
   limit: TimeLimit,
   run: (look: Look) => Promise<Outcome>,
@@ -42,7 +43,7 @@ async function askServer<Connection>(
     return await withinLimit(answer, limit, 'no answer to a query')
   } catch (error) {
     // A server that refuses to tell something is still there.
-    const isThere = await withinAnswerTime(engine.createDriver(settings).ping(connection)).then(
+    const isThere = await withinAnswerTime(session.ping()).then(
       () => true,
       () => false,
     )

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
-import { createMysqlDriver } from '../drivers/mysql2/driver.ts'
+import { createMysqlConnect } from '../drivers/mysql2/driver.ts'
+import { coreOf, streamOf } from '../drivers/mysql2/internals.ts'
 import { mysqlEngine } from '../options/mysql-engine.ts'
 import type { IamMysqlOptions } from '../options/mysql2-options.ts'
 import { diagnoseDatabase } from './diagnose.ts'
@@ -39,8 +40,8 @@ export function diagnoseMysql(options?: IamMysqlOptions<string>, context?: objec
 /** MySQL and MariaDB, through mysql2. */
 const engine: DiagnosisEngine<Connection> = {
   name: 'mysql',
-  engine: { ...mysqlEngine, middleware: 'diagnoseMysql' },
-  createDriver: createMysqlDriver,
+  engine: { ...mysqlEngine, factory: 'diagnoseMysql' },
+  createConnect: createMysqlConnect,
   async requestTls(socket: Socket) {
     await receive(socket, readMysqlGreeting)
     socket.write(sslRequest)
@@ -51,7 +52,7 @@ const engine: DiagnosisEngine<Connection> = {
     const [rows] = await connection.query<RowDataPacket[]>(options)
     return rows as readonly Row[]
   },
-  streamOf: connection => (connection as unknown as { connection: { stream: unknown } }).connection.stream,
+  streamOf: connection => streamOf(coreOf(connection)),
   checks: mysqlChecks,
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Client, QueryConfig } from 'pg'
-import { createPgDriver } from '../drivers/pg/driver.ts'
+import { createPgConnect } from '../drivers/pg/driver.ts'
+import { streamOf } from '../drivers/pg/internals.ts'
 import type { IamPgOptions } from '../options/pg-options.ts'
 import { postgresEngine } from '../options/postgres-engine.ts'
 import type { Settings } from '../options/settings.ts'
@@ -42,14 +43,14 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 /** PostgreSQL, through pg. */
 const engine: DiagnosisEngine<Client> = {
   name: 'postgres',
-  engine: { ...postgresEngine, middleware: 'diagnosePg' },
-  createDriver: createPgDriver,
+  engine: { ...postgresEngine, factory: 'diagnosePg' },
+  createConnect: createPgConnect,
   requestTls,
   query: async (client, text) => {
     const asText: QueryConfig['types'] = { getTypeParser: () => (value: unknown) => value }
     return (await client.query<Row>({ text, types: asText })).rows
   },
-  streamOf: client => client.connection.stream,
+  streamOf,
   checks: postgresChecks,
 }
 

@@ -1,7 +1,8 @@
 import { connectDeadline, initialisation, readInvocation } from '../connection/invocation.ts'
-import { type Attempt, describe, explain } from '../errors/explain.ts'
+import { type Attempt, findExplanation } from '../errors/explain.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
-import { attemptOf, readSettings, type Settings } from '../options/settings.ts'
+import { formatTarget } from '../errors/target.ts'
+import { readSettings, type Settings } from '../options/settings.ts'
 import { readEnvironmentCredentials } from '../token/credentials.ts'
 import { createTrust } from '../trust/verified-tls.ts'
 import { findRegion, openTcp, resolveHost } from './address-steps.ts'
@@ -34,7 +35,7 @@ export async function diagnoseDatabase<Connection>(
     for (const [name, value] of Object.entries(keys ?? {})) if (/secret|token/i.test(name)) secrets.add(value)
   }
   let attempt: Attempt | undefined
-  const steps = createSteps(secrets, error => explain(error, attempt ?? unknownAttempt))
+  const steps = createSteps(secrets, error => findExplanation(error, attempt ?? unknownAttempt))
 
   const settings = await steps.run('options', [], () => readOptions(engine, options))
   // The steps that need the settings run only where there are some.
@@ -44,7 +45,7 @@ export async function diagnoseDatabase<Connection>(
     stepMs: settings?.connectTimeoutMs ?? 0,
     deadlineMs: connectDeadline(invocation, Number.POSITIVE_INFINITY),
   }
-  attempt = settings && attemptOf(settings, invocation.account)
+  attempt = settings && { ...settings, account: invocation.account }
   const trust = createTrust(given)
 
   await steps.run('region', ['options'], () =>
@@ -65,7 +66,7 @@ export async function diagnoseDatabase<Connection>(
     }),
   )
   const found = await steps.run('credentials', ['options'], () => findCredentials(given, secrets, limit))
-  attempt = settings && attemptOf(settings, invocation.account ?? found?.account)
+  attempt = settings && { ...settings, account: invocation.account ?? found?.account }
   const token = await steps.run('token', ['credentials'], () =>
     signToken(given, found as NonNullable<typeof found>, secrets, limit),
   )
@@ -83,7 +84,7 @@ export async function diagnoseDatabase<Connection>(
   return {
     ok: steps.done.every(({ status }) => status !== 'failed'),
     engine: engine.name,
-    ...(attempt === undefined ? {} : { target: describe(attempt) }),
+    ...(attempt === undefined ? {} : { target: formatTarget(attempt) }),
     at: new Date().toISOString(),
     durationMs: Math.round((performance.now() - startedMs) * 10) / 10,
     steps: steps.done,
@@ -97,7 +98,7 @@ const unknownAttempt: Attempt = {
   port: 0,
   database: '',
   region: '',
-  endpointHost: '',
+  endpoint: { host: '', port: 0 },
   failures: [],
 }
 
@@ -109,7 +110,7 @@ function readOptions<Connection>(
     const settings = readSettings(engine, options)
     const { host, port, user, database, endpoint } = settings
     return {
-      finding: describe(attemptOf(settings)),
+      finding: formatTarget(settings),
       details: { host, port, user, database, endpoint: `${endpoint.host}:${endpoint.port}` },
       value: settings,
     }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
-import type { Driver } from '../drivers/driver.ts'
+import type { Connect } from '../drivers/driver.ts'
 import type { Engine, Settings } from '../options/settings.ts'
 import type { DiagnosisReport, DiagnosisStepName } from './diagnosis-report.ts'
 import type { Outcome } from './steps.ts'
@@ -9,7 +9,7 @@ import type { Outcome } from './steps.ts'
 export interface DiagnosisEngine<Connection> {
   readonly name: DiagnosisReport['engine']
   readonly engine: Engine
-  createDriver(settings: Settings): Driver<Connection>
+  createConnect(settings: Settings): Connect<Connection>
   /** Asks the server for TLS in its protocol's words, and says what TLS itself needs for it. */
   requestTls(socket: Socket, settings: Settings): Promise<Pick<ConnectionOptions, 'ALPNProtocols'>>
   /** Runs a query whatever the driver's options make of rows: every value is a text or null. */

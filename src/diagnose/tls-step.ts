@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
-import { type Attempt, explain } from '../errors/explain.ts'
+import { type Attempt, findExplanation } from '../errors/explain.ts'
 import type { Settings } from '../options/settings.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 import type { DiagnosisEngine } from './diagnosed-engine.ts'
@@ -42,7 +42,7 @@ export async function verifyServer(
     const secure = await withinLimit(handshake(), limit, 'no answer to the request for TLS')
     return describeServer(secure, presented ?? secure.getPeerCertificate(true))
   } catch (error) {
-    const { code, observed, remedy } = explain(error, attempt)
+    const { code, observed, remedy } = findExplanation(error, attempt)
     const server = presented?.subject === undefined ? undefined : readCertificate(presented)
     const finding =
       server === undefined

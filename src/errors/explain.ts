@@ -1,9 +1,10 @@
-import type { Failure, Sign, Target } from './failure.ts'
+import type { Failure, FailureContext, Pattern } from './failure.ts'
 import { localFailures, networkFailures, tlsFailures } from './network-failures.ts'
 import { RdsIamError, type RdsIamErrorCode } from './rds-iam-error.ts'
+import { formatTarget } from './target.ts'
 
 /** What was tried when it failed. */
-export interface Attempt extends Target {
+export interface Attempt extends FailureContext {
   /** What the engine's server and driver fail with. */
   readonly failures: readonly Failure[]
   /** How often and how long it was tried, where more than once: `7 attempts in 4.8 s`. */
@@ -19,26 +20,34 @@ export interface Explanation {
   readonly remedy: string | undefined
 }
 
-/** Turns whatever a connection attempt failed with into one error that says what was attempted, what was observed and what to check. */
-export function diagnose(cause: unknown, attempt: Attempt): RdsIamError {
+/** Turns the failure of an attempt to connect into one error: what was attempted, what was observed, what to check. */
+export function explain(cause: unknown, attempt: Attempt): RdsIamError {
   if (cause instanceof RdsIamError) return cause
-  const { code, observed, remedy } = explain(cause, attempt)
+  const { code, observed, remedy } = findExplanation(cause, attempt)
   return new RdsIamError(code, `${introduce(attempt)}${observed}.`, { cause, remedy })
 }
 
-/** Says what a failure means, be it already an error of this package. */
-export function explain(cause: unknown, attempt: Attempt): Explanation {
+/** Says what a failure means, also where it is an error of this package already. */
+export function findExplanation(cause: unknown, attempt: Attempt): Explanation {
   if (cause instanceof RdsIamError) return unfold(cause, attempt)
   const { code, message } = readFailure(cause)
-  const failure = findFailure(cause, attempt)
-  const check = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
+  const failure = findFailure(cause, attempt.failures)
+  const remedy = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
-  return { code: failure?.code ?? unknownFailure(code), observed, remedy: check }
+  return { code: failure?.code ?? unknownFailure(code), observed, remedy }
+}
+
+/** The kind of a failure, where it is known. */
+export function findFailure(cause: unknown, failures: readonly Failure[]): Failure | undefined {
+  const { code, message } = readFailure(cause)
+  // The first that matches is taken.
+  const known = [...tlsFailures, ...failures, ...localFailures, ...networkFailures]
+  return known.find(({ patterns }) => patterns.some(pattern => matches(pattern, code, message)))
 }
 
 function introduce(attempt: Attempt): string {
   const effort = attempt.effort === undefined ? '' : ` after ${attempt.effort}`
-  return `Could not connect as ${describe(attempt)}${effort}: `
+  return `Could not connect as ${formatTarget(attempt)}${effort}: `
 }
 
 /** The parts of a message. */
@@ -49,23 +58,9 @@ function unfold({ code, message, remedy }: RdsIamError, attempt: Attempt): Expla
   return { code, observed: message.slice(start, end).replace(/\.$/, ''), remedy }
 }
 
-/** The kind of failure, where it is known. */
-export function findFailure(cause: unknown, { failures }: Pick<Attempt, 'failures'>): Failure | undefined {
-  const { code, message } = readFailure(cause)
-  // The first that fits is taken.
-  const known = [...tlsFailures, ...failures, ...localFailures, ...networkFailures]
-  return known.find(({ signs }) => signs.some(sign => fits(sign, code, message)))
-}
-
-/** The attempt in few words, as in `app@orders…:5432/orders in eu-west-1`. */
-export function describe({ user, host, port, database, region, endpointHost }: Target): string {
-  const via = endpointHost === host ? '' : ` (${endpointHost})`
-  return `${user}@${host}:${port}${database === '' ? '' : `/${database}`}${via} in ${region}`
-}
-
-function fits({ codes, message: pattern }: Sign, code: string | undefined, message: string): boolean {
+function matches({ codes, message: words }: Pattern, code: string | undefined, message: string): boolean {
   const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
-  return hasCode && (pattern === undefined || pattern.test(message))
+  return hasCode && (words === undefined || words.test(message))
 }
 
 function readFailure(cause: unknown): { code: string | undefined; message: string } {

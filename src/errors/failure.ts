@@ -1,22 +1,15 @@
 import { formatConnectArn } from '../identifiers/arn.ts'
 import type { RdsIamErrorCode } from './rds-iam-error.ts'
+import type { Target } from './target.ts'
 
-/** What was tried when it failed, as far as remedies speak of it. */
-export interface Target {
-  readonly user: string
-  readonly host: string
-  readonly port: number
-  /** Empty for none. */
-  readonly database: string
-  readonly region: string
-  /** The RDS endpoint, where `host` is another name for it. */
-  readonly endpointHost: string
-  /** The AWS account, where the invocation tells it. */
+/** What an attempt to connect was about, as far as remedies speak of it. */
+export interface FailureContext extends Target {
+  /** The AWS account of the function, where the invocation tells it. */
   readonly account?: string | undefined
 }
 
-/** A way to recognise a failure: all that is given must fit. */
-export interface Sign {
+/** What an error is recognised by: everything that is given must match. */
+export interface Pattern {
   /** Codes of the driver or of Node: a SQLSTATE, an `ER_…` or an `errno` name. Many errors of drivers carry none. */
   readonly codes?: readonly string[]
   readonly message?: RegExp
@@ -25,21 +18,26 @@ export interface Sign {
 /** One kind of failure. */
 export interface Failure {
   readonly code: RdsIamErrorCode
-  /** Any of these will do. */
-  readonly signs: readonly Sign[]
+  /** One of these must match. */
+  readonly patterns: readonly Pattern[]
   /** What it means and what to check first. */
-  readonly check: string | ((target: Target) => string)
+  readonly check: string | ((context: FailureContext) => string)
   /**
-   * Whether it passes by itself within seconds: `soon` where the server or the network says so, `perhaps` where the words are those of
-   * a wrong policy too. Nothing where it does not.
+   * Whether it passes by itself within seconds: `soon` where the server or the network says so, `perhaps` where a
+   * wrong policy has the same words, `undefined` where it does not.
    */
   readonly passes?: 'soon' | 'perhaps'
 }
 
 /** What every engine asks to be checked where it refuses a token. */
-export function checkToken({ region, user, endpointHost, account: accountId = '<account>' }: Target): string {
+export function checkToken({
+  region,
+  user,
+  endpoint,
+  account: accountId = '<account>',
+}: FailureContext): string {
   // As far as it can be known from here.
-  const arn = formatConnectArn({ region, accountId, resourceId: resourceIdOf(endpointHost), user })
+  const arn = formatConnectArn({ region, accountId, resourceId: resourceIdOf(endpoint.host), user })
   return (
     'The server refused the authentication token. Check first that the role may `rds-db:connect` on ' +
     `${arn}; then that IAM authentication is enabled on the database, that the user's name is spelled as in ` +

@@ -1,5 +1,5 @@
 import { iamUserStatements, quoteMysqlAccount, quoteMysqlName } from '../identifiers/sql.ts'
-import { checkToken, type Failure, type Target, tooManyConnections, unencrypted } from './failure.ts'
+import { checkToken, type Failure, type FailureContext, tooManyConnections, unencrypted } from './failure.ts'
 
 /**
  * What MySQL, MariaDB, RDS and mysql2 say.
@@ -11,19 +11,19 @@ export const mysqlFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_UNAVAILABLE',
     // mysql2 gives what ends a handshake its own code for TLS.
-    signs: [{ codes: ['HANDSHAKE_SSL_ERROR'], message: /ECONNRESET|EPIPE|socket disconnected/ }],
+    patterns: [{ codes: ['HANDSHAKE_SSL_ERROR'], message: /ECONNRESET|EPIPE|socket disconnected/ }],
     check:
       'The server ended the connection. It may be restarting or failing over; it may not be a database at all.',
     passes: 'soon',
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }, { message: /IAM is allowed only with SSL/i }],
+    patterns: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }, { message: /IAM is allowed only with SSL/i }],
     check: unencrypted,
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [
+    patterns: [
       { codes: ['HANDSHAKE_NO_SSL_SUPPORT', 'HANDSHAKE_SSL_ERROR', 'ER_NO_SECURE_TRANSPORTS_CONFIGURED'] },
     ],
     check:
@@ -31,18 +31,18 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    signs: [{ message: /IAM authentication failed/i }],
+    patterns: [{ message: /IAM authentication failed/i }],
     check: checkToken,
     passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    signs: [{ message: /no credentials for the role/i }],
+    patterns: [{ message: /no credentials for the role/i }],
     check: 'RDS Proxy has no secret for this user. Add one, or set DefaultAuthScheme to IAM_AUTH.',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
-    signs: [
+    patterns: [
       // It refused without asking for the token, or asked for something else.
       { codes: ['ER_ACCESS_DENIED_ERROR'], message: /using password: NO/ },
       { message: /asked for a password/i },
@@ -57,38 +57,37 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    signs: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }],
+    patterns: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }],
     check: checkToken,
     passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    signs: [{ codes: ['ER_PLUGIN_IS_NOT_LOADED'] }],
+    patterns: [{ codes: ['ER_PLUGIN_IS_NOT_LOADED'] }],
     check:
       'Enable IAM authentication on the database instance or cluster: without it, the plugin is not there.',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
     // MariaDB's own numbers have no name in mysql2, or another error's.
-    signs: [{ message: /account is locked/i }],
-    check: target =>
-      `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(target.user)} ACCOUNT UNLOCK;\`.`,
+    patterns: [{ message: /account is locked/i }],
+    check: ({ user }) => `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(user)} ACCOUNT UNLOCK;\`.`,
   },
   {
     code: 'RDS_IAM_THROTTLED',
     // An hour is too long to wait for.
-    signs: [{ codes: ['ER_USER_LIMIT_REACHED'], message: /per_hour/ }],
+    patterns: [{ codes: ['ER_USER_LIMIT_REACHED'], message: /per_hour/ }],
     check: checkOwnLimit,
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    signs: [{ codes: ['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] }],
+    patterns: [{ codes: ['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'] }],
     check: checkOwnLimit,
     passes: 'soon',
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    signs: [
+    patterns: [
       { codes: ['ER_CON_COUNT_ERROR'] },
       { message: /rate limit exceeded|too many competing requests/i },
     ],
@@ -97,33 +96,33 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    signs: [{ message: /^(No connections available|Queue limit reached)\.$/ }],
+    patterns: [{ message: /^(No connections available|Queue limit reached)\.$/ }],
     check:
       'Every connection of this execution environment is in use. Return them to the pool, or raise `max`.',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    signs: [{ codes: ['ER_HOST_IS_BLOCKED'] }],
+    patterns: [{ codes: ['ER_HOST_IS_BLOCKED'] }],
     check:
       'The server takes no more connections from here after too many that failed. Run `TRUNCATE TABLE ' +
       'performance_schema.host_cache;`, or `FLUSH HOSTS;` before MySQL 8.0.23 and in MariaDB, as its master user.',
   },
   {
     code: 'RDS_IAM_DATABASE',
-    signs: [{ codes: ['ER_BAD_DB_ERROR'] }],
+    patterns: [{ codes: ['ER_BAD_DB_ERROR'] }],
     check: ({ database }) =>
       `Authentication worked, but there is no database "${database}". Check \`database\`.`,
   },
   {
     code: 'RDS_IAM_DATABASE',
-    signs: [{ codes: ['ER_DBACCESS_DENIED_ERROR'] }],
+    patterns: [{ codes: ['ER_DBACCESS_DENIED_ERROR'] }],
     check: ({ user, database }) =>
       `Authentication worked. Run \`GRANT ALL PRIVILEGES ON ${quoteMysqlName(database)}.* TO ${quoteMysqlAccount(user)};\`, or ` +
       'as much of it as the function needs, as the master user.',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    signs: [
+    patterns: [
       {
         codes: [
           'PROTOCOL_CONNECTION_LOST',
@@ -140,7 +139,7 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    signs: [
+    patterns: [
       {
         codes: [
           'HANDSHAKE_UNKNOWN_ERROR',
@@ -157,7 +156,7 @@ export const mysqlFailures: readonly Failure[] = [
   },
 ]
 
-function checkOwnLimit({ user }: Target): string {
+function checkOwnLimit({ user }: FailureContext): string {
   return (
     'There is a limit of its own: see the parameter `max_user_connections` and `SHOW CREATE USER`. To lift that of the user, run ' +
     `\`ALTER USER ${quoteMysqlAccount(user)} WITH MAX_USER_CONNECTIONS 0;\`, and likewise for the resource that the server names.`

@@ -1,4 +1,4 @@
-import type { Failure, Target } from './failure.ts'
+import type { Failure, FailureContext } from './failure.ts'
 
 const checkServer =
   'The server ended the connection. It may be restarting or failing over; it may not be a database at all.'
@@ -7,17 +7,17 @@ const checkServer =
 export const tlsFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_TRUST',
-    signs: [
+    patterns: [
       { codes: ['ERR_TLS_CERT_ALTNAME_INVALID'] },
       { message: /does not match certificate's altnames/ },
     ],
-    check: ({ endpointHost }) =>
-      `The certificate is another server's than ${endpointHost}. If the host is a CNAME or a tunnel, pass the real RDS ` +
+    check: ({ endpoint }) =>
+      `The certificate is another server's than ${endpoint.host}. If the host is a CNAME or a tunnel, pass the real RDS ` +
       'endpoint as `endpoint`.',
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [
+    patterns: [
       { codes: ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'] },
       { message: /certificate has expired|certificate is not yet valid/ },
     ],
@@ -26,7 +26,7 @@ export const tlsFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [
+    patterns: [
       {
         codes: [
           'SELF_SIGNED_CERT_IN_CHAIN',
@@ -55,14 +55,14 @@ export const tlsFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [{ message: /unsupported protocol|alert protocol version/ }],
+    patterns: [{ message: /unsupported protocol|alert protocol version/ }],
     check:
       'The server speaks TLS only in versions older than 1.2. Upgrade the engine, or allow newer ones in the parameter group of the ' +
       'database: `ssl_max_protocol_version`, or `tls_version`.',
   },
   {
     code: 'RDS_IAM_TRUST',
-    signs: [
+    patterns: [
       { message: /does not support SSL|error establishing an SSL connection|SSL routines|ssl\/tls alert/i },
     ],
     check:
@@ -74,18 +74,18 @@ export const tlsFailures: readonly Failure[] = [
 export const localFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_CREDENTIALS',
-    signs: [{ message: /signing did not finish/ }],
+    patterns: [{ message: /signing did not finish/ }],
     check:
       'The server waited for the authentication token. Check that the provider of the credentials, or the `signer`, answers.',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [{ message: /no time left to connect/ }],
+    patterns: [{ message: /no time left to connect/ }],
     check: "Nothing was tried. Raise the function's timeout, or look at what took its time before.",
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    signs: [{ message: /timeout exceeded when trying to connect|all connections are in use/i }],
+    patterns: [{ message: /timeout exceeded when trying to connect|all connections are in use/i }],
     check:
       'Every connection of this execution environment is in use. Return them to the pool, or raise `max`.',
   },
@@ -95,24 +95,24 @@ export const localFailures: readonly Failure[] = [
 export const networkFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [{ codes: ['ENOTFOUND', 'EAI_FAIL', 'EAI_NODATA'] }],
+    patterns: [{ codes: ['ENOTFOUND', 'EAI_FAIL', 'EAI_NODATA'] }],
     check: checkName,
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [{ codes: ['EAI_AGAIN'] }],
+    patterns: [{ codes: ['EAI_AGAIN'] }],
     check: checkName,
     passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [{ codes: ['ECONNREFUSED'] }],
+    patterns: [{ codes: ['ECONNREFUSED'] }],
     check: 'Nothing listens there. Check the host and the port, and that the database runs.',
     passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNREACHABLE',
-    signs: [
+    patterns: [
       { codes: ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'] },
       { message: /timeout expired|due to connection timeout|no connection within/i },
     ],
@@ -122,7 +122,7 @@ export const networkFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    signs: [
+    patterns: [
       { codes: ['ECONNRESET', 'EPIPE', '08006'] },
       { message: /connection terminated|socket disconnected|socket hang up/i },
     ],
@@ -131,11 +131,11 @@ export const networkFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    signs: [{ codes: ['EPROTO', '08P01'] }],
+    patterns: [{ codes: ['EPROTO', '08P01'] }],
     check: checkServer,
   },
 ]
 
-function checkName({ host }: Target): string {
+function checkName({ host }: FailureContext): string {
   return `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`
 }

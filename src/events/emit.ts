@@ -1,19 +1,15 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { ConnectionClosedReason, DatabaseEvent, RdsIamEvent } from './events.ts'
-import type { RdsIamLogger, RdsIamMetrics } from './observers.ts'
+import type { Observers, RdsIamLogger, RdsIamMetrics } from './observers.ts'
 
-/** Who hears of the events of one middleware, and the database they are about. */
-interface Observed extends DatabaseEvent {
-  readonly logger: RdsIamLogger | undefined
-  readonly metrics: RdsIamMetrics | undefined
-}
-
-/** An event but for what is the same for all of a middleware. */
-type Detail<Event = RdsIamEvent> = Event extends RdsIamEvent ? Omit<Event, keyof DatabaseEvent> : never
+/** An event without the database that it is about. */
+export type EventDetail<Event = RdsIamEvent> = Event extends RdsIamEvent
+  ? Omit<Event, keyof DatabaseEvent>
+  : never
 
 const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
   'connection:opened': channel('middy-rds-iam:connection:opened'),
-  'connection:reused': channel('middy-rds-iam:connection:reused'),
+  'connection:checked': channel('middy-rds-iam:connection:checked'),
   'connection:closed': channel('middy-rds-iam:connection:closed'),
   'connection:retried': channel('middy-rds-iam:connection:retried'),
   'connection:failed': channel('middy-rds-iam:connection:failed'),
@@ -22,11 +18,11 @@ const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
 }
 
 /**
- * Tells whoever wants to know of an event. Never throws: the logger and the metrics were wrapped with the options, and what a
- * subscriber of a channel throws, Node reports as an uncaught exception of its own, after this has returned.
+ * Tells the observers and the subscribers of an event. Never throws: the logger and the metrics were wrapped with the options, and what
+ * a subscriber throws, Node reports as an uncaught exception of its own, after this has returned.
  */
-export function report(observed: Observed, detail: Detail): void {
-  const { logger, metrics, host, port, database, user } = observed
+export function emit(about: DatabaseEvent & Observers, detail: EventDetail): void {
+  const { logger, metrics, host, port, database, user } = about
   if (metrics !== undefined) addMetrics(metrics, detail)
   const published = channels[detail.event]
   if (logger === undefined && !published.hasSubscribers) return
@@ -34,11 +30,6 @@ export function report(observed: Observed, detail: Detail): void {
   const event = { event: name, host, port, database, user, ...fields } as RdsIamEvent
   if (logger !== undefined) log(logger, event)
   if (published.hasSubscribers) published.publish(event)
-}
-
-/** What has passed since a reading of `performance.now()`, in whole milliseconds. */
-export function elapsedMs(startedMs: number): number {
-  return Math.round(performance.now() - startedMs)
 }
 
 const mistakes: Readonly<Partial<Record<ConnectionClosedReason, string>>> = {
@@ -60,8 +51,8 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', messag
   switch (event.event) {
     case 'connection:opened':
       return ['debug', 'Database connection opened']
-    case 'connection:reused':
-      return ['debug', 'Database connection reused after a ping']
+    case 'connection:checked':
+      return ['debug', 'Database connection checked by a ping']
     case 'connection:closed': {
       const mistake = mistakes[event.reason]
       return mistake === undefined ? ['debug', 'Database connection closed'] : ['warn', mistake]
@@ -80,7 +71,7 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', messag
   }
 }
 
-function addMetrics(metrics: RdsIamMetrics, detail: Detail): void {
+function addMetrics(metrics: RdsIamMetrics, detail: EventDetail): void {
   const { event } = detail
   if (event === 'connection:opened') {
     metrics.addMetric('DatabaseConnectionsOpened', 'Count', 1)

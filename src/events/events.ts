@@ -18,9 +18,9 @@ export interface ConnectionOpenedEvent extends DatabaseEvent {
   readonly tokenReused: boolean
 }
 
-/** A connection that had been silent for `pingAfterIdleMs` answered a ping, and is lent again. */
-export interface ConnectionReusedEvent extends DatabaseEvent {
-  readonly event: 'connection:reused'
+/** A connection that had been silent for `pingAfterIdleMs` was checked: it answered a ping, and is used again. */
+export interface ConnectionCheckedEvent extends DatabaseEvent {
+  readonly event: 'connection:checked'
   /** By the wall clock; infinite where that stepped back. */
   readonly silenceMs: number
   /** Of the ping. */
@@ -107,7 +107,7 @@ export interface TokenSignedEvent extends DatabaseEvent {
  */
 export type RdsIamEvent =
   | ConnectionOpenedEvent
-  | ConnectionReusedEvent
+  | ConnectionCheckedEvent
   | ConnectionClosedEvent
   | ConnectionRetriedEvent
   | ConnectionFailedEvent

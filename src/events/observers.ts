@@ -10,3 +10,9 @@ export interface RdsIamLogger {
 export interface RdsIamMetrics {
   addMetric(name: string, unit: 'Count' | 'Milliseconds', value: number): unknown
 }
+
+/** What hears of events, with the options' own mistakes kept away. */
+export interface Observers {
+  readonly logger: RdsIamLogger | undefined
+  readonly metrics: RdsIamMetrics | undefined
+}

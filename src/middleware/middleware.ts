@@ -1,6 +1,6 @@
 import type { MiddlewareObj, Request } from '@middy/core'
 import { readInvocation } from '../connection/invocation.ts'
-import type { Lease, Lender } from '../connection/source.ts'
+import type { ConnectionSource, Lease } from '../connection/source.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 
 /** What `.use()` takes, and gives the handler's context its type by. */
@@ -14,11 +14,11 @@ export type RdsIamMiddleware<Key extends string, Connection> = MiddlewareObj<
 
 type Context<Key extends string, Connection> = Request['context'] & { [P in Key]: Connection }
 
-/** Lends a connection before the handler and takes it back afterwards. */
+/** Acquires a connection before the handler and releases it afterwards. */
 export function createMiddleware<Key extends string, Connection extends object>(
   name: string,
   contextKey: string,
-  lender: Lender<Connection>,
+  source: ConnectionSource<Connection>,
 ): RdsIamMiddleware<Key, Connection> {
   // By request, because `after` and `onError` of one invocation may come late, when the connection is another's.
   const leases = new WeakMap<object, Lease<Connection>>()
@@ -33,7 +33,7 @@ export function createMiddleware<Key extends string, Connection extends object>(
   const before = (request: { context: object }): void | Promise<void> => {
     const present = (request.context as Record<string, unknown>)[contextKey]
     if (present !== undefined && !attached.has(present as Connection)) throw keyTaken(name, contextKey)
-    const lease = lender.lend(readInvocation(request.context))
+    const lease = source.acquire(readInvocation(request.context))
     return lease instanceof Promise ? lease.then(lease => attach(request, lease)) : attach(request, lease)
   }
 
@@ -47,14 +47,14 @@ export function createMiddleware<Key extends string, Connection extends object>(
 
   const after = (request: { context: object }): void | Promise<void> => {
     const lease = detach(request)
-    if (lease !== undefined) return lender.giveBack(lease)
+    if (lease !== undefined) return source.release(lease)
   }
 
   const onError = (request: { context: object; error?: unknown }): void | Promise<void> => {
     const lease = detach(request)
     if (lease === undefined) return
-    if (isEarlyTimeout(request.error)) return lender.abandon(lease)
-    return lender.giveBack(lease)
+    if (isEarlyTimeout(request.error)) return source.discard(lease)
+    return source.release(lease)
   }
 
   return { before, after, onError }

@@ -1,7 +1,7 @@
-import type { Lender } from '../connection/source.ts'
+import type { ConnectionSource } from '../connection/source.ts'
 import { withDeadline } from '../time/deadline.ts'
 
-type Closable = Pick<Lender<unknown>, 'shutDown'>
+type Closable = Pick<ConnectionSource<unknown>, 'shutDown'>
 
 /**
  * Time in milliseconds for closing. Lambda leaves the process 500 ms or more, which it shares with others that have something to do.
@@ -11,16 +11,16 @@ type Closable = Pick<Lender<unknown>, 'shutDown'>
 const closingTimeMs = 300
 
 // By weak references: a middleware that nobody has any more holds nothing to close.
-const lenders = new Set<WeakRef<Closable>>()
+const sources = new Set<WeakRef<Closable>>()
 let isListening = false
 
 /**
- * Has a lender end its connections politely when the process is told to end by SIGTERM, which reaches a Lambda function where an
- * extension is registered. One listener serves all lenders.
+ * Ends the idle connections of a source politely when SIGTERM tells the process to end, which reaches a Lambda function where an
+ * extension is registered. One listener serves all sources.
  */
-export function closeAtShutdown(lender: Closable): void {
-  for (const known of lenders) if (known.deref() === undefined) lenders.delete(known)
-  lenders.add(new WeakRef(lender))
+export function closeAtShutdown(source: Closable): void {
+  for (const known of sources) if (known.deref() === undefined) sources.delete(known)
+  sources.add(new WeakRef(source))
   if (isListening) return
   isListening = true
   // Ahead of the others, so that none that listens once is gone by then.
@@ -28,7 +28,7 @@ export function closeAtShutdown(lender: Closable): void {
 }
 
 async function closeAll(): Promise<void> {
-  const closing = [...lenders].map(known => known.deref()?.shutDown())
+  const closing = [...sources].map(known => known.deref()?.shutDown())
   // Who else listens decides whether and when the process ends.
   if (process.listenerCount('SIGTERM') > 1) return
   await withDeadline(Promise.all(closing), closingTimeMs, () => new Error('late')).catch(() => {})

@@ -1,3 +1,4 @@
+import type { Target } from '../errors/target.ts'
 import { type Endpoint, isIpAddress } from '../identifiers/endpoint.ts'
 import { isRegionName, regionOfHost } from '../identifiers/region.ts'
 import { type Checks, show } from './checks.ts'
@@ -12,16 +13,8 @@ export interface AddressDefaults {
   readonly defaultDatabase: (user: string) => string
 }
 
-/** Where the database is and who connects. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  /** Empty for none. */
-  readonly database: string
-  /** What tokens are signed for and the certificate is verified against. */
-  readonly endpoint: Endpoint
-}
+/** Where the database is and who connects; the Region is read behind it. */
+export type Address = Omit<Target, 'region'>
 
 type GivenAddress = { readonly [Name in keyof Address]?: unknown }
 

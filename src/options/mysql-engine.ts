@@ -35,7 +35,7 @@ const ownedClientOptions = {
   Promise: 'promises are those of Node',
 } as const
 
-export const mysqlEngine: Omit<Engine, 'middleware'> = {
+export const mysqlEngine: Omit<Engine, 'factory'> = {
   defaultPort: 3306,
   environment: {
     host: 'MYSQL_HOST',

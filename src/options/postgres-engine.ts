@@ -20,7 +20,7 @@ const ownedClientOptions = {
   replication: 'IAM authentication does not cover replication connections',
 } as const
 
-export const postgresEngine: Omit<Engine, 'middleware'> = {
+export const postgresEngine: Omit<Engine, 'factory'> = {
   defaultPort: 5432,
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
   // As PostgreSQL has it.

@@ -1,10 +1,10 @@
-import type { Attempt } from '../errors/explain.ts'
 import type { Failure } from '../errors/failure.ts'
-import type { RdsIamLogger, RdsIamMetrics } from '../events/observers.ts'
+import type { Target } from '../errors/target.ts'
+import type { Observers } from '../events/observers.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
 import { pemProblem, splitPem } from '../trust/pem.ts'
-import { type Address, type AddressDefaults, readAddress, readRegion } from './address.ts'
+import { type AddressDefaults, readAddress, readRegion } from './address.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
@@ -13,39 +13,48 @@ import { readCredentials, readTokenMargin } from './signing-options.ts'
 
 /** What differs between the database engines in reading options. */
 export interface Engine extends AddressDefaults {
-  /** The middleware's name, for errors: `iamPg`. */
-  readonly middleware: string
+  /** Whose options they are, for errors: `iamPg`. */
+  readonly factory: string
   /** The driver's options that this package owns, and what to do instead. */
   readonly ownedClientOptions: Readonly<Record<string, string>>
   /** What its server and its driver fail with. */
   readonly failures: readonly Failure[]
 }
 
-/** Options that were checked, with every default filled in. */
-export interface Settings extends Address {
-  readonly region: string
-  /** Certificates in PEM, each on its own. */
+/** What access to the database as one user is made of. */
+export interface AccessSettings extends Target, Observers {
+  /** Authorities that the user adds, each as PEM. */
   readonly ca: readonly string[]
+  /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
+  readonly extraCaFile: string | undefined
   readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
   readonly signer: TokenSigner | undefined
-  readonly contextKey: string
-  readonly prefetch: boolean
+  readonly tokenMarginMs: number
+  readonly failures: readonly Failure[]
+}
+
+/** How connections are opened, checked and given back. */
+export interface ConnectionSettings {
   readonly connectTimeoutMs: number
   readonly retryRefused: boolean
   /** Infinity for never. */
   readonly pingAfterIdleMs: number
-  readonly tokenMarginMs: number
   readonly resetSession: boolean
   readonly max: number
-  readonly logger: RdsIamLogger | undefined
-  readonly metrics: RdsIamMetrics | undefined
+  /** Whether one invocation is over when the next one begins. */
+  readonly oneAtATime: boolean
   /** Options for the driver. */
   readonly client: Readonly<Record<string, unknown>>
-  /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
-  readonly extraCaFile: string | undefined
-  readonly oneAtATime: boolean
-  readonly failures: readonly Failure[]
 }
+
+/** What concerns the middleware alone. */
+export interface MiddlewareSettings {
+  readonly contextKey: string
+  readonly prefetch: boolean
+}
+
+/** Options that were checked, with every default filled in. */
+export interface Settings extends AccessSettings, ConnectionSettings, MiddlewareSettings {}
 
 /** The options of a middleware as somebody wrote them, right or wrong. */
 type Given = { readonly [Name in keyof RdsIamOptions | 'contextKey' | 'client']?: unknown }
@@ -132,7 +141,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     failures: engine.failures,
   }
 
-  refuseProblems(engine.middleware, checks.problems)
+  refuseProblems(engine.factory, checks.problems)
   return settings
 }
 
@@ -179,10 +188,4 @@ function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engi
   }
   // What is undefined was not given, and must not take the place of a default.
   return Object.fromEntries(Object.entries(client).filter(([, option]) => option !== undefined))
-}
-
-/** What to call an attempt to connect in an error. */
-export function attemptOf(settings: Settings, account?: string): Attempt {
-  const { user, host, port, database, region, endpoint, failures } = settings
-  return { user, host, port, database, region, endpointHost: endpoint.host, account, failures }
 }

@@ -31,7 +31,7 @@ export interface Verdict {
 }
 
 /** Why a statement does not let the user in. */
-export interface Explanation {
+export interface Obstacle {
   readonly statement: PolicyStatement
   readonly at: string
   readonly message: string
@@ -67,7 +67,7 @@ export function explainRefusal(
   decision: PolicyDecision,
   arn: string,
   question: Question,
-): Explanation[] {
+): Obstacle[] {
   const denying = decision.statement
   const allowing = statements.filter(({ effect }) => effect === 'Allow')
   const explanations = decideFor(allowing, question).decision.allowed

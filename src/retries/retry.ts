@@ -1,10 +1,9 @@
-import { diagnose, findFailure } from '../errors/explain.ts'
+import type { Access } from '../access/access.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
-import { report } from '../events/emit.ts'
-import { attemptOf, type Settings } from '../options/settings.ts'
+import type { ConnectionSettings } from '../options/settings.ts'
 import { type Pauses, passingPauses, pauseMs, refusedPauses, shortestAttemptMs } from '../time/backoff.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
-import type { TokenLending } from '../token/attempt-token.ts'
+import type { AttemptToken } from '../token/attempt-token.ts'
 
 /** On whose behalf a physical connection is opened. */
 export interface Asker {
@@ -16,21 +15,58 @@ export interface Asker {
   readonly onRetry?: (failure: RdsIamError) => void
 }
 
-/**
- * Decides what follows a failed attempt to open a physical connection: ends when the next one may begin.
- *
- * @param error What the driver failed with.
- * @param lending The token of the attempt that failed.
- * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it was tried.
- */
-export type Retry = (error: unknown, lending: TokenLending) => Promise<void>
+/** What retrying takes. */
+export interface RetryParts {
+  readonly access: Access
+  readonly settings: Pick<ConnectionSettings, 'retryRefused'>
+  /** @default the system's */
+  readonly clock?: Clock | undefined
+}
+
+/** How one attempt ended. */
+export type Attempted<Connection> =
+  | { readonly connection: Connection }
+  | {
+      /** What the driver failed with. */
+      readonly error: unknown
+      /** The token of the attempt; `undefined` where the failure is not about opening a physical connection. */
+      readonly token: AttemptToken | undefined
+    }
 
 /**
- * Begins to count the attempts to open one physical connection. What passes by itself is tried again with full jitter until the
- * deadline; a refused token sparingly, because throttling is refused in the same words as a wrong policy; anything else not at all.
+ * Repeats attempts to open one physical connection, until one succeeds or no further one makes sense. What passes by itself is tried
+ * again with full jitter until the deadline; a refused token sparingly, because throttling is refused in the same words as a wrong
+ * policy; anything else not at all.
+ *
+ * @throws {RdsIamError} What the last attempt failed with, and how often and how long it was tried.
  */
-export function createRetry(settings: Settings, asker: Asker, clock: Clock = systemClock): Retry {
-  const { retryRefused } = settings
+export async function openWithRetries<Connection>(
+  parts: RetryParts,
+  asker: Asker,
+  attempt: () => Promise<Attempted<Connection>>,
+): Promise<Connection> {
+  const retry = createRetry(parts, asker)
+  for (;;) {
+    const attempted = await attempt()
+    if ('connection' in attempted) return attempted.connection
+    const { error, token } = attempted
+    if (token === undefined) throw parts.access.explain(error, asker)
+    await retry(error, token)
+  }
+}
+
+/**
+ * Decides what follows a failed attempt to open a physical connection: resolves when the next one may begin.
+ *
+ * @param error What the driver failed with.
+ * @param token The token of the attempt that failed.
+ * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it was tried.
+ */
+export type Retry = (error: unknown, token: AttemptToken) => Promise<void>
+
+/** Begins to count the attempts to open one physical connection. */
+export function createRetry(parts: RetryParts, asker: Asker): Retry {
+  const { access, settings, clock = systemClock } = parts
   const startedMs = clock.now()
   const pauses = new Map<Pauses, number>()
   let attempts = 0
@@ -42,17 +78,17 @@ export function createRetry(settings: Settings, asker: Asker, clock: Clock = sys
   const explain = (error: unknown): RdsIamError => {
     const seconds = ((clock.now() - startedMs) / 1_000).toFixed(1)
     const effort = attempts > 1 ? `${attempts} attempts in ${seconds} s` : undefined
-    return diagnose(error, { ...attemptOf(settings, asker.account), effort })
+    return access.explain(error, { account: asker.account, effort })
   }
 
   /** How to go on after a failure, if at all. */
   const choosePauses = (error: unknown): Pauses | undefined => {
-    const passes = error instanceof RdsIamError ? undefined : findFailure(error, settings)?.passes
+    const passes = error instanceof RdsIamError ? undefined : access.findFailure(error)?.passes
     if (passes === 'soon') return passingPauses
-    return passes === 'perhaps' && retryRefused ? refusedPauses : undefined
+    return passes === 'perhaps' && settings.retryRefused ? refusedPauses : undefined
   }
 
-  /** The pause before the next attempt; nothing where that would come too late. */
+  /** The pause before the next attempt; `undefined` where the next one would come too late. */
   const choosePause = (kind: Pauses): number | undefined => {
     const index = pauses.get(kind) ?? 0
     pauses.set(kind, index + 1)
@@ -68,12 +104,12 @@ export function createRetry(settings: Settings, asker: Asker, clock: Clock = sys
 
   const fail = (error: RdsIamError): RdsIamError => {
     const durationMs = Math.round(clock.now() - startedMs)
-    report(settings, { event: 'connection:failed', code: error.code, durationMs, error })
+    access.emit({ event: 'connection:failed', code: error.code, durationMs, error })
     return error
   }
 
   const tellRetry = (error: RdsIamError, delayMs: number): void =>
-    report(settings, {
+    access.emit({
       event: 'connection:retried',
       code: error.code,
       attempt: attempts,
@@ -82,13 +118,13 @@ export function createRetry(settings: Settings, asker: Asker, clock: Clock = sys
       error,
     })
 
-  return async (error, lending) => {
+  return async (error, token) => {
     attempts += 1
-    const cause = explainDelay(error, lending)
+    const cause = explainDelay(error, token)
     const failure = explain(cause)
     const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
     // One signed earlier may have been refused for its age.
-    if (isRefused && lending.refuse() && !isReplaced) {
+    if (isRefused && token.refuse() && !isReplaced) {
       isReplaced = true
       return tellRetry(failure, 0)
     }
@@ -107,8 +143,8 @@ export function createRetry(settings: Settings, asker: Asker, clock: Clock = sys
 }
 
 /** A server that is kept waiting for the token is not to blame. */
-function explainDelay(error: unknown, lending: TokenLending): unknown {
-  if (!lending.isAwaited() || error instanceof RdsIamError) return error
+function explainDelay(error: unknown, token: AttemptToken): unknown {
+  if (!token.isAwaited() || error instanceof RdsIamError) return error
   return new Error('signing did not finish in time', { cause: error })
 }
 

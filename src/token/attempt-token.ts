@@ -1,9 +1,9 @@
-import type { LentToken, TokenCache } from './cache.ts'
+import type { CachedToken, TokenCache } from './cache.ts'
 import type { Token } from './token.ts'
 
 /** The token of one attempt to connect. */
-export interface TokenLending {
-  /** Has the token signed, while the socket is on its way. Whoever takes it hears of a failure. */
+export interface AttemptToken {
+  /** Begins to sign while the socket connects. `take` tells of a failure. */
   prepare(): void
   /** The token, once the server asks for it: one for the attempt, however often it is asked for. */
   take(): Promise<Token>
@@ -19,24 +19,24 @@ export interface TokenLending {
   refuse(): boolean
 }
 
-/** Lends one attempt to connect its token. */
-export function lendToken(tokens: TokenCache): TokenLending {
-  let lending: Promise<LentToken> | undefined
+/** Gives one attempt to connect its token. */
+export function createAttemptToken(tokens: TokenCache): AttemptToken {
+  let asked: Promise<CachedToken> | undefined
   let isAsked = false
-  let taken: LentToken | undefined
+  let taken: CachedToken | undefined
 
-  const lend = (): Promise<LentToken> => {
-    lending ??= tokens.get()
-    return lending
+  const ask = (): Promise<CachedToken> => {
+    asked ??= tokens.get()
+    return asked
   }
 
   return {
     prepare() {
-      lend().catch(() => {})
+      ask().catch(() => {})
     },
     async take() {
       isAsked = true
-      taken = await lend()
+      taken = await ask()
       return taken.token
     },
     isAwaited: () => isAsked && taken === undefined,

@@ -7,17 +7,17 @@ export interface TokenCache {
    *
    * @throws {RdsIamError} `RDS_IAM_CREDENTIALS` of the signer. It is not kept: the next call signs again.
    */
-  get(): Promise<LentToken>
+  get(): Promise<CachedToken>
   /**
    * Forgets a token that the server refused.
    *
    * @returns Whether another may do better, which is so where this one had been signed earlier.
    */
-  refuse(lent: LentToken): boolean
+  refuse(cached: CachedToken): boolean
 }
 
 /** A token, and whether it had been signed for an earlier call. */
-export interface LentToken {
+export interface CachedToken {
   readonly token: Token
   readonly reused: boolean
 }

@@ -1,4 +1,5 @@
 import { RdsIamError } from '../errors/rds-iam-error.ts'
+import { formatTarget } from '../errors/target.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from './credentials.ts'
 import { readEnvironmentCredentials } from './credentials.ts'
 import { signWithEnvironment } from './environment-signer.ts'
@@ -65,8 +66,9 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
   }
 }
 
-function describe({ user, host, port, region }: SignerRequest): string {
-  return `${user}@${host}:${port} in ${region}`
+function describe(request: SignerRequest): string {
+  const { host, port } = request
+  return formatTarget({ ...request, database: '', endpoint: { host, port } })
 }
 
 function signingFailed(request: SignerRequest, cause: unknown): RdsIamError {

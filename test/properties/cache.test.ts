@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createTokenCache, type LentToken } from '../../src/token/cache.ts'
+import { type CachedToken, createTokenCache } from '../../src/token/cache.ts'
 import type { Token } from '../../src/token/token.ts'
 
 const marginMs = 60_000
@@ -48,7 +48,7 @@ test('whatever happens in whatever order: one signing at a time, no token past i
       const running: Signing[] = []
       const failures = new Set<unknown>()
       const refused = new Set<Token>()
-      const lent: LentToken[] = []
+      const lent: CachedToken[] = []
 
       const sign = () => {
         signings += 1

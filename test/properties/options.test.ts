@@ -15,7 +15,7 @@ const names = ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'AWS_REGION', 'AWS_DE
 setEnvironment({ after() {} }, Object.fromEntries(names.map(name => [name, undefined])))
 
 const engine = {
-  middleware: 'iamPg',
+  factory: 'iamPg',
   defaultPort: 5432,
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
   defaultDatabase: (user: string) => user,

@@ -23,12 +23,12 @@ const closed = (reason: string, connections = 1): Seen => ({
   reason,
   connections,
 })
-const reused: Seen = { event: 'connection:reused' }
+const reused: Seen = { event: 'connection:checked' }
 const rolledBack: Seen = { event: 'transaction:rolled-back' }
 
 const timeFields: Readonly<Record<string, readonly string[]>> = {
   'connection:opened': ['durationMs'],
-  'connection:reused': ['silenceMs', 'durationMs'],
+  'connection:checked': ['silenceMs', 'durationMs'],
   'connection:failed': ['durationMs'],
   'token:signed': ['durationMs'],
 }
@@ -148,7 +148,7 @@ const tales: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
         const { handler, told } = scene
         for (let count = 0; count < 3; count += 1) await handler(sessionOf(kind.sql), lambdaContext())
         // A pool that was just opened has been silent for no longer than that.
-        const pings = told.messages.filter(({ message }) => message.event === 'connection:reused').length
+        const pings = told.messages.filter(({ message }) => message.event === 'connection:checked').length
         assert.ok(pings === 2, `${pings}`)
         assertTold(told, scene, [signed, opened(false), reused, reused])
       },

@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test'
 import pg from 'pg'
 import { type Mysql, startMysql } from '../../kit/src/database/mysql.ts'
 import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
-import { diagnose } from '../../src/errors/explain.ts'
+import { explain } from '../../src/errors/explain.ts'
 import { mysqlFailures } from '../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../src/errors/postgres-failures.ts'
 import { createUserSql, dropUserSql, RdsIamError } from '../../src/index.ts'
@@ -407,7 +407,7 @@ describe('The SQL for users', () => {
   })
 
   it('is what the error of a user that is not an IAM user says', () => {
-    const target = { host: 'h', port: 1, database: 'd', region: 'eu-west-1', endpointHost: 'h' }
+    const target = { host: 'h', port: 1, database: 'd', region: 'eu-west-1', endpoint: { host: 'h', port: 1 } }
     for (const [engine, failures, cause] of [
       [
         'postgres',
@@ -421,7 +421,7 @@ describe('The SQL for users', () => {
       ],
     ] as const) {
       for (const user of ['app', `o'n"e\\il`]) {
-        const { code, message } = diagnose(cause, { ...target, user, failures })
+        const { code, message } = explain(cause, { ...target, user, failures })
         assert.equal(code, 'RDS_IAM_NOT_GRANTED')
         assert.ok(message.includes(`\`${createUserSql({ engine, user }).join(' ')}\``), message)
       }

@@ -5,7 +5,7 @@ import { recordingLogger } from './lambda.ts'
 /** Every channel there is. */
 export const channelNames = [
   'connection:opened',
-  'connection:reused',
+  'connection:checked',
   'connection:closed',
   'connection:retried',
   'connection:failed',

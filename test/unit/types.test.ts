@@ -99,7 +99,7 @@ test('types are checked by the compiler', () => {
   const durationOf = (event: RdsIamEvent): number => {
     switch (event.event) {
       case 'connection:opened':
-      case 'connection:reused':
+      case 'connection:checked':
       case 'token:signed':
         return event.durationMs
       case 'connection:failed':

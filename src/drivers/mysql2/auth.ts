@@ -1,12 +1,12 @@
-import type { Socket } from 'node:net'
 import type { AuthPlugin, Connection as CoreConnection } from 'mysql2'
 import { RdsIamError } from '../../errors/rds-iam-error.ts'
-import type { Settings } from '../../options/settings.ts'
+import type { Target } from '../../errors/target.ts'
 import type { Token } from '../../token/token.ts'
 import { requireVerified } from '../../trust/verified-tls.ts'
+import { streamOf } from './internals.ts'
 
 /** Gives the token that a connection is to authenticate with. */
-export type TokenSource = (connection: CoreConnection) => Promise<Token>
+export type TokenFor = (connection: CoreConnection) => Promise<Token>
 
 /** What mysql2 gives a plugin; its types say that the command is a text. */
 interface Metadata {
@@ -15,23 +15,24 @@ interface Metadata {
   readonly command: { readonly user?: string | undefined }
 }
 
-/** All that mysql2 has plugins of its own for, but for the one that sends the token. None of them may answer. */
+/** What mysql2 has plugins of its own for, other than sending the token. None of them may answer. */
 const passwordPlugins = ['mysql_native_password', 'caching_sha2_password', 'sha256_password']
 
 /**
- * Plugins by which the token goes to the verified endpoint that asks for it in clear text, and nothing to whom it is not meant for.
+ * Plugins that give the token to the verified endpoint that asks for it in clear text, and to no other server.
  *
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_clear_text_password.html
  */
-export function createAuthPlugins(settings: Settings, token: TokenSource): Record<string, AuthPlugin> {
-  const { endpoint, user } = settings
-
+export function createAuthPlugins(
+  { endpoint, user }: Pick<Target, 'endpoint' | 'user'>,
+  tokenFor: TokenFor,
+): Record<string, AuthPlugin> {
   const answer = async ({ connection, command }: Metadata): Promise<Buffer | null> => {
     const stream = streamOf(connection)
     try {
       requireVerified(stream, endpoint)
       if (command.user !== user) throw otherUser(command.user, user)
-      const { value } = await token(connection)
+      const { value } = await tokenFor(connection)
       return Buffer.from(`${value}\0`)
     } catch (error) {
       // mysql2 gives an error of a plugin a code of its own, and the process ends by one that changes the user.
@@ -58,8 +59,4 @@ function otherUser(asked: string | undefined, user: string): RdsIamError {
     'RDS_IAM_OPTIONS',
     `The token is signed for ${user}, and ${asked} cannot authenticate with it. Use a middleware of its own for each user.`,
   )
-}
-
-function streamOf(connection: CoreConnection): Socket {
-  return (connection as unknown as { stream: Socket }).stream
 }

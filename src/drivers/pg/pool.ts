@@ -1,47 +1,51 @@
 import type { Pool, PoolClient, Submittable } from 'pg'
-import { diagnose } from '../../errors/explain.ts'
-import { elapsedMs, report } from '../../events/emit.ts'
-import type { ConnectionClosedReason } from '../../events/events.ts'
-import { attemptOf, type Settings } from '../../options/settings.ts'
-import { type Asker, createRetry } from '../../retries/retry.ts'
-import { lendToken, type TokenLending } from '../../token/attempt-token.ts'
-import type { TokenCache } from '../../token/cache.ts'
+import type { Access } from '../../access/access.ts'
+import type { Settings } from '../../options/settings.ts'
+import type { Asker } from '../../retries/retry.ts'
+import { elapsedMs } from '../../time/elapsed.ts'
+import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
 import type { VerifiedTls } from '../../trust/verified-tls.ts'
-import { forgetWaiting, isClean, noteRestoring, restoreSession, sessionsOf } from '../session.ts'
-import { abandon, IamPgClient, isUsable, pgSession } from './client.ts'
+import type { OpenPool } from '../driver.ts'
+import { createPoolRequests } from '../pool-requests.ts'
+import { IamPgClient } from './client.ts'
+import { sessionOf } from './session.ts'
+
+/** What a pool is made of. */
+export interface PgPoolParts {
+  readonly access: Access
+  readonly settings: Settings
+  readonly tls: VerifiedTls
+  /** On whose behalf the handler asks now. */
+  readonly askerNow: () => Asker
+}
+
+const releasedTwice = 'Release called on client which has already been released to the pool.'
 
 type ConnectCallback = Parameters<Pool['connect']>[0]
 
-/** Takes a client on behalf of somebody, by pool. */
-const takers = new WeakMap<Pool, (asker: Asker, callback: ConnectCallback) => void>()
-
-/**
- * Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS.
- *
- * @param askerNow On whose behalf the handler asks now.
- */
-export async function openPgPool(
-  settings: Settings,
-  tls: VerifiedTls,
-  tokens: TokenCache,
-  askerNow: () => Asker,
-): Promise<Pool> {
+/** Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
+export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> {
+  const { access, settings, tls, askerNow } = parts
   const { client: options, max } = settings
   // pg-pool comes with pg's entry, which a function with a single client never needs to load.
   const { default: pg } = await import('pg')
   // By the error that an attempt to connect failed with.
-  const lendings = new WeakMap<object, TokenLending>()
-  // While pg-pool is asked; whom it opens a connection for later, it does not tell.
+  const tokens = new WeakMap<object, AttemptToken>()
+  // pg-pool makes a new `release` each time that it lends a client.
+  const releases = new WeakMap<PoolClient, PoolClient['release']>()
+  // While pg-pool is asked; on whose behalf it opens a connection later, it does not tell.
   let asking: Asker | undefined
-  const leftMs = () => Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
+  let hasOpened = false
 
   class TokenClient extends IamPgClient {
-    readonly #lending: TokenLending
+    readonly #token: AttemptToken
 
     constructor() {
-      const lending = lendToken(tokens)
-      super(settings, { tls, timeoutMs: leftMs(), token: lending.take })
-      this.#lending = lending
+      const token = createAttemptToken(access.tokens)
+      const timeoutMs = Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
+      super(settings, { tls, timeoutMs, token: token.take })
+      this.#token = token
+      hasOpened = true
     }
 
     override connect(): Promise<IamPgClient>
@@ -51,14 +55,14 @@ export async function openPgPool(
       const startedMs = performance.now()
       super.connect((error: Error) => {
         if (error) {
-          lendings.set(error, this.#lending)
+          tokens.set(error, this.#token)
         } else {
           const durationMs = elapsedMs(startedMs)
-          report(settings, { event: 'connection:opened', durationMs, tokenReused: this.#lending.isReused() })
+          access.emit({ event: 'connection:opened', durationMs, tokenReused: this.#token.isReused() })
         }
         ;(callback as (error: Error) => void)(error)
       })
-      this.#lending.prepare()
+      this.#token.prepare()
       return undefined
     }
   }
@@ -72,43 +76,32 @@ export async function openPgPool(
           this.connect((error, client) => (client === undefined ? reject(error) : resolve(client)))
         })
       }
-      const { waiting } = sessionsOf(this)
-      const request = {}
-      waiting.add(request)
-      const serve: ConnectCallback = (error, client, done) => {
-        if (waiting.delete(request)) callback(error, client, done)
-        else client?.release()
-      }
-      this.take(askerNow(), serve, () => waiting.has(request))
+      requests.acquire((error, client) => {
+        if (client === undefined) return callback(error, undefined, () => {})
+        client.release = error => {
+          // In pg-pool's own words, which would let an unrestored session through.
+          if (!requests.isAcquired(client)) throw new Error(releasedTwice)
+          requests.release(client, error ? 'ended' : undefined)
+        }
+        callback(undefined, client, client.release)
+      })
       return undefined
     }
 
-    /** @param isWanted Whether somebody still waits for the client. */
-    take(asker: Asker, callback: ConnectCallback, isWanted = () => true): void {
-      const retry = createRetry(settings, asker)
-      const fail = (failure: Error): void => callback(failure, undefined, () => {})
-      const open = (): void => {
-        asking = asker
+    /** Asks pg-pool, once. */
+    ask(asker: Asker) {
+      const mayWait = this.idleCount <= this.waitingCount
+      asking = asker
+      hasOpened = false
+      const connection = new Promise<PoolClient>((resolve, reject) =>
         super.connect((error, client) => {
-          // pg-pool lends what is idle as it is, and hears of an end later than its socket.
-          if (client !== undefined && !isUsable(client) && Date.now() < asker.deadlineMs) {
-            client.release(true)
-            return open()
-          }
-          if (client !== undefined) {
-            lendClient(this, client, settings)
-            return callback(undefined, client, client.release)
-          }
-          const lending = lendings.get(error as Error) ?? lendings.get(error?.cause as object)
-          // What is not about one attempt to connect is about the pool.
-          if (lending === undefined) return fail(diagnose(error, attemptOf(settings, asker.account)))
-          retry(error, lending).then(() => {
-            if (isWanted()) open()
-          }, fail)
-        })
-        asking = undefined
-      }
-      open()
+          if (client === undefined) return reject(error)
+          releases.set(client, client.release)
+          resolve(client)
+        }),
+      )
+      asking = undefined
+      return { connection, isWaiting: mayWait && !hasOpened }
     }
 
     // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each costs a handshake and a
@@ -135,80 +128,36 @@ export async function openPgPool(
     max,
     Client: TokenClient as unknown as new () => PoolClient,
   })
-  // pg-pool reads it each time that it begins to wait, for a new connection or for one that is in use.
-  Object.defineProperty(pool.options, 'connectionTimeoutMillis', { get: leftMs, enumerable: true })
-  takers.set(pool, (asker, callback) => pool.take(asker, callback))
   // Of a connection that nobody uses.
-  pool.on('error', () => report(settings, { event: 'connection:closed', reason: 'lost', connections: 1 }))
-  return pool
-}
+  pool.on('error', () => access.emit({ event: 'connection:closed', reason: 'lost', connections: 1 }))
 
-/** Has a client put its session in order when it is released, before pg-pool can lend it again. */
-function lendClient(pool: Pool, client: PoolClient, settings: Settings): void {
-  const { lent } = sessionsOf<PoolClient>(pool)
-  // pg-pool makes a new one each time it lends; a second call is its own error.
-  const release = client.release
-  let isReleased = false
-  const note = (reason: ConnectionClosedReason) =>
-    report(settings, { event: 'connection:closed', reason, connections: 1 })
-  lent.add(client)
-  client.release = error => {
-    lent.delete(client)
-    if (isReleased) throw new Error('Release called on client which has already been released to the pool.')
-    if (error || !isUsable(client)) {
-      if (!dismissed.has(client)) note('ended')
-      return release(error ?? true)
-    }
-    if (pgSession.isBusy(client)) {
-      note('query-running')
-      abandon(client)
-      return release(true)
-    }
-    if (unlent.delete(client) || isClean(pgSession, client, settings)) return release()
-    isReleased = true
-    const restoration = restoreSession(pgSession, client, settings).then(
-      () => release(),
-      error => {
-        note('not-restored')
-        release(error)
+  const rawRelease = (client: PoolClient, isEnded?: boolean): void => releases.get(client)?.(isEnded)
+
+  const requests = createPoolRequests<PoolClient>({
+    access,
+    settings,
+    askerNow,
+    internals: {
+      ask: asker => pool.ask(asker),
+      tokenOf: error => tokens.get(error as object),
+      sessionOf,
+      isEnding: () => false,
+      putBack: client => rawRelease(client),
+      remove(client) {
+        const session = sessionOf(client)
+        // pg-pool ends it politely, and that waits for the queries that are running.
+        if (!session.isUsable() || session.isBusy()) void session.close()
+        rawRelease(client, true)
       },
-    )
-    noteRestoring(pool, restoration)
-  }
-}
-
-/** Takes a client on behalf of somebody else than the handler. */
-export function takeClient(pool: Pool, asker: Asker): Promise<PoolClient> {
-  return new Promise((resolve, reject) =>
-    takers.get(pool)?.(asker, (error, client) => (client === undefined ? reject(error) : resolve(client))),
-  )
-}
-
-/** Clients that only this package has had: their sessions are as they were. */
-const unlent = new WeakSet<PoolClient>()
-
-/** Gives back a client that this package took, and that nobody else had. */
-export function giveBackUnlent(client: PoolClient): void {
-  unlent.add(client)
-  client.release()
-}
-
-/** Closes the clients that the handler holds, forgets those that it waits for, and says how many they were. */
-export function closeLent(pool: Pool): { closed: number; forgotten: number } {
-  const forgotten = forgetWaiting(pool)
-  const lent = [...sessionsOf<PoolClient>(pool).lent]
-  for (const client of lent) {
-    abandon(client)
-    dismiss(client)
-  }
-  return { closed: lent.length, forgotten }
-}
-
-/** Clients that were closed for a reason that is reported already. */
-const dismissed = new WeakSet<PoolClient>()
-
-/** Closes a client that this package took from the pool, or takes from the handler. */
-export function dismiss(client: PoolClient): void {
-  dismissed.add(client)
-  client.release(true)
+      end(client) {
+        const ended = new Promise<void>(resolve => client.once('end', resolve))
+        rawRelease(client, true)
+        return ended
+      },
+      counts: () => ({ all: pool.totalCount, idle: pool.idleCount }),
+      isOpen: () => !pool.ending,
+      close: () => void pool.end().catch(() => {}),
+    },
+  })
+  return { ...requests, pool }
 }

@@ -21,7 +21,7 @@ export interface FaultyDb extends Db {
 
 const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
   'connection:opened': true,
-  'connection:reused': true,
+  'connection:checked': true,
   'connection:closed': true,
   'connection:retried': true,
   'connection:failed': true,

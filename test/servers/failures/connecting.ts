@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
-import type { Driver } from '../../../src/drivers/driver.ts'
-import { createMysqlDriver } from '../../../src/drivers/mysql2/driver.ts'
-import { createPgDriver } from '../../../src/drivers/pg/driver.ts'
-import { diagnose } from '../../../src/errors/explain.ts'
+import type { Connect } from '../../../src/drivers/driver.ts'
+import { createMysqlConnect } from '../../../src/drivers/mysql2/driver.ts'
+import { createPgConnect } from '../../../src/drivers/pg/driver.ts'
+import { explain } from '../../../src/errors/explain.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { RdsIamOptions } from '../../../src/options/options.ts'
-import { attemptOf, type Engine, readSettings, type Settings } from '../../../src/options/settings.ts'
+import { type Engine, readSettings, type Settings } from '../../../src/options/settings.ts'
 import { createTokenCache } from '../../../src/token/cache.ts'
 import { createSigner } from '../../../src/token/signer.ts'
 import { createTrust } from '../../../src/trust/verified-tls.ts'
@@ -18,13 +18,13 @@ import { account, driverCodeOf, type EngineName, findFailure, fitsLiteral, targe
 const none = { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' }
 const common = { environment: none, defaultDatabase: () => '', ownedClientOptions: {} }
 const engines = {
-  postgres: { ...common, middleware: 'iamPg', defaultPort: 5432, failures: postgresFailures },
-  mysql: { ...common, middleware: 'iamMysql', defaultPort: 3306, failures: mysqlFailures },
+  postgres: { ...common, factory: 'iamPg', defaultPort: 5432, failures: postgresFailures },
+  mysql: { ...common, factory: 'iamMysql', defaultPort: 3306, failures: mysqlFailures },
 } satisfies Record<EngineName, Engine>
 
-const drivers: Readonly<Record<EngineName, (settings: Settings) => Driver<object>>> = {
-  postgres: settings => createPgDriver(settings) as Driver<object>,
-  mysql: settings => createMysqlDriver(settings) as Driver<object>,
+const drivers: Readonly<Record<EngineName, (settings: Settings) => Connect<object>>> = {
+  postgres: createPgConnect,
+  mysql: createMysqlConnect,
 }
 
 export type Options = RdsIamOptions & { readonly client?: object }
@@ -55,7 +55,7 @@ export async function assertFails(engine: EngineName, literal: string, options: 
   assert.ok(fitsLiteral(cause.message, named(row.message)), inspect(cause))
   assert.equal((cause as NodeJS.ErrnoException).code, driverCodeOf(row, engine), inspect(cause))
 
-  const error = diagnose(cause, attemptOf(settings, account))
+  const error = explain(cause, { ...settings, account })
   assert.ok(error instanceof RdsIamError)
   assert.equal(error.code, row.code, error.message)
   assert.equal(error.cause, cause)
@@ -70,11 +70,11 @@ async function connect(engine: EngineName, settings: Settings): Promise<Error> {
   const request = { ...endpoint, region, user }
   const tokens = createTokenCache(createSigner({ request, credentials: settings.credentials, signer }), 0)
   const tls = await createTrust(settings)()
-  const driver = drivers[engine](settings)
+  const connect = drivers[engine](settings)
   const token = async () => (await tokens.get()).token
-  return driver.connect({ tls, token, timeoutMs: settings.connectTimeoutMs }).then(
-    connection => {
-      driver.close(connection)
+  return connect({ tls, token, timeoutMs: settings.connectTimeoutMs }).then(
+    ({ session }) => {
+      session.close()
       return assert.fail('it connected')
     },
     error => error,

@@ -9,7 +9,7 @@ import mysql from 'mysql2'
 import type { Connection, Pool, PoolConnection, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
 import * as promises from 'mysql2/promise'
 import { makeAuthority } from '../../../kit/src/index.ts'
-import { isInTransaction, watchTransaction } from '../../../src/drivers/mysql2/transaction.ts'
+import { createSession } from '../../../src/drivers/mysql2/session.ts'
 import {
   type IamMysqlOptions,
   type IamMysqlPoolOptions,
@@ -155,7 +155,7 @@ for (const kind of kinds) {
     test(`${kind}: follows transactions on mysql2 itself, compress being ${compress}`, async () => {
       const core = mysql.createConnection({ port: server.port, user: 'root', database: 'notes', compress })
       await once(core, 'connect')
-      watchTransaction(core)
+      const session = createSession(core, { user: 'root', database: '' })
       const db = core.promise()
       for (const [sql, expected] of [
         ['SELECT 1', false],
@@ -167,12 +167,12 @@ for (const kind of kinds) {
         ['SELECT 1', false],
       ] as const) {
         await db.query(sql).catch(() => {})
-        assert.equal(isInTransaction(core), expected, sql)
+        assert.equal(session.isInTransaction(), expected, sql)
       }
       await db.query('BEGIN')
       const stream = core.query("SELECT '' AS a FROM information_schema.columns").stream({ highWaterMark: 1 })
       for await (const _ of stream) await new Promise(resolve => setImmediate(resolve))
-      assert.equal(isInTransaction(core), true, 'a result that was paused')
+      assert.equal(session.isInTransaction(), true, 'a result that was paused')
       await db.end()
     })
   }

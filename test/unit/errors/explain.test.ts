@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { type Attempt, diagnose, explain } from '../../../src/errors/explain.ts'
+import { type Attempt, explain, findExplanation } from '../../../src/errors/explain.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError, type RdsIamErrorCode } from '../../../src/errors/rds-iam-error.ts'
@@ -27,7 +27,7 @@ const attempt: Attempt = {
   port: 5432,
   database: 'orders',
   region: 'eu-west-1',
-  endpointHost: 'orders.c1x2.eu-west-1.rds.amazonaws.com',
+  endpoint: { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 },
   failures: postgresFailures,
 }
 
@@ -70,7 +70,7 @@ for (const row of knownFailures) {
       const cause = fail(literal, driverCode)
       const error = isThrown
         ? await (async () => thrown[message]?.())().catch(error => error)
-        : diagnose(cause, { ...attempt, ...target, account, failures: failuresOf[engine] })
+        : explain(cause, { ...attempt, ...target, account, failures: failuresOf[engine] })
       assert.ok(error instanceof RdsIamError)
       assert.equal(error.code, code)
       assert.match(error.message, check)
@@ -162,7 +162,7 @@ const rare: readonly (readonly [EngineName, Error, RdsIamErrorCode, RegExp?])[] 
 
 for (const [engine, cause, code, check] of rare) {
   test(`${code} for "${cause.message}", ${engine}`, () => {
-    const error = diagnose(cause, { ...attempt, failures: failuresOf[engine] })
+    const error = explain(cause, { ...attempt, failures: failuresOf[engine] })
     assert.equal(error.code, code)
     if (check !== undefined) assert.match(error.message, check)
   })
@@ -171,11 +171,11 @@ for (const [engine, cause, code, check] of rare) {
 test('quotes the user and the database in the SQL that it suggests to MySQL', () => {
   const odd = { ...attempt, user: "o'app", database: 'or`ders', failures: mysqlFailures }
   const denied = fail('Access denied to database', 'ER_DBACCESS_DENIED_ERROR')
-  assert.match(diagnose(denied, odd).message, /ON `or``ders`\.\* TO 'o''app'@'%'/)
+  assert.match(explain(denied, odd).message, /ON `or``ders`\.\* TO 'o''app'@'%'/)
 })
 
 test('names no database where there is none', () => {
-  const { message } = diagnose(fail('x'), { ...attempt, database: '', failures: mysqlFailures })
+  const { message } = explain(fail('x'), { ...attempt, database: '', failures: mysqlFailures })
   assert.match(message, /app@orders\.c1x2\.[\w.-]+:5432 in eu-west-1/)
 })
 
@@ -189,7 +189,7 @@ for (const [endpointHost, resourceId] of [
   ['proxy-orders.c1x2.eu-west-1.rds.amazonaws.com', '<DbiResourceId>'],
 ] as const) {
   test(`says which kind of resource id the ARN needs for ${endpointHost}`, () => {
-    const { message } = diagnose(refusal, { ...attempt, endpointHost })
+    const { message } = explain(refusal, { ...attempt, endpoint: { host: endpointHost, port: 5432 } })
     assert.ok(message.includes(`:dbuser:${resourceId}/app;`), message)
   })
 }
@@ -200,29 +200,29 @@ for (const [region, partition] of [
   ['us-gov-west-1', 'aws-us-gov'],
 ] as const) {
   test(`gives the ARN that the role needs in the partition of ${region}, with the invocation’s account`, () => {
-    const { message } = diagnose(refusal, { ...attempt, region, account: '123456789012' })
+    const { message } = explain(refusal, { ...attempt, region, account: '123456789012' })
     assert.ok(message.includes(` arn:${partition}:rds-db:${region}:123456789012:dbuser:<DbiResourceId>/app;`))
   })
 }
 
 test('gives the remedy by itself too, to whoever asks for it, and to no logger twice', () => {
-  const error = diagnose(fail('connect ECONNREFUSED', 'ECONNREFUSED'), attempt)
+  const error = explain(fail('connect ECONNREFUSED', 'ECONNREFUSED'), attempt)
   assert.match(error.remedy ?? '', /^Nothing listens there\. .*\.$/)
   assert.ok(error.message.endsWith(`: connect ECONNREFUSED. ${error.remedy}`))
   assert.deepEqual(Object.keys(error).sort(), ['code', 'docs', 'name'])
-  assert.deepEqual(explain(error, attempt), explain(error.cause, attempt))
+  assert.deepEqual(findExplanation(error, attempt), findExplanation(error.cause, attempt))
   assert.equal(new RdsIamError('RDS_IAM_DATABASE', 'Nothing is known.').remedy, undefined)
 })
 
 test('marks the account in the ARN as missing where nobody knows it', () => {
   assert.match(
-    diagnose(refusal, attempt).message,
+    explain(refusal, attempt).message,
     / arn:aws:rds-db:eu-west-1:<account>:dbuser:<DbiResourceId>\/app;/,
   )
 })
 
 test('names the endpoint beside the host where they differ', () => {
-  const { message } = diagnose(fail('timeout expired'), { ...attempt, host: 'localhost', port: 15432 })
+  const { message } = explain(fail('timeout expired'), { ...attempt, host: 'localhost', port: 15432 })
   assert.match(
     message,
     /app@localhost:15432\/orders \(orders\.c1x2\.eu-west-1\.rds\.amazonaws\.com\) in eu-west-1/,
@@ -234,7 +234,7 @@ test('reads the collected error of all addresses that were tried, which has no m
     fail('connect ECONNREFUSED ::1:5432', 'ECONNREFUSED'),
     fail('connect ECONNREFUSED 127.0.0.1:5432', 'ECONNREFUSED'),
   ])
-  const error = diagnose(Object.assign(cause, { code: 'ECONNREFUSED' }), attempt)
+  const error = explain(Object.assign(cause, { code: 'ECONNREFUSED' }), attempt)
   assert.equal(error.code, 'RDS_IAM_UNREACHABLE')
   assert.match(error.message, /: connect ECONNREFUSED ::1:5432\. Nothing listens there/)
   assert.equal(error.cause, cause)
@@ -250,19 +250,19 @@ test('reads the collected error that Node itself makes', async () => {
     () => assert.fail('something listens there'),
     error => [error],
   )
-  const error = diagnose(cause, attempt)
+  const error = explain(cause, attempt)
   assert.equal(error.code, 'RDS_IAM_UNREACHABLE')
   assert.match(error.message, /connect ECONNREFUSED/)
 })
 
 test('passes an error of this package through as it is', () => {
   const error = new RdsIamError('RDS_IAM_CREDENTIALS', 'no credentials')
-  assert.equal(diagnose(error, attempt), error)
+  assert.equal(explain(error, attempt), error)
 })
 
 test('does not take an error that it does not know for any of those it knows', () => {
   const cause = fail('the moon is in the wrong phase', 'XX000')
-  const error = diagnose(cause, attempt)
+  const error = explain(cause, attempt)
   assert.equal(error.code, 'RDS_IAM_DATABASE')
   assert.equal(error.cause, cause)
   assert.match(error.message, /: the moon is in the wrong phase \(XX000\)\.$/)
@@ -270,7 +270,7 @@ test('does not take an error that it does not know for any of those it knows', (
 
 for (const cause of ['a text', undefined, null, 42, { code: 'ECONNREFUSED' }]) {
   test(`keeps a cause that is no error: ${JSON.stringify(cause) ?? 'undefined'}`, () => {
-    const error = diagnose(cause, attempt)
+    const error = explain(cause, attempt)
     assert.ok(error instanceof RdsIamError)
     assert.equal(error.cause, cause)
     assert.ok(error.message.includes(String(cause)))
@@ -278,18 +278,18 @@ for (const cause of ['a text', undefined, null, 42, { code: 'ECONNREFUSED' }]) {
 }
 
 test('takes a message of PostgreSQL about a password in a session for what its code says', () => {
-  const error = diagnose(fail('role "reporting" does not exist', '22023'), attempt)
+  const error = explain(fail('role "reporting" does not exist', '22023'), attempt)
   assert.notEqual(error.code, 'RDS_IAM_NOT_GRANTED')
 })
 
 test('takes an error that no rule knows for a database’s word only where it carries a code of the server', () => {
-  assert.equal(diagnose(fail('something new', 'ZZ999'), attempt).code, 'RDS_IAM_DATABASE')
-  assert.equal(diagnose(fail('something new'), attempt).code, 'RDS_IAM_UNREACHABLE')
-  assert.equal(diagnose(fail('something new', 'EPERM'), attempt).code, 'RDS_IAM_UNREACHABLE')
+  assert.equal(explain(fail('something new', 'ZZ999'), attempt).code, 'RDS_IAM_DATABASE')
+  assert.equal(explain(fail('something new'), attempt).code, 'RDS_IAM_UNREACHABLE')
+  assert.equal(explain(fail('something new', 'EPERM'), attempt).code, 'RDS_IAM_UNREACHABLE')
 })
 
 test('says which variable makes pg look for pg-native', () => {
-  const { code, message } = diagnose(fail("Cannot find module 'pg-native'", 'MODULE_NOT_FOUND'), attempt)
+  const { code, message } = explain(fail("Cannot find module 'pg-native'", 'MODULE_NOT_FOUND'), attempt)
   assert.equal(code, 'RDS_IAM_OPTIONS')
   assert.match(message, /Unset NODE_PG_FORCE_NATIVE/)
 })

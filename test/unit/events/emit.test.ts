@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
-import { report } from '../../../src/events/emit.ts'
+import { emit } from '../../../src/events/emit.ts'
 import { RdsIamError } from '../../../src/index.ts'
 import { recordingLogger } from '../../support/lambda.ts'
 
@@ -12,7 +12,7 @@ const retried = { event: 'connection:retried', code: error.code, attempt: 2, del
 test('warns at the first refusal of a fresh token, and of no other attempt that is followed by one', () => {
   const logger = recordingLogger()
   for (const refusals of [0, 1, 2])
-    report({ ...database, logger, metrics: undefined }, { ...retried, refusals })
+    emit({ ...database, logger, metrics: undefined }, { ...retried, refusals })
   assert.deepEqual(
     logger.lines.map(({ level }) => level),
     ['debug', 'warn', 'debug'],
@@ -34,12 +34,12 @@ test('reads nothing of an event that nobody listens to', () => {
   const nobody = { ...database, logger: undefined, metrics: undefined }
   const ofAnother = () => assert.fail('another channel')
   subscribe('middy-rds-iam:connection:closed', ofAnother)
-  report(nobody, detail)
+  emit(nobody, detail)
   assert.equal(reads, 0)
   const messages: unknown[] = []
   const listen = (message: unknown) => void messages.push(message)
   subscribe('middy-rds-iam:connection:opened', listen)
-  report(nobody, detail)
+  emit(nobody, detail)
   unsubscribe('middy-rds-iam:connection:opened', listen)
   unsubscribe('middy-rds-iam:connection:closed', ofAnother)
   assert.deepEqual(messages, [{ ...database, event: 'connection:opened', tokenReused: false, durationMs: 1 }])
@@ -52,7 +52,7 @@ test('gives the logger and the channel one and the same object', () => {
     message = published
   }
   subscribe('middy-rds-iam:transaction:rolled-back', listen)
-  report({ ...database, logger, metrics: undefined }, { event: 'transaction:rolled-back' })
+  emit({ ...database, logger, metrics: undefined }, { event: 'transaction:rolled-back' })
   unsubscribe('middy-rds-iam:transaction:rolled-back', listen)
   assert.equal(logger.lines[0]?.fields, message)
 })

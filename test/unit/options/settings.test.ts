@@ -21,7 +21,7 @@ clear()
 afterEach(clear)
 
 const engine: Engine = {
-  middleware: 'iamPg',
+  factory: 'iamPg',
   defaultPort: 5432,
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
   defaultDatabase: user => user,

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createAccess } from '../../../src/access/access.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { Settings } from '../../../src/options/settings.ts'
-import { type Asker, createRetry } from '../../../src/retries/retry.ts'
+import { type Asker, createRetry, type Retry } from '../../../src/retries/retry.ts'
 import { passingPauses, pauseMs, refusedPauses } from '../../../src/time/backoff.ts'
 import type { Clock } from '../../../src/time/clock.ts'
-import type { TokenLending } from '../../../src/token/attempt-token.ts'
+import type { AttemptToken } from '../../../src/token/attempt-token.ts'
 import { recordingLogger } from '../../support/lambda.ts'
 
 const fail = (message: string, code?: string) => Object.assign(new Error(message), code && { code })
@@ -43,7 +44,7 @@ function createClock(chance = 0.5): Clock & { readonly sleeps: number[]; nowMs: 
   return clock
 }
 
-const lending = (reused = false): TokenLending => ({
+const token = (reused = false): AttemptToken => ({
   prepare() {},
   take: () => Promise.reject(new Error('not asked')),
   isAwaited: () => false,
@@ -51,7 +52,11 @@ const lending = (reused = false): TokenLending => ({
   refuse: () => reused,
 })
 
-const within = (clock: Clock, ms: number): Asker => ({ deadlineMs: clock.now() + ms, account: undefined })
+function retryOf(clock: Clock, budgetMs: number, changes: object = {}): Retry {
+  const given = settings(changes)
+  const asker: Asker = { deadlineMs: clock.now() + budgetMs, account: undefined }
+  return createRetry({ access: createAccess(given), settings: given, clock }, asker)
+}
 
 /** Fails until it is given up, and says with what. */
 async function failForGood(
@@ -59,11 +64,11 @@ async function failForGood(
   { clock = createClock(), budgetMs = 10_000, attemptMs = 20, changes = {}, reused = false } = {},
 ): Promise<{ failure: RdsIamError; attempts: number; sleeps: readonly number[]; endedAfterMs: number }> {
   const startMs = clock.now()
-  const retry = createRetry(settings(changes), within(clock, budgetMs), clock)
+  const retry = retryOf(clock, budgetMs, changes)
   for (let attempts = 1; ; attempts += 1) {
     clock.nowMs += attemptMs
     try {
-      await retry(error, lending(reused))
+      await retry(error, token(reused))
     } catch (failure) {
       assert.ok(failure instanceof RdsIamError)
       return { failure, attempts, sleeps: clock.sleeps, endedAfterMs: clock.now() - startMs }
@@ -233,10 +238,10 @@ test('does not sleep where there is no time for another attempt', async () => {
 
 test('says what the server said where at last the time did not suffice', async () => {
   const clock = createClock()
-  const retry = createRetry(settings(), within(clock, 5_000), clock)
-  await retry(throttled, lending())
+  const retry = retryOf(clock, 5_000)
+  await retry(throttled, token())
   clock.nowMs = 1_005_000
-  await assert.rejects(retry(fail('timeout expired'), lending()), {
+  await assert.rejects(retry(fail('timeout expired'), token()), {
     code: 'RDS_IAM_THROTTLED',
     message: /after 2 attempts in 5\.0 s: sorry, too many clients/,
     cause: throttled,
@@ -245,8 +250,8 @@ test('says what the server said where at last the time did not suffice', async (
 
 test('blames the signing where the server waited for the token when the time was over', async () => {
   const clock = createClock()
-  const retry = createRetry(settings(), within(clock, 5_000), clock)
-  await assert.rejects(retry(fail('timeout expired'), { ...lending(), isAwaited: () => true }), {
+  const retry = retryOf(clock, 5_000)
+  await assert.rejects(retry(fail('timeout expired'), { ...token(), isAwaited: () => true }), {
     code: 'RDS_IAM_CREDENTIALS',
     message: /signing did not finish/,
   })

@@ -1,0 +1,197 @@
+import type { Socket } from 'node:net'
+import mysql, { type Connection as CoreConnection, type Pool, type PoolConnection } from 'mysql2'
+import type { Connection } from 'mysql2/promise'
+
+/**
+ * What mysql2 keeps to itself, and what the state of a connection cannot be known without. `test/servers/mysql2/internals.test.ts` holds
+ * these names against the installed version.
+ */
+interface ConnectionInternals {
+  readonly stream: Socket
+  readonly _command: Command | null | undefined
+  readonly _commands: { readonly length: number }
+  readonly _paused: boolean
+  clientEncoding: string
+  handlePacket(packet?: Packet): void
+  reset(callback: (error: Error | null) => void): void
+}
+
+interface PoolConnectionInternals {
+  /** A connection that left its pool knows none. */
+  readonly _pool: unknown
+  _released: boolean
+  lastActiveTime: number
+  _removeFromPool(): void
+  /** The connection's own `end`: a pool's connection takes `end` for `release`, unless told otherwise. */
+  readonly _realEnd?: CoreConnection['end']
+}
+
+interface PoolInternals {
+  getConnection(callback: GetCallback): void
+  releaseConnection(connection: PoolConnection): void
+  readonly _allConnections: Queue
+  readonly _freeConnections: Queue
+  readonly _closed: boolean
+}
+
+interface Queue {
+  readonly length: number
+  get(index: number): PoolConnection | undefined
+}
+
+/** A message of the server: its body goes from `offset` to `end`. */
+export interface Packet {
+  readonly buffer: Buffer
+  readonly offset: number
+  readonly end: number
+}
+
+/** A command is a state machine whose states are its methods. */
+export type Command = Readonly<Record<string, unknown>>
+
+/** How a session speaks, which the server forgets at a reset. */
+export interface CharacterSet {
+  readonly charsetNumber: number
+  readonly clientEncoding: string
+}
+
+export type GetCallback = Parameters<Pool['getConnection']>[0]
+
+function internalsOf(core: CoreConnection): ConnectionInternals {
+  return core as unknown as ConnectionInternals
+}
+
+function poolInternalsOf(connection: PoolConnection): PoolConnectionInternals {
+  return connection as unknown as PoolConnectionInternals
+}
+
+/** The connection below the one with promises. */
+export function coreOf(connection: Connection): CoreConnection {
+  return (connection as unknown as { connection: CoreConnection }).connection
+}
+
+/** The socket, or the TLS stream that took its place. */
+export function streamOf(core: CoreConnection): Socket {
+  return internalsOf(core).stream
+}
+
+/** Whether a command is running or waiting. */
+export function isRunning(core: CoreConnection): boolean {
+  const { _command, _commands, _paused } = internalsOf(core)
+  return Boolean(_command) || _commands.length > 0 || _paused
+}
+
+/** Whether a command is running, also one that has ended in this very moment. */
+export function isEnding(core: CoreConnection): boolean {
+  return Boolean(internalsOf(core)._command)
+}
+
+/** Shows every message of the server, and the command that it is for, before mysql2 handles it. */
+export function watchPackets(
+  core: CoreConnection,
+  look: (packet: Packet, command: Command | null | undefined) => void,
+): void {
+  const internals = internalsOf(core)
+  const { handlePacket } = internals
+  internals.handlePacket = packet => {
+    // While it is paused mysql2 keeps the messages, and calls this again for each: to look twice does no harm.
+    if (packet !== undefined) look(packet, internals._command)
+    handlePacket.call(core, packet)
+  }
+}
+
+/** The character set that a session speaks now. */
+export function characterSetOf(core: CoreConnection): CharacterSet {
+  const { charsetNumber = 0 } = core.config as { charsetNumber?: number }
+  return { charsetNumber, clientEncoding: internalsOf(core).clientEncoding }
+}
+
+/** Has mysql2 speak a character set again, and says by which name the server knows it; `undefined` where mysql2 has none. */
+export function setCharacterSet(core: CoreConnection, set: CharacterSet): string | undefined {
+  ;(core.config as { charsetNumber?: number }).charsetNumber = set.charsetNumber
+  internalsOf(core).clientEncoding = set.clientEncoding
+  const { Charsets } = mysql as unknown as { Charsets: Readonly<Record<string, number>> }
+  // For example `utf8mb4_unicode_ci` for 224.
+  return Object.keys(Charsets)
+    .find(name => Charsets[name] === set.charsetNumber)
+    ?.toLowerCase()
+}
+
+/** Sends COM_RESET_CONNECTION. @see https://dev.mysql.com/doc/c-api/8.4/en/mysql-reset-connection.html */
+export function resetConnection(core: CoreConnection): Promise<void> {
+  return new Promise((resolve, reject) =>
+    internalsOf(core).reset(error => (error ? reject(error) : resolve())),
+  )
+}
+
+/** Ends a connection politely. What is written goes out first. */
+export function endPolitely(core: CoreConnection): void {
+  const { _realEnd: end = core.end } = core as CoreConnection & Partial<PoolConnectionInternals>
+  end.call(core, () => {})
+  streamOf(core).destroySoon()
+}
+
+/** Ends a connection without waiting for anything. */
+export function destroy(core: CoreConnection): void {
+  core.destroy()
+  streamOf(core).destroy()
+}
+
+/** The part of a pool that lends and takes back. */
+export interface Lending {
+  /** Asks mysql2 for a connection. @returns The one that it opens at once, if it does. */
+  get(callback: GetCallback): PoolConnection | undefined
+  /** Puts a connection back among the idle ones, or gives it to the next caller that waits. */
+  putBack(connection: PoolConnection): void
+}
+
+/**
+ * Puts this package between mysql2's pool and its callers.
+ *
+ * @param acquire What happens instead where anybody asks the pool for a connection.
+ * @param release What happens instead where anybody releases one. A connection that ended is released too, to make room.
+ */
+export function interceptLending(
+  pool: Pool,
+  acquire: (callback: GetCallback) => void,
+  release: (connection: PoolConnection, makeRoom: () => void) => void,
+): Lending {
+  const internals = pool as unknown as PoolInternals
+  const getConnection = internals.getConnection.bind(pool)
+  const releaseConnection = internals.releaseConnection.bind(pool)
+  internals.getConnection = acquire
+  internals.releaseConnection = connection => release(connection, () => releaseConnection(connection))
+  return {
+    get(callback) {
+      const { _allConnections: all } = internals
+      const before = all.length
+      getConnection(callback)
+      return all.get(before)
+    },
+    putBack(connection) {
+      const own = poolInternalsOf(connection)
+      own._released = true
+      own.lastActiveTime = Date.now()
+      releaseConnection(connection)
+    },
+  }
+}
+
+/** Whether a connection is still its pool's. */
+export function isInPool(connection: PoolConnection): boolean {
+  return Boolean(poolInternalsOf(connection)._pool)
+}
+
+export function removeFromPool(connection: PoolConnection): void {
+  poolInternalsOf(connection)._removeFromPool()
+}
+
+/** How many connections a pool holds or is opening, and how many of them are idle. */
+export function countsOf(pool: Pool): { readonly all: number; readonly idle: number } {
+  const { _allConnections, _freeConnections } = pool as unknown as PoolInternals
+  return { all: _allConnections.length, idle: _freeConnections.length }
+}
+
+export function isClosed(pool: Pool): boolean {
+  return (pool as unknown as PoolInternals)._closed
+}
