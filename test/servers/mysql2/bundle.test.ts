@@ -23,7 +23,7 @@ test('knows every character set but the large ones, and says which file of these
   const sample = readTemplate().Resources.MysqlNotesFunction
   const BuildProperties = {
     ...sample.Metadata.BuildProperties,
-    EntryPoints: ['../test/mysql2/functions/query.ts'],
+    EntryPoints: ['../test/servers/mysql2/functions/query.ts'],
   }
   const built = await buildFunction('query', { ...sample, Metadata: { ...sample.Metadata, BuildProperties } })
   // Where no package is found.
