@@ -8,7 +8,7 @@ import type { Settings } from '../options/settings.ts'
 import type { Outcome } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 
-/** Where the Region is from. A wrong one is refused among the options. */
+/** Says where the Region comes from. A wrong Region already failed in the step `options`. */
 export function findRegion({ region, endpoint }: Settings, given: unknown): Outcome {
   const own = readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
   const source =
@@ -21,7 +21,7 @@ export function findRegion({ region, endpoint }: Settings, given: unknown): Outc
   return { finding: `${region}, ${source}${elsewhere}`, details: { region }, value: undefined }
 }
 
-/** Resolves the host as the drivers do, and follows its aliases to see whether they lead to an RDS endpoint. */
+/** Resolves the host as the drivers do, and follows its aliases to find an RDS endpoint behind them. */
 export async function resolveHost(settings: Settings, limit: TimeLimit): Promise<Outcome> {
   const { host, endpoint } = settings
   const found = await withinLimit(dns.lookup(host, { all: true }), limit, 'no answer from DNS', 'EAI_AGAIN')
@@ -53,14 +53,15 @@ export async function resolveHost(settings: Settings, limit: TimeLimit): Promise
   return { finding, details, value: undefined }
 }
 
-/** The names that a name is an alias of, one after the other. That there are none, or nobody tells, is no failure. */
+/** Follows the aliases (CNAMEs) of a name. It is no failure if there are none, or if no server answers. */
 async function followAliases(host: string, limit: TimeLimit): Promise<readonly string[]> {
-  // What is RDS's own name leads to the instance behind it; what is local has no alias.
+  // A name of RDS is an alias of the instance's name, which is of no use here. A local name has no alias.
   if (regionOfHost(host) !== undefined || isIpAddress(host) || host === 'localhost') return []
   const aliases: string[] = []
   const follow = async (name: string): Promise<void> => {
     const [alias] = await dns.resolveCname(name)
-    // https://www.rfc-editor.org/rfc/rfc1034#section-3.6.2: chains are allowed, and circles are an error to be signalled
+    // Chains of aliases are allowed, circles are an error:
+    // https://www.rfc-editor.org/rfc/rfc1034#section-3.6.2
     if (alias === undefined || aliases.includes(alias) || aliases.length === 8) return
     aliases.push(alias.toLowerCase())
     if (regionOfHost(alias.toLowerCase()) === undefined) await follow(alias)

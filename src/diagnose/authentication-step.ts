@@ -8,7 +8,7 @@ import type { DiagnosisEngine } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { stepDeadline, type TimeLimit } from './time-limit.ts'
 
-/** What to connect with: all of it has been looked at in the steps before. */
+/** What to connect with. The steps before have looked at all of it. */
 interface AuthenticationAttempt {
   readonly settings: Settings
   readonly attempt: Attempt
@@ -18,8 +18,9 @@ interface AuthenticationAttempt {
 }
 
 /**
- * Connects through the driver as the middleware does, but once: what would pass by itself is worth a line. A database that then refuses the
- * session is no failure of this step: it is given on.
+ * Connects through the driver as the middleware does, but only once: a failure that would pass by itself is
+ * shown too. If the database takes the token and then refuses the session, this step succeeds, and the step
+ * `session` shows the refusal.
  */
 export async function authenticate<Connection>(
   engine: DiagnosisEngine<Connection>,

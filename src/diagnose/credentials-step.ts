@@ -9,15 +9,15 @@ import type { Secrets } from './secrets.ts'
 import { type Outcome, StepFailure } from './steps.ts'
 import { type TimeLimit, TimeOver, withinLimit } from './time-limit.ts'
 
-/** What the token is then signed with. */
+/** What the next step signs the token with. */
 export interface FoundCredentials {
-  /** As the signer takes them: nothing for the environment's, which it reads by itself, and for a signer of the user's. */
+  /** `undefined` if the signer reads them from the environment by itself, or if the user gave a signer. */
   readonly credentials: AwsCredentialsProvider | undefined
-  /** The AWS account that they belong to, where they tell. */
+  /** The AWS account that they belong to; `undefined` if they do not tell. */
   readonly account: string | undefined
 }
 
-/** Where credentials come from, and how to get them. */
+/** Where the credentials come from, and a function that gets them. */
 interface Source {
   /** For example `environment`, `option` or `sdk`. */
   readonly kind: string
@@ -25,7 +25,7 @@ interface Source {
   readonly provide: AwsCredentialsProvider
 }
 
-/** Finds the credentials that the middleware would sign with, and says whose they are as far as they tell. */
+/** Finds the credentials that the middleware would sign with, and says whose they are, if they tell. */
 export async function findCredentials(
   settings: Settings,
   secrets: Secrets,
@@ -71,7 +71,7 @@ export async function findCredentials(
     endMs === undefined ? 'no end that they tell' : `until ${new Date(endMs).toISOString()} (${left(endMs)})`
   const finding = `${name}: access key ${accessKeyId}, ${sessionToken === undefined ? 'without' : 'with'} a session token, ${end}`
   const value: FoundCredentials = {
-    // They are at hand: what runs a program or asks a person is not asked twice.
+    // The credentials are reused, so that a provider that runs a program or asks a person is called once.
     credentials:
       source.kind === 'environment'
         ? undefined
@@ -125,7 +125,7 @@ async function provide(
 }
 
 /**
- * The SDK notes on credentials which of its providers gave them.
+ * Reads which provider of the SDK gave the credentials. The SDK notes it on them.
  *
  * @see https://github.com/smithy-lang/smithy-typescript `$source` of attributed credentials
  */
@@ -134,7 +134,9 @@ function featuresOf(found: AwsCredentials): string {
   return Object.keys($source).join(' ')
 }
 
-/** The role behind a web identity stands in the environment; credentials do not tell theirs. */
+/**
+ * Reads the role of a web identity from the environment. Credentials of other kinds do not tell their role.
+ */
 function roleOf(found: AwsCredentials): string | undefined {
   return featuresOf(found).includes('ENV_VARS_STS_WEB_ID') ? readVariable('AWS_ROLE_ARN') : undefined
 }

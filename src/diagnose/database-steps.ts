@@ -7,7 +7,7 @@ import type { DiagnosisEngine, Look } from './diagnosed-engine.ts'
 import type { Outcome, Steps } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 
-/** Looks at what there is in the database, and ends the connection. */
+/** Runs the checks inside the database, and ends the connection. */
 export async function runDatabaseSteps<Connection>(
   engine: DiagnosisEngine<Connection>,
   steps: Steps,
@@ -42,7 +42,7 @@ async function askServer<Connection>(
   try {
     return await withinLimit(answer, limit, 'no answer to a query')
   } catch (error) {
-    // A server that refuses to tell something is still there.
+    // A server that refuses one query may still answer the others. A ping tells whether it does.
     const isThere = await withinAnswerTime(session.ping()).then(
       () => true,
       () => false,

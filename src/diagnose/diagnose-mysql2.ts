@@ -21,15 +21,16 @@ export type {
 export { formatReport } from './format.ts'
 
 /**
- * Goes the whole way to a MySQL or MariaDB database as `iamMysql` does, step by step, and says where it breaks and what to do. It opens
- * connections of its own and closes them. There is no secret in the report.
+ * Goes the whole way to a MySQL or MariaDB database as `iamMysql` does, step by step, and says where it
+ * breaks and what to do. It opens connections of its own and closes them. The report holds no secret.
  *
- * @param options Those of `iamMysql`.
- * @param context Lambda's context, where there is one: it tells the account and the time that is left.
- * @returns Always a report, whatever fails.
+ * @param options The options of `iamMysql`.
+ * @param context Lambda's context, if there is one. It tells the account and the time that is left.
+ * @returns A report, whatever fails: the promise never rejects.
  * @example
  * ```ts
- * const { ok, steps } = await diagnoseMysql({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
+ * const options = { host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' }
+ * const { ok, steps } = await diagnoseMysql(options)
  * if (!ok) console.error(steps.find(({ status }) => status === 'failed'))
  * ```
  */

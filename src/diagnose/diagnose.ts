@@ -18,8 +18,8 @@ import { verifyServer } from './tls-step.ts'
 import { signToken } from './token-step.ts'
 
 /**
- * Goes the whole way to a database, step by step, as the middleware does. A step that does not need a failed one is still tried. Never
- * rejects.
+ * Goes the whole way to a database, step by step, as the middleware does. After a failed step, those that do
+ * not need it are still tried. Never rejects.
  *
  * @param options The options of the middleware.
  * @param context Lambda's context, which tells the account and the time that is left.
@@ -38,7 +38,7 @@ export async function diagnoseDatabase<Connection>(
   const steps = createSteps(secrets, error => findExplanation(error, attempt ?? unknownAttempt))
 
   const settings = await steps.run('options', [], () => readOptions(engine, options))
-  // The steps that need the settings run only where there are some.
+  // Steps that need the settings are skipped if there are none, so the cast is safe in them.
   const given = settings as Settings
   const invocation = context === undefined ? initialisation : readInvocation(context)
   const limit: TimeLimit = {
@@ -91,7 +91,7 @@ export async function diagnoseDatabase<Connection>(
   }
 }
 
-/** Nothing can be said of an attempt before the options are read. */
+/** Stands for the attempt until the options are read. */
 const unknownAttempt: Attempt = {
   user: '',
   host: '',

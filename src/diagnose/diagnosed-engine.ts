@@ -5,14 +5,14 @@ import type { Engine, Settings } from '../options/settings.ts'
 import type { DiagnosisReport, DiagnosisStepName } from './diagnosis-report.ts'
 import type { Outcome } from './steps.ts'
 
-/** What differs between the engines on the way to the database and in it. */
+/** What differs between the engines, on the way to the database and inside it. */
 export interface DiagnosisEngine<Connection> {
   readonly name: DiagnosisReport['engine']
   readonly engine: Engine
   createConnect(settings: Settings): Connect<Connection>
-  /** Asks the server for TLS in its protocol's words, and says what TLS itself needs for it. */
+  /** Asks the server for TLS as its protocol demands, and gives the TLS options that this needs. */
   requestTls(socket: Socket, settings: Settings): Promise<Pick<ConnectionOptions, 'ALPNProtocols'>>
-  /** Runs a query whatever the driver's options make of rows: every value is a text or null. */
+  /** Runs a query. Every value is a text or null, whatever the driver's options make of values. */
   query: Query<Connection>
   /** The socket of a connection. */
   streamOf(connection: Connection): unknown
@@ -23,17 +23,17 @@ export type Row = Readonly<Record<string, string | null>>
 
 export type Query<Connection> = (connection: Connection, sql: string) => Promise<readonly Row[]>
 
-/** What is looked at in the database. */
+/** One check inside the database. */
 export interface DatabaseCheck {
   readonly name: DiagnosisStepName
   run(look: Look): Promise<Outcome>
 }
 
-/** What a check looks with. */
+/** What a check may use. */
 export interface Look {
   readonly settings: Settings
   query(sql: string): Promise<readonly Row[]>
-  /** This end of the connection. */
+  /** TLS as this end of the connection sees it. */
   readonly tls: TlsSession
 }
 

@@ -23,7 +23,7 @@ export type DiagnosisStepName =
  * | status | means |
  * |---|---|
  * | `ok` | as it should be |
- * | `warning` | it does not stop the connection here, and may be wrong |
+ * | `warning` | it does not stop the connection, but may be wrong |
  * | `failed` | the way ends here |
  * | `unknown` | the server does not tell |
  * | `skipped` | not tried, because a step that it needs failed |
@@ -43,21 +43,24 @@ export interface DiagnosisStep {
   readonly durationMs: number
   /** What was found, in one sentence without its full stop. */
   readonly finding: string
-  /** What to do, where the step failed or is doubtful. */
+  /** What to do, if the step failed or is doubtful. */
   readonly remedy?: string
-  /** The code of the error that the middleware would throw, where the step failed. */
+  /** The code of the error that the middleware would throw, if the step failed. */
   readonly code?: RdsIamErrorCode
   readonly details?: DiagnosisDetails
 }
 
-/** The whole way to a database, as plain data for JSON; there is no secret in it. */
+/** The whole way to a database, as plain data for JSON. It holds no secret. */
 export interface DiagnosisReport {
   /** Whether no step failed. */
   readonly ok: boolean
   readonly engine: 'postgres' | 'mysql'
-  /** For example `orders_app@orders.c1x2.eu-west-1.rds.amazonaws.com:5432/orders in eu-west-1`; nothing where the options are wrong. */
+  /**
+   * What was connected to, for example `orders_app@orders.c1x2.eu-west-1.rds.amazonaws.com:5432/orders in
+   * eu-west-1`; `undefined` if the options are wrong.
+   */
   readonly target?: string
-  /** When it was made, as in ISO 8601. */
+  /** When the report was made, as in ISO 8601. */
   readonly at: string
   /** The time that all steps took, in milliseconds. */
   readonly durationMs: number

@@ -9,7 +9,8 @@ const marks: Readonly<Record<DiagnosisStatus, string>> = {
 }
 
 /**
- * A report for people: a line for each step with its mark, name, time and finding, and its remedy below.
+ * Writes a report for people: one line for each step, with its mark, name, time and finding, and the remedy
+ * below it.
  *
  * @param paint Colours a text by the step's status, on a terminal for example. @default none
  */

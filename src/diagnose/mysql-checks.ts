@@ -5,7 +5,7 @@ import { compareSessions } from './tls-session.ts'
 
 const done = { value: undefined }
 
-/** What is looked at in MySQL and MariaDB. */
+/** The checks inside MySQL and MariaDB. */
 export const mysqlChecks: readonly DatabaseCheck[] = [
   { name: 'session', run: describeSession },
   { name: 'iam-user', run: checkPlugin },
@@ -26,7 +26,11 @@ async function describeSession({ query, settings }: Look): Promise<Outcome> {
   return { status: 'warning', finding, remedy, details, ...done }
 }
 
-/** The plugin of RDS. @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html */
+/**
+ * The authentication plugin of RDS.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
+ */
 const iamPlugin = 'AWSAuthenticationPlugin'
 
 async function checkPlugin(look: Look): Promise<Outcome> {
@@ -59,10 +63,13 @@ async function checkPlugin(look: Look): Promise<Outcome> {
   }
 }
 
-/** How the user is authenticated, by whichever statement the server lets it ask. The statements tell hashes too, which go no further. */
+/**
+ * Reads how the user is authenticated, by the first statement that the server allows. The statements show
+ * hashes of passwords too; these are dropped here.
+ */
 async function readUser({ query }: Look): Promise<{ plugin: string; requires: string } | undefined> {
   const read = (sql: string) => query(sql).catch(() => [] as readonly Row[])
-  // MySQL 5.7 and later, MariaDB 10.2 and later: everybody may ask about himself.
+  // In MySQL 5.7, MariaDB 10.2 and later, every user may ask about itself.
   const [shown] = await read('SHOW CREATE USER CURRENT_USER()')
   const statement = Object.values(shown ?? {})[0] ?? undefined
   if (statement !== undefined) {

@@ -7,7 +7,7 @@ const capability = {
 }
 
 /**
- * What a client that wants TLS answers to the greeting.
+ * Writes the answer to the greeting by which a client asks for TLS.
  *
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html
  */
@@ -25,7 +25,7 @@ function makeSslRequest(): Buffer {
   return packet
 }
 
-/** The errors that a server may greet with. */
+/** The errors with which a server may answer in place of a greeting. */
 const errorNames: Readonly<Record<number, string>> = {
   1040: 'ER_CON_COUNT_ERROR',
   1129: 'ER_HOST_IS_BLOCKED',
@@ -36,8 +36,9 @@ const errorNames: Readonly<Record<number, string>> = {
 /**
  * Reads the first packet of a server.
  *
- * @returns The server's version, or nothing where it is not all there yet.
- * @throws what mysql2 would: the server's own error, that it knows no TLS, or that it does not speak MySQL's protocol.
+ * @returns The server's version; `undefined` if the packet is not complete yet.
+ * @throws The error that mysql2 would throw: the server's own, or one that says that the server has no TLS or
+ * does not speak MySQL's protocol.
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
  */
 export function readMysqlGreeting(bytes: Buffer): string | undefined {
@@ -49,7 +50,7 @@ export function readMysqlGreeting(bytes: Buffer): string | undefined {
   const body = bytes.subarray(4, 4 + length)
   if (kind === 0xff) {
     const number = body.readUInt16LE(1)
-    // A server may put the SQLSTATE in front of its words.
+    // A server may put the SQLSTATE in front of its message.
     const words = body
       .subarray(3)
       .toString('utf8')

@@ -5,7 +5,7 @@ import { compareSessions } from './tls-session.ts'
 
 const done = { value: undefined }
 
-/** What is looked at in PostgreSQL. `t` and `f` are its texts for true and false. */
+/** The checks inside PostgreSQL, which writes true as `t` and false as `f`. */
 export const postgresChecks: readonly DatabaseCheck[] = [
   { name: 'session', run: describeSession },
   { name: 'iam-user', run: checkMembership },
@@ -54,7 +54,9 @@ async function checkEncryption({ query, tls }: Look): Promise<Outcome> {
   return compareSessions(tls, row?.ssl === 'true' ? { version: row.version, cipher: row.cipher } : undefined)
 }
 
-/** @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html#PostgreSQL.Concepts.General.SSL.Requiring */
+/**
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html#PostgreSQL.Concepts.General.SSL.Requiring
+ */
 async function checkForcedTls({ query }: Look): Promise<Outcome> {
   const [row] = await query("SELECT current_setting('rds.force_ssl', true) AS forced")
   const forced = row?.forced ?? ''

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 
 /**
- * Waits for the beginning of what a server says, and leaves the socket to TLS.
+ * Waits for the first message of a server, then stops reading, so that TLS can take over the socket.
  *
- * @param read Reads what came so far; nothing where it is not all yet.
+ * @param read Reads the bytes that came so far. Returns `undefined` until the message is complete.
  */
 export function receive<T>(socket: Socket, read: (bytes: Buffer) => T | undefined): Promise<T> {
   return new Promise((resolve, reject) => {

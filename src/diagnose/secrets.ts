@@ -1,15 +1,15 @@
-/** Keeps what is secret out of the report, wherever it may have come from: an error of a provider may quote it. */
+/** Keeps secrets out of the report, wherever they come from: an error of a provider may quote one. */
 export interface Secrets {
-  /** Remembers a secret from now on. */
+  /** Adds a secret to those that are hidden. */
   add(secret: unknown): void
   /**
-   * A copy of plain data with every known secret, and all that looks like a part of a signed request, taken out of its texts. What is
-   * undefined is left out, as JSON would.
+   * Copies plain data, and puts `…` in place of every known secret and of everything that looks like a part
+   * of a signed request. Properties that are `undefined` are left out, as in JSON.
    */
   hideIn<Data>(data: Data): Data
 }
 
-/** A text that short is no secret, and would take words apart. */
+/** A shorter text is no secret, and hiding it would tear words apart. */
 const minLength = 6
 
 export function createSecrets(): Secrets {

@@ -7,7 +7,7 @@ import type {
 } from './diagnosis-report.ts'
 import type { Secrets } from './secrets.ts'
 
-/** What a step found, and what the steps behind it go on with. */
+/** What a step found, and the value that later steps use. */
 export interface Outcome<Value = void> {
   /** @default 'ok' */
   readonly status?: Exclude<DiagnosisStatus, 'failed' | 'skipped'>
@@ -17,7 +17,7 @@ export interface Outcome<Value = void> {
   readonly value: Value
 }
 
-/** A step that failed, in words of its own. */
+/** Thrown by a step that explains its failure itself. */
 export class StepFailure extends Error {
   readonly explanation: Explanation
   readonly details: DiagnosisDetails | undefined
@@ -29,13 +29,13 @@ export class StepFailure extends Error {
   }
 }
 
-/** Runs the steps one after the other, and keeps what they found. */
+/** Runs the steps in their order, and keeps what they found. */
 export interface Steps {
   readonly done: readonly DiagnosisStep[]
   /**
    * Runs a step, unless one that it needs failed. Never rejects.
    *
-   * @returns What the step gives to those behind it, or nothing where it failed or was skipped.
+   * @returns The value for later steps; `undefined` if the step failed or was skipped.
    */
   run<Value>(
     name: DiagnosisStepName,
@@ -44,12 +44,12 @@ export interface Steps {
   ): Promise<Value | undefined>
 }
 
-/** Where no rule knows a failure. */
+/** The remedy if no rule knows a failure. */
 const fallback = 'No rule knows this failure; these are the words of the server, the driver or Node.js.'
 
 export function createSteps(secrets: Secrets, explain: (error: unknown) => Explanation): Steps {
   const done: DiagnosisStep[] = []
-  // By step, the one that failed and for which it was not tried, or which is itself.
+  // For each step that failed or was skipped, the step that failed first: itself, or one that it needs.
   const broken = new Map<DiagnosisStepName, DiagnosisStepName>()
 
   const add = (step: DiagnosisStep): void => {

@@ -1,10 +1,10 @@
 import { withDeadline } from '../time/deadline.ts'
 
-/** The time that there is. */
+/** The time that a diagnosis may take. */
 export interface TimeLimit {
   /** For each step, in milliseconds. */
   readonly stepMs: number
-  /** When the whole has to end, in milliseconds since the epoch; infinity where nobody knows. */
+  /** When all steps have to end, in milliseconds since the epoch; infinity if there is no such limit. */
   readonly deadlineMs: number
 }
 
@@ -16,8 +16,8 @@ export function stepDeadline({ stepMs, deadlineMs }: TimeLimit): number {
 /**
  * Waits as long as a step may take.
  *
- * @param missing What there is not when the time is over, `no connection` for example.
- * @param code What Node calls it, where that says more.
+ * @param missing What is missing when the time is over, for example `no connection`.
+ * @param code Node's code for it, if there is one that says more.
  */
 export function withinLimit<T>(
   promise: Promise<T>,
@@ -32,7 +32,7 @@ export function withinLimit<T>(
   return Promise.reject(late())
 }
 
-/** Nothing came within the time of a step. */
+/** The time of a step was over before its result came. */
 export class TimeOver extends Error {
   readonly code: string | undefined
 

@@ -2,9 +2,10 @@ import type { TlsSession } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 
 /**
- * Compares this end of the connection with what the server says of its own: they differ where a proxy or a gateway ends TLS in between.
+ * Compares TLS as this end sees it with TLS as the server sees it. The two differ if a proxy or a gateway in
+ * between ends one TLS connection and opens another.
  *
- * @param server What the server says, or nothing where it says that there is no TLS.
+ * @param server What the server says; `undefined` if it says that there is no TLS.
  */
 export function compareSessions(
   own: TlsSession,

@@ -9,10 +9,10 @@ import type { DiagnosisDetails } from './diagnosis-report.ts'
 import { type Outcome, StepFailure } from './steps.ts'
 import { type TimeLimit, TimeOver, withinLimit } from './time-limit.ts'
 
-/** RDS renews certificates long before their end, so one that is near it was missed. */
+/** RDS renews certificates long before their end. One that is this near to its end was forgotten. */
 const warnBeforeEndMs = 7 * 86_400_000
 
-/** What is tried, and with what. */
+/** What the step needs. */
 interface TlsAttempt {
   readonly socket: Socket
   readonly tls: VerifiedTls
@@ -21,7 +21,10 @@ interface TlsAttempt {
   readonly limit: TimeLimit
 }
 
-/** Makes a TLS connection that is verified as the middleware verifies it, looks at what the server presents, and ends it. */
+/**
+ * Makes a TLS connection, verified as in the middleware, reads the certificate that the server presents, and
+ * ends it.
+ */
 export async function verifyServer(
   engine: Pick<DiagnosisEngine<never>, 'requestTls'>,
   { socket, tls, settings, attempt, limit }: TlsAttempt,
@@ -31,7 +34,8 @@ export async function verifyServer(
     const protocol = await engine.requestTls(socket, settings)
     const secure = connect({ ...tls, ...protocol, socket })
     secure.on('error', () => {})
-    // Node forgets the certificate of a server that it then refuses. This listener is asked before Node decides, which it does as always.
+    // Node forgets the certificate of a server that it refuses, so this listener reads it before Node
+    // decides. It changes nothing about the decision.
     secure.prependListener('secure', () => {
       presented = secure.getPeerCertificate(true)
     })
@@ -78,7 +82,7 @@ function describeServer(secure: TLSSocket, certificate: DetailedPeerCertificate)
 
 function readCertificate(certificate: DetailedPeerCertificate) {
   const chain: string[] = []
-  // The last one is its own issuer.
+  // The last certificate of the chain is its own issuer.
   for (
     let link: DetailedPeerCertificate | undefined = certificate;
     link?.subject !== undefined;
@@ -104,7 +108,7 @@ function nameOf({ CN, O }: Partial<DetailedPeerCertificate['subject']> = {}): st
   return [CN ?? O ?? 'a certificate without a name'].flat().join(', ')
 }
 
-/** The first of them: a proxy's certificate may have many. */
+/** Lists the first three names: a proxy's certificate may have many. */
 function list(names: readonly string[]): string {
   const more = names.length > 3 ? ` and ${names.length - 3} more` : ''
   return names.length === 0 ? 'no name' : `${names.slice(0, 3).join(', ')}${more}`

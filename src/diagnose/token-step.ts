@@ -7,7 +7,7 @@ import type { Secrets } from './secrets.ts'
 import type { Outcome } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 
-/** Signs a token as the middleware does, and reads from the token itself what it is for. */
+/** Signs a token as the middleware does, and reads from the token what it was signed for. */
 export async function signToken(
   settings: Settings,
   { credentials }: FoundCredentials,
@@ -31,7 +31,7 @@ export async function signToken(
   return { status: 'warning', finding, remedy, details, value: token }
 }
 
-/** What a token tells without what makes it valid. */
+/** Reads everything from a token but the parts that make it valid. */
 function readDetails({ value, signedAtMs, expiresAtMs }: Token, secrets: Secrets) {
   const [address = '', query = ''] = value.split('/?')
   const parameters = new URLSearchParams(query)

@@ -15,7 +15,7 @@ export interface ConnectResource {
 }
 
 /**
- * Puts an ARN for `rds-db:connect` together, of whatever parts it is given.
+ * Writes the ARN for `rds-db:connect`. It takes the parts as they are and checks none of them.
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
@@ -24,10 +24,10 @@ export function formatConnectArn(resource: ConnectResource): string {
   return `arn:${partition}:rds-db:${region}:${accountId}:dbuser:${resourceId}/${user}`
 }
 
-/** What is wrong with a DbiResourceId, as a clause with what to do; or nothing. */
+/** Says what is wrong with a DbiResourceId and what to do, as a clause; `undefined` if it is right. */
 export function resourceIdProblem(value: unknown): string | undefined {
-  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html: those of instances and clusters
-  // are in capitals, the names that users choose for them never are.
+  // The ids of instances and clusters are in capitals; the names that users choose for them never are.
+  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
   if (typeof value === 'string' && /^(?:(?:db|cluster)-[A-Z0-9]+|prx-[A-Za-z0-9]+)$/.test(value))
     return undefined
   if (value === undefined)
@@ -41,7 +41,7 @@ export function resourceIdProblem(value: unknown): string | undefined {
   )
 }
 
-/** What is wrong with an account's number, as a clause; or nothing. */
+/** Says what is wrong with an account's number, as a clause; `undefined` if it is right. */
 export function accountProblem(value: unknown): string | undefined {
   if (typeof value === 'string' && /^\d{12}$/.test(value)) return undefined
   if (value === undefined) return 'is missing; give the number of the AWS account, twelve digits'

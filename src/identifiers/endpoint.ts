@@ -8,7 +8,10 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** What is wrong with a host name, and what to do, as a clause to put behind the name of the option; or nothing. */
+/**
+ * What is wrong with a host and what to do, as a clause that follows the option's name; `undefined` if it is
+ * right.
+ */
 export type HostProblem = string | undefined
 
 // Aurora DSQL has endpoints, a service name and a token of its own.

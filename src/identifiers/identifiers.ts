@@ -1,5 +1,6 @@
 /**
- * What AWS and SQL call things: endpoints, Regions, ARNs and quoted names, by the rules that the middlewares check their options by.
+ * What AWS and SQL call things: endpoints, Regions, ARNs and quoted names. The middlewares check their
+ * options by the same rules.
  *
  * @module
  */

@@ -5,7 +5,7 @@ const regionInChinaName = /\.rds\.(cn-[a-z]+-\d)\.amazonaws\.com\.cn$/
 const regionShape = /^[a-z]{2}(?:-[a-z]+)+-\d$/
 
 /**
- * The Region that an RDS endpoint's name tells, or nothing for another name.
+ * Reads the Region from the name of an RDS endpoint; `undefined` for any other name.
  *
  * @example `regionOfHost('orders.c1x2.eu-west-1.rds.amazonaws.com')` is `'eu-west-1'`
  */
@@ -28,7 +28,7 @@ export function partitionOf(region: string): 'aws' | 'aws-cn' | 'aws-us-gov' {
   return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
 }
 
-/** What is wrong with the name of a Region, as a clause; or nothing. */
+/** Says what is wrong with the name of a Region, as a clause; `undefined` if it is right. */
 export function regionProblem(value: unknown): string | undefined {
   if (value === undefined) return "is missing; give the database's Region, such as eu-west-1"
   return typeof value === 'string' && isRegionName(value)

@@ -1,21 +1,29 @@
-/** An identifier of PostgreSQL's. @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS */
+/**
+ * Quotes a name for PostgreSQL.
+ *
+ * @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+ */
 export function quotePostgresName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A text of PostgreSQL's; whether a backslash escapes in a plain one is a setting, so one with a backslash says that it does. */
+/**
+ * Quotes a text for PostgreSQL. In a plain text, a setting decides whether a backslash escapes. A text with a
+ * backslash is therefore written as `E'…'`, in which it always does.
+ */
 export function quotePostgresText(text: string): string {
   const quoted = text.replaceAll("'", "''")
   return text.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
 }
 
-/** An identifier of MySQL's and MariaDB's. @see https://dev.mysql.com/doc/refman/8.4/en/identifiers.html */
+/** Quotes a name for MySQL and MariaDB. @see https://dev.mysql.com/doc/refman/8.4/en/identifiers.html */
 export function quoteMysqlName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``
 }
 
 /**
- * A user from any host, `'orders_app'@'%'`. Whether a backslash escapes in a text is a setting, in an identifier it never does.
+ * Quotes a user who may come from any host: `'orders_app'@'%'`. In a text, a setting decides whether a
+ * backslash escapes; in a name it never does. A user with a backslash is therefore quoted as a name.
  *
  * @see https://dev.mysql.com/doc/refman/8.4/en/account-names.html
  */
@@ -24,7 +32,7 @@ export function quoteMysqlAccount(user: string): string {
 }
 
 /**
- * What makes an IAM user, one statement each.
+ * The statements that create a database user for IAM.
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
  */

@@ -24,9 +24,9 @@ export interface CheckPolicyOptions {
 
 /** Something that `checkPolicy` found, and where. */
 export interface PolicyFinding {
-  /** Which of the policies, counted from 0. */
+  /** The number of the policy, counted from 0. */
   readonly policy: number
-  /** For example `.Statement[0].Resource[1]`; empty for the policy as a whole. */
+  /** The place in the policy, for example `.Statement[0].Resource[1]`; empty for the policy as a whole. */
   readonly at: string
   /** What is wrong there and what to do. */
   readonly message: string
@@ -36,30 +36,32 @@ export interface PolicyFinding {
 export interface PolicyCheck {
   /** Whether the user may connect, as far as these policies decide. */
   readonly allowed: boolean
-  /** Which statement decided, and the ARN in question, as one sentence. */
+  /** One sentence that names the statement that decided and the ARN in question. */
   readonly detail: string
-  /** What is wrong; never empty where the user may not connect. */
+  /** What is wrong. It is never empty if the user may not connect. */
   readonly problems: readonly PolicyFinding[]
-  /** What cannot be told from the policies alone, such as whether a condition holds. */
+  /** What the policies alone do not tell, for example whether a condition holds. */
   readonly notes: readonly PolicyFinding[]
 }
 
 const optionNames = ['resourceId', 'user', 'region', 'accountId']
 
 /**
- * Explains everything that is wrong with the policies of a role that is meant to connect to a database: what IAM would not take, what
- * can never match, and why this user is not let in, if so.
+ * Explains what is wrong with the policies of a role that is meant to connect to a database: what IAM would
+ * reject, what can never match, and why this user is not let in.
  *
- * It sees these policies alone: a permissions boundary, a service control policy or a session policy may still deny.
+ * It sees these policies only. A permissions boundary, a service control policy or a session policy may still
+ * deny.
  *
  * @param policies One identity-based policy as parsed JSON, or a list of all that a role has.
  * @example
  * ```ts
- * const { allowed, problems } = checkPolicy(policy, { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' })
+ * const question = { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' }
+ * const { allowed, problems } = checkPolicy(policy, question)
  * for (const { at, message } of problems) console.error(`${at} ${message}`)
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the options are wrong, naming every problem at once; what is wrong with a policy
- * is returned, not thrown.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` if the options are wrong, naming every problem at once. What is
+ * wrong with a policy is returned, not thrown.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
 export function checkPolicy(policies: unknown, options: CheckPolicyOptions): PolicyCheck {

@@ -5,20 +5,24 @@ import { connectAction } from './policy-document.ts'
 
 /** One user of one database, as IAM names it. */
 export interface ConnectArnOptions {
-  /** The database's Region, for example `eu-west-1`; it tells the partition: `aws`, `aws-cn` or `aws-us-gov`. */
+  /**
+   * The database's Region, for example `eu-west-1`. The partition (`aws`, `aws-cn`, `aws-us-gov`) follows
+   * from it.
+   */
   readonly region: string
   /** The AWS account of the database, twelve digits. */
   readonly accountId: string
   /**
-   * The database's DbiResourceId, not its name: `db-…` for an instance, `cluster-…` for Aurora, `prx-…` for RDS Proxy, for
-   * example `db-ABCDEFGHIJKL01234`; `'*'` for every database of the account in the Region.
+   * The database's DbiResourceId, for example `db-ABCDEFGHIJKL01234`; not the database's name. It begins with
+   * `db-` for an instance, with `cluster-` for Aurora and with `prx-` for RDS Proxy. `'*'` stands for every
+   * database of the account in the Region.
    */
   readonly resourceId: string
   /** The database user, case-sensitive; `'*'` for every user. */
   readonly user: string
 }
 
-/** Databases and their users; each of the users may connect to each of the databases. */
+/** Databases and users. Each of the users may connect to each of the databases. */
 export interface ConnectPolicyOptions extends Omit<ConnectArnOptions, 'resourceId' | 'user'> {
   /** One or many, as for `connectArn`. */
   readonly resourceId: string | readonly string[]
@@ -37,11 +41,12 @@ export interface ConnectPolicy {
 }
 
 /**
- * The ARN that a role needs `rds-db:connect` on.
+ * Writes the ARN that a role needs `rds-db:connect` on.
  *
  * @example
  * ```ts
- * connectArn({ region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' })
+ * const database = { region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234' }
+ * connectArn({ ...database, user: 'orders_app' })
  * // 'arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-ABCDEFGHIJKL01234/orders_app'
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
@@ -58,7 +63,7 @@ export function connectArn(options: ConnectArnOptions): string {
 }
 
 /**
- * The policy for a role that may connect to these databases as these users, and do nothing else.
+ * Writes the policy for a role that may connect to these databases as these users and do nothing else.
  *
  * @param options One group of databases and users, or a list of them.
  * @example
@@ -129,7 +134,9 @@ function checkPart(checks: Checks, at: string, value: unknown, problemOf: Proble
   if (problem !== undefined) checks.complain(at, `${problem}${gotName(value)}`)
 }
 
-/** A database user as a part of an ARN: IAM would take some characters for more than they are. */
+/**
+ * Says what is wrong with a user's name as a part of an ARN, in which some characters mean something to IAM.
+ */
 function userProblem(value: unknown): string | undefined {
   if (value === undefined) return 'is missing; give the name of the database user'
   if (typeof value !== 'string' || value === '') return 'is not the name of a database user'

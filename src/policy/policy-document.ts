@@ -7,13 +7,13 @@ export interface PolicyText {
   readonly text: string
 }
 
-/** The actions or the resources of a statement: these, or with `Not…` all but these. */
+/** The actions or the resources of a statement. With `Not…`, the statement is about all but these. */
 export interface PolicyElement {
   readonly negated: boolean
   readonly texts: readonly PolicyText[]
 }
 
-/** A statement as it was read. What is malformed was reported, and is empty here. */
+/** A statement as it was read. A malformed part was reported, and is empty here. */
 export interface PolicyStatement {
   /** For example `.Statement[0]`. */
   readonly at: string
@@ -25,13 +25,16 @@ export interface PolicyStatement {
   readonly condition: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Whether a database user may connect, and the statement that decided, if one did. */
+/** Whether a database user may connect, and the statement that decided; `undefined` if none did. */
 export interface PolicyDecision {
   readonly allowed: boolean
   readonly statement: PolicyStatement | undefined
 }
 
-/** Told of everything that is wrong with a document: where it stands, empty for the document itself, and a clause. */
+/**
+ * Called for each problem with a document: its place, which is empty for the document as a whole, and a
+ * clause.
+ */
 export type ReportPolicyProblem = (at: string, problem: string) => void
 
 const versions = ['2012-10-17', '2008-10-17']
@@ -40,7 +43,7 @@ const statementKeys = ['Sid', 'Effect', 'Action', 'NotAction', 'Resource', 'NotR
 const nothing: PolicyElement = { negated: false, texts: [] }
 
 /**
- * Reads an identity-based policy, and reports whatever IAM would not take.
+ * Reads an identity-based policy, and reports everything that IAM would reject.
  *
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
  */
@@ -80,7 +83,7 @@ export function decide(statements: readonly PolicyStatement[], arn: string): Pol
   return { allowed: statement?.effect === 'Allow', statement }
 }
 
-/** A decision as a sentence. */
+/** Says a decision in one sentence. */
 export function describeDecision(decision: PolicyDecision, arn: string, policy = 'the policy'): string {
   const { allowed, statement } = decision
   if (statement === undefined) return `no statement of ${policy} allows ${connectAction} on ${arn}`
@@ -98,9 +101,10 @@ function isCovered({ texts, negated }: PolicyElement, arn: string): boolean {
 }
 
 /**
- * Whether a text with wildcards fits: `*` stands for any characters, `?` for exactly one.
+ * Whether a text fits a pattern: `*` stands for any characters, `?` for exactly one.
  *
- * Only the last star is ever tried again, so that a name chosen for it cannot take for ever, as it could with a regular expression.
+ * Only the last star is ever tried again. A malicious name can therefore not make matching slow, as it could
+ * with a regular expression.
  */
 export function matches(pattern: string, text: string, flags: 'i' | '' = ''): boolean {
   const fold = (given: string) => [...(flags === 'i' ? given.toLowerCase() : given)]
@@ -179,7 +183,7 @@ function readElement(
   }
   const place = `${at}.${negated ? 'Not' : ''}${element}`
   const value = negated ? statement[`Not${element}`] : statement[element]
-  // A list with holes has them filled, to be complained about.
+  // A copy fills the holes of a list, so that they are reported.
   const texts: unknown[] = Array.isArray(value) ? [...value] : [value]
   if (texts.length === 0 || !texts.every(text => typeof text === 'string')) {
     report(place, `must be a text or a list of texts, got ${describe(value)}`)
@@ -195,13 +199,13 @@ function readElement(
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** What a policy has, for a message. */
+/** Shows a value of a policy in a message. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   try {
     return (JSON.stringify(value) ?? typeof value).slice(0, 200)
   } catch {
-    // A number too big for JSON, or an object within itself: nothing that was parsed from JSON.
+    // A number too big for JSON, or an object that holds itself. Neither was parsed from JSON.
     return typeof value
   }
 }

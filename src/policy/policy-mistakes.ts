@@ -1,11 +1,11 @@
 import { connectAction, coversConnect, describe, type PolicyStatement } from './policy-document.ts'
 import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
 
-/** Told of what was found, and where it stands. */
+/** Called with what was found and its place. */
 export interface FindingSink {
   /** What is wrong. */
   problem(at: string, message: string): void
-  /** What cannot be told from the policy. */
+  /** What the policy does not tell. */
   note(at: string, message: string): void
 }
 
@@ -15,19 +15,21 @@ const unsupportedKeys = ['Referer', 'SourceIp', 'SourceVpc', 'SourceVpce', 'User
 )
 
 /**
- * `${aws:username}` for example.
+ * A policy variable, for example `${aws:username}`.
  *
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
  */
 export const policyVariable = /\$\{(?:[*?$]|(?!AWS::)[\w-]+:[^}]*)\}/g
 
-/** What `Fn::Sub` of CloudFormation would have replaced: `${AWS::Region}`, `${Database.DbiResourceId}`. */
+/**
+ * A placeholder of CloudFormation's `Fn::Sub`, for example `${AWS::Region}` or `${Database.DbiResourceId}`.
+ */
 const placeholder = /\$\{(?:AWS::\w+|\w+(?:\.\w+)*)\}/
 
 /**
- * Finds what is wrong with a statement whoever the user and the database are.
+ * Finds what is wrong with a statement for every user and every database.
  *
- * @param version The policy's, which decides about variables.
+ * @param version The policy's version. Only `2012-10-17` has variables.
  */
 export function findMistakes(statement: PolicyStatement, version: unknown, sink: FindingSink): void {
   findInActions(statement, sink)
@@ -46,7 +48,7 @@ export function findMistakes(statement: PolicyStatement, version: unknown, sink:
   if (coversConnect(statement)) findInCondition(statement, sink)
 }
 
-/** Whether a condition can never be told, because RDS does not say what it asks for. */
+/** Whether a condition asks for something that RDS never tells IAM. */
 export function hasUnsupportedKey({ condition }: PolicyStatement): boolean {
   return conditionKeys(condition).some(({ key }) => unsupportedKeys.includes(key.toLowerCase()))
 }
@@ -70,7 +72,9 @@ function isOfConnecting({ resources }: PolicyStatement): boolean {
   return resources.texts.some(({ text }) => isForConnecting(text))
 }
 
-/** The resources that are meant for connecting: by their own form, or because the statement allows nothing else. */
+/**
+ * The resources that are meant for connecting: their form says so, or the statement is about nothing else.
+ */
 function resourcesForConnecting(statement: PolicyStatement): PolicyStatement['resources']['texts'] {
   const { actions, resources } = statement
   const isAlone = !actions.negated && actions.texts.every(({ text }) => /^rds-db:|^rds:connect$/i.test(text))

@@ -1,6 +1,6 @@
 /**
- * How an IAM policy is read and decided upon, one statement after the other, for tools that evaluate it themselves; `checkPolicy` of
- * `middy-rds-iam` explains one.
+ * Reads IAM policies and decides by their statements, for tools that evaluate policies themselves. To have a
+ * policy explained, use `checkPolicy` of `middy-rds-iam`.
  *
  * @module
  */

@@ -1,16 +1,16 @@
 import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
 import { isRegionName, partitionOf } from '../identifiers/region.ts'
 
-/** An ARN of `rds-db`, taken apart. Parts may hold wildcards, and may be wrong. */
+/** The parts of an ARN of `rds-db`. A part may hold wildcards, and may be wrong. */
 export interface ResourceParts {
   readonly partition: string
   readonly service: string
   readonly region: string
   readonly accountId: string
-  /** What stands behind the account, for example `dbuser:db-ABCDEFGHIJKL01234/orders_app`. */
+  /** Everything behind the account, for example `dbuser:db-ABCDEFGHIJKL01234/orders_app`. */
   readonly rest: string
   readonly resourceId: string
-  /** Missing where there is no `/`. */
+  /** `undefined` if there is no `/`. */
   readonly user: string | undefined
 }
 
@@ -18,7 +18,7 @@ const partitions = ['aws', 'aws-cn', 'aws-us-gov']
 const hasWildcard = (text: string): boolean => /[*?]|\$\{/.test(text)
 const form = 'arn:aws:rds-db:<Region>:<account>:dbuser:<DbiResourceId>/<user>'
 
-/** Takes an ARN apart, as far as it has parts. */
+/** Splits an ARN into its parts. A part that is missing is empty. */
 export function splitResource(text: string): ResourceParts {
   const [, partition = '', service = '', region = '', accountId = '', ...others] = text.split(':')
   const rest = others.join(':')
@@ -31,7 +31,7 @@ export function isForConnecting(text: string): boolean {
   return /^arn:[^:]*:rds[-_]?db:/i.test(text) || /:db-?user\b/i.test(text)
 }
 
-/** Everything that keeps a resource, meant for connecting, from ever naming a database user. */
+/** Finds the mistakes for which a resource that is meant for connecting can never name a database user. */
 export function resourceMistakes(text: string): string[] {
   const mistakes: string[] = []
   const { partition, service, region, accountId, rest, resourceId, user } = splitResource(text)
@@ -62,7 +62,7 @@ export function resourceMistakes(text: string): string[] {
     const problem = resourceIdProblem(resourceId)
     if (problem !== undefined) mistakes.push(`${quote(resourceId)} ${problem}`)
   }
-  // A wildcard at the end reaches over the slash.
+  // A wildcard at the end matches the slash too.
   if (user === '' || (user === undefined && !resourceId.endsWith('*')))
     mistakes.push(`names no user; end it with "/" and the database user: ${form}`)
   return mistakes

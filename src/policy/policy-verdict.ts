@@ -12,7 +12,7 @@ import {
 import { hasUnsupportedKey, policyVariable } from './policy-mistakes.ts'
 import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
 
-/** Who wants to connect where, as far as it is known. */
+/** The user and the database that a decision is asked for. Region and account may be unknown. */
 export interface Question {
   readonly resourceId: string
   readonly user: string
@@ -20,13 +20,13 @@ export interface Question {
   readonly accountId?: string | undefined
 }
 
-/** A decision, and what it is about. */
+/** A decision, and the ARN that it is about. */
 export interface Verdict {
   readonly decision: PolicyDecision
   readonly arn: string
-  /** What was not asked for and is taken from the policy, `the Region eu-west-1` for example. */
+  /** What the question left open and the policy says, for example `the Region eu-west-1`. */
   readonly assumed: string
-  /** What is denied in another Region or account, where none was asked for. */
+  /** What is denied in another Region or account, if the question left them open. */
   readonly denied: { readonly statement: PolicyStatement; readonly arn: string } | undefined
 }
 
@@ -38,9 +38,9 @@ export interface Obstacle {
 }
 
 /**
- * Decides, as far as that is possible without a request: a policy variable may stand for anything, and a Deny under a condition is
- * left out. Where the Region or the account is not known, one that the statements name is taken, if it lets
- * the user in.
+ * Decides as far as that is possible without a request: a policy variable may stand for anything, and a Deny
+ * with a condition is left out. If the Region or the account is not known, it takes one that the statements
+ * name, and prefers one that lets the user in.
  */
 export function decideFor(statements: readonly PolicyStatement[], question: Question): Verdict {
   const original = new Map(
@@ -61,7 +61,9 @@ export function decideFor(statements: readonly PolicyStatement[], question: Ques
   return { decision: { allowed, statement }, arn, assumed, denied }
 }
 
-/** Says of each statement that decided against the user, or could have let the user in, why it does not. */
+/**
+ * Explains for each statement that denies, and for each that could have allowed, why the user is not let in.
+ */
 export function explainRefusal(
   statements: readonly PolicyStatement[],
   decision: PolicyDecision,
@@ -80,7 +82,10 @@ export function explainRefusal(
   return [{ statement: denying, at: denying.at, message }, ...explanations]
 }
 
-/** A condition that can never be told to hold allows nothing; one of a Deny may hold or not. */
+/**
+ * Whether a statement takes part in the decision. An Allow whose condition can never hold allows nothing, and
+ * a Deny with a condition may not hold.
+ */
 function isEvaluated(statement: PolicyStatement): boolean {
   if (statement.condition === undefined) return true
   return statement.effect === 'Allow' && !hasUnsupportedKey(statement)
@@ -100,7 +105,7 @@ interface Place {
   readonly assumed: string
 }
 
-/** Where the database may be: where it was said to be, or where a resource says. */
+/** Where the database may be: in the place that the question names, or in those that the resources name. */
 function placesOf(statements: readonly PolicyStatement[], { region, accountId }: Question): Place[] {
   const somewhere = placeOf({ region, accountId }, { partition: '', region: '', accountId: '' })
   if (region !== undefined && accountId !== undefined) return [somewhere]
@@ -114,7 +119,7 @@ function placeOf(
 ): Place {
   const region = known.region ?? (instance(named.region) || '<region>')
   const accountId = known.accountId ?? (instance(named.accountId) || '<account>')
-  // Only a Region that is not known leaves the partition open.
+  // The partition follows from the Region. It is open only if the Region is unknown.
   const partition = isRegionName(region) ? '' : instance(named.partition)
   const isLiteral = (text: string) => text !== '' && !/[*?]/.test(text)
   const assumed = [
@@ -124,7 +129,7 @@ function placeOf(
   return { partition: partition || partitionOf(region), region, accountId, assumed: assumed.join(' and ') }
 }
 
-/** A text that a pattern fits. */
+/** Makes a text that fits a pattern. */
 function instance(pattern: string): string {
   return pattern.replaceAll('*', '').replaceAll('?', '0')
 }
@@ -138,7 +143,7 @@ function whyNot(
   if (!coversConnect(statement)) {
     if (actions.negated)
       return [{ at: `${at}.NotAction`, message: `leaves ${connectAction} out of what ${name} allows` }]
-    // With a resource for connecting, that is a mistake, and was found as one.
+    // With a resource for connecting, this is a mistake that was reported before.
     if (resources.texts.some(({ text }) => isForConnecting(text))) return []
     return actions.texts
       .filter(({ text }) => /^rds:.*\*$/i.test(text))
@@ -155,7 +160,7 @@ function whyNot(
   })
 }
 
-/** In what an ARN of `rds-db`, right in itself, names something else than was asked for. */
+/** Compares a valid ARN of `rds-db` with the question, and says where the two differ. */
 function differencesOf(text: string, question: Question): string[] {
   const named = splitResource(text)
   const differs = (pattern: string, wanted: string | undefined): wanted is string =>

@@ -9,22 +9,29 @@ export interface Pauses {
 /**
  * For failures that pass: a server that throttles, is starting up or fails over.
  *
- * The caps come from the simulated storm (`npm run bench -- --storm`): with 1 000 environments against 200 connections a second, pauses
- * of up to a second have all connected within 1.3 times the ideal and take the fewest attempts; half as long a cap takes half as many
- * attempts more, and with half as much again some come too late.
+ * The caps come from the simulated storm (`npm run bench -- --storm`), with 1 000 environments against 200
+ * connections a second. With pauses of up to a second, all connect within 1.3 times the ideal time, with the
+ * fewest attempts. A cap half as long takes half as many attempts more; with one half as long again, some
+ * connect too late.
  */
 export const passingPauses: Pauses = { baseMs: 100, capMs: 1_000 }
 
-/** For refused tokens, which may be throttling and may be a wrong policy: slower from the start. */
+/**
+ * For refused tokens: slower from the start, because the cause may be a wrong policy as well as throttling.
+ */
 export const refusedPauses: Pauses = { baseMs: 400, capMs: 1_000 }
 
-/** What an attempt to connect needs at least, in milliseconds: no pause ends later than this before the deadline. */
+/**
+ * The least time that an attempt to connect needs, in milliseconds. Every pause leaves as much before the
+ * deadline.
+ */
 export const shortestAttemptMs = 100
 
 /**
- * The pause before the next attempt, in milliseconds: exponential backoff with full jitter, random(0, min(cap, base · 2^n)).
+ * The pause before the next attempt, in milliseconds. It is exponential backoff with full jitter:
+ * random(0, min(cap, base · 2^n)).
  *
- * @param index How many pauses of this kind there have been.
+ * @param index How many pauses of this kind there were before.
  * @param chance A random number from 0 up to 1.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/

@@ -1,8 +1,8 @@
-/** Time and chance, for what waits and tries again. */
+/** Time and chance, for code that waits and tries again. */
 export interface Clock {
   /** The wall clock, in milliseconds since the epoch. */
   now(): number
-  /** Ends after a time in milliseconds. */
+  /** Resolves after a time in milliseconds. */
   sleep(ms: number): Promise<void>
   /** A number from 0 up to, but not including, 1. */
   random(): number

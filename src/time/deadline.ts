@@ -1,10 +1,11 @@
-/** Time in milliseconds for an answer to something small, far more than a round trip inside a VPC. */
+/** How long a small answer may take, in milliseconds: far more than a round trip inside a VPC. */
 export const answerTimeoutMs = 1_000
 
 /**
- * Waits for a promise, but not beyond a time.
+ * Waits for a promise, but no longer than a time.
  *
- * @param late Makes the error to reject with when the time is over. The promise's own outcome is then ignored.
+ * @param late Makes the error for the case that the time is over first. The promise's own outcome is then
+ * ignored.
  */
 export function withDeadline<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -13,7 +14,7 @@ export function withDeadline<T>(promise: Promise<T>, timeoutMs: number, late: ()
   })
 }
 
-/** Waits for a server's answer to something small. */
+/** Waits for a server's answer to a small request, such as a ping. */
 export function withinAnswerTime<T>(answer: Promise<T>, timeoutMs = answerTimeoutMs): Promise<T> {
   return withDeadline(answer, Math.min(timeoutMs, answerTimeoutMs), () => new Error('no answer'))
 }

@@ -2,13 +2,14 @@ import { X509Certificate } from 'node:crypto'
 
 const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** The certificates in a text, each as PEM. */
+/** Finds the certificates in a text, each as PEM. */
 export function splitPem(text: string): readonly string[] {
   return text.match(pemCertificate) ?? []
 }
 
 /**
- * What is wrong with a text that should hold certificates, as a clause that gives nothing of a secret away; or nothing.
+ * Says what is wrong with a text that should hold certificates; `undefined` if it is right. The clause shows
+ * nothing of a secret.
  *
  * @example `pemProblem('./ca.pem')` is `'looks like a path; pass the text of the file'`
  */

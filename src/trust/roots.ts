@@ -8,27 +8,29 @@ import { splitPem } from './pem.ts'
 export interface TrustSettings {
   readonly region: string
   readonly endpoint: Endpoint
-  /** Authorities that the user adds, each as PEM. */
+  /** The authorities that the user adds, each as PEM. */
   readonly ca: readonly string[]
   /** The file that `NODE_EXTRA_CA_CERTS` names. */
   readonly extraCaFile: string | undefined
 }
 
 /**
- * The certificate authorities of Amazon RDS, as Lambda's managed Node.js runtimes bring them; a container image has no such file.
+ * The file with the certificate authorities of Amazon RDS that Lambda's managed Node.js runtimes bring. A
+ * container image has no such file.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
  */
 export const runtimeCaFile = '/var/runtime/ca-cert.pem'
 
 /**
- * The certificate authorities to trust for a database, each as PEM: those of Amazon RDS in its Region and those of Amazon Trust
- * Services, from which RDS Proxy and Aurora Serverless v1 have their certificates, and what the user adds. Only a Region's own are
- * taken because every authority costs time in each new TLS context.
+ * Loads the certificate authorities to trust for a database, each as PEM: those of Amazon RDS in its Region,
+ * those of Amazon Trust Services, and those that the user adds. RDS Proxy and Aurora Serverless v1 have their
+ * certificates from Amazon Trust Services. Those of other Regions are left out, because every authority costs
+ * time in each new TLS context.
  *
- * For a Region that this package does not carry, they come from Lambda's runtime or from `NODE_EXTRA_CA_CERTS`.
+ * If this package carries none for the Region, they come from Lambda's runtime or from `NODE_EXTRA_CA_CERTS`.
  *
- * @throws {RdsIamError} `RDS_IAM_TRUST` where there are none.
+ * @throws {RdsIamError} `RDS_IAM_TRUST` if there are none.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html#rds-proxy-security
  */
@@ -51,7 +53,7 @@ async function loadCarriedRoots(
     const rds = Object.hasOwn(rdsRoots, region) ? (rdsRoots[region] ?? []) : []
     return { rds: rds.map(toPem), amazon: amazonRoots.map(toPem) }
   } catch (error) {
-    // A bundle may leave the module out where the runtime brings the same certificates.
+    // A bundle may leave the module out, because the runtime brings the same certificates.
     if (!isMissingModule(error)) throw error
     return {
       rds: [],
@@ -60,25 +62,28 @@ async function loadCarriedRoots(
   }
 }
 
-/** The Region's own authorities in the first file that has any. */
+/** Reads the Region's own authorities from the first file that has any. */
 async function readRegionRoots(
   { region, extraCaFile }: TrustSettings,
   runtimeFile: string,
 ): Promise<readonly string[]> {
-  // Most functions never need it, and it takes a millisecond to load.
+  // Most functions never need this module, and loading it takes a millisecond.
   const { readFile } = await import('node:fs/promises')
   for (const file of [runtimeFile, extraCaFile]) {
     const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')
     const certificates = splitPem(text)
     const ofRegion = certificates.filter(pem => names(pem, [`Amazon RDS ${region} `]))
     if (ofRegion.length > 0) return ofRegion
-    // What an operator named may hold an authority of another name, a local gateway's for example.
+    // The operator's file may hold an authority with another name, a local gateway's for example.
     if (file === extraCaFile && certificates.length > 0) return certificates
   }
   return []
 }
 
-/** Whether a certificate has one of the texts in its subject or issuer, which for a root are the same; far cheaper than to parse it. */
+/**
+ * Whether a certificate has one of the texts in its subject or issuer, which are the same for a root.
+ * Searching the bytes is far cheaper than parsing them.
+ */
 function names(pem: string, texts: readonly string[]): boolean {
   const der = Buffer.from(pem.replace(/-----[A-Z ]+-----/g, ''), 'base64')
   return texts.some(text => der.includes(text, 0, 'latin1'))

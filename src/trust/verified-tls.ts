@@ -10,26 +10,26 @@ import type { Endpoint } from '../identifiers/endpoint.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
 
 /**
- * Options that verify the server's chain and name, whatever the environment says: for `tls.connect`, and as the `ssl` object of a driver
- * that makes its own of them.
+ * TLS options that verify the server's chain and host name, whatever the environment says. They are for
+ * `tls.connect`, and for the option `ssl` of a driver.
  */
 export interface VerifiedTls {
   /** The authorities that are trusted, each as PEM. */
   readonly ca: string[]
   readonly minVersion: 'TLSv1.2'
-  /** Made of the two above when it is first asked for, and then the same for all connections. */
+  /** Made of `ca` and `minVersion` when it is first read. All connections then share it. */
   readonly secureContext: SecureContext
   readonly rejectUnauthorized: true
-  /** mysql2 compares the certificate with its `host` only where this is set. */
+  /** mysql2 compares the certificate with its `host` only if this is set. */
   readonly verifyIdentity: true
   readonly checkServerIdentity: (host: string, certificate: PeerCertificate) => Error | undefined
   readonly servername: string
 }
 
-/** Gives the one set of TLS options that all connections of a middleware share; the authorities are read once. */
+/** Gives the TLS options that all connections of a middleware share. The authorities are read once. */
 export type TrustSource = () => Promise<VerifiedTls>
 
-/** A failure is not kept: the next call tries again. */
+/** Makes the source. It does not keep a failure: the next call tries again. */
 export function createTrust(settings: TrustSettings): TrustSource {
   let pending: Promise<VerifiedTls> | undefined
   return () => {
@@ -51,22 +51,22 @@ function verifiedTls({ host }: Endpoint, authorities: readonly string[]): Verifi
   return {
     ca,
     minVersion,
-    // One context for all connections: to build it from the authorities again costs more than the rest of the handshake.
+    // One context serves all connections: building it again costs more than the rest of the handshake.
     get secureContext() {
       secureContext ??= createSecureContext({ ca, minVersion })
       return secureContext
     },
-    // Set, so that neither NODE_TLS_REJECT_UNAUTHORIZED nor a driver's default can decide otherwise.
+    // Given, so that neither NODE_TLS_REJECT_UNAUTHORIZED nor a driver's default can decide otherwise.
     rejectUnauthorized: true,
     verifyIdentity: true,
-    // The name is the endpoint's, where the driver would take the CNAME or the tunnel's that it dials.
+    // The endpoint's name is checked. The driver would take the name that it dials, of a CNAME or a tunnel.
     checkServerIdentity: (_host, certificate) => checkServerIdentity(host, certificate),
     servername: host,
   }
 }
 
 /**
- * The last check before a token leaves the process, whatever the driver did before.
+ * Makes the last check before a token leaves the process, whatever the driver did before.
  *
  * @throws {RdsIamError} `RDS_IAM_TRUST` unless the stream is a TLS connection to a verified server.
  */

@@ -1,4 +1,4 @@
-/** Roles and users that RDS and the engines have for themselves. */
+/** Roles and users that RDS and the engines keep for themselves. */
 const ownNames = new Set([
   ...['rdsadmin', 'rds_iam', 'rds_superuser', 'rds_password', 'rds_replication', 'rds_ad', 'rdsrepladmin'],
   ...['rdstopmgr', 'rdsproxyadmin', 'rdswriteforwarduser', 'rds_superuser_role'],
@@ -6,8 +6,8 @@ const ownNames = new Set([
 ])
 
 /**
- * What is wrong with the name of a database user, as a clause with what to do; or nothing. Whatever a name is made of, quoting takes
- * care of: this is about names that the server would not keep as they are.
+ * Says what is wrong with the name of a database user and what to do, as a clause; `undefined` if it is
+ * right. Quoting makes every character safe. This check finds the names that a server would reject or change.
  */
 export function userNameProblem(engine: unknown, value: unknown): string | undefined {
   if (value === undefined) return 'is missing; give the name of the database user'
@@ -41,7 +41,7 @@ function mysqlNameProblem(name: string): string | undefined {
   return undefined
 }
 
-/** What keeps a name from being the one of an IAM user, as a clause; or nothing. */
+/** Says why a name cannot be an IAM user's, as a clause; `undefined` if it can. */
 export function takenNameProblem(user: unknown, masterUser: unknown): string | undefined {
   if (typeof user !== 'string') return undefined
   if (typeof masterUser === 'string' && user.toLowerCase() === masterUser.toLowerCase())

@@ -7,35 +7,35 @@ import {
 import { createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
 import { takenNameProblem, userNameProblem } from './user-names.ts'
 
-/** A database user, and the server that it is a user of. */
+/** A database user, and the engine of its server. */
 export interface UserSqlOptions {
-  /** `'mysql'` is MariaDB's too. */
+  /** `'mysql'` stands for MariaDB too. */
   readonly engine: 'postgres' | 'mysql'
   /** The database user, any legal name, unquoted, for example `orders_app`. Case-sensitive. */
   readonly user: string
   /**
-   * The database's master user, which is refused as `user`, however it is spelled: as an IAM user it could no longer log in with its
-   * password, and dropped it could no longer help.
+   * The database's master user. It is refused as `user`, whatever its case: as an IAM user it could not log
+   * in with its password any more, and a dropped master user cannot repair anything.
    *
    * @default unknown
    */
   readonly masterUser?: string | undefined
 }
 
-/** What `createUserSql` is told. */
+/** The options of `createUserSql`. */
 export interface CreateUserSqlOptions extends UserSqlOptions {
   /**
-   * Let the SQL be run again. A user who is there stays as is; one who is not an IAM user is an error in PostgreSQL, while MySQL and
-   * MariaDB only note it.
+   * Whether the SQL may be run again. An IAM user that exists stays as it is. If a user with the name exists
+   * that is not an IAM user, PostgreSQL raises an error, while MySQL and MariaDB only note it.
    *
-   * @default false: a user who is there already is an error
+   * @default false: a user that exists is an error
    */
   readonly ifNotExists?: boolean | undefined
 }
 
-/** What `dropUserSql` is told. */
+/** The options of `dropUserSql`. */
 export interface DropUserSqlOptions extends UserSqlOptions {
-  /** Let the SQL be run again. @default false: a user who is not there is an error */
+  /** Whether the SQL may be run again. @default false: a user that does not exist is an error */
   readonly ifExists?: boolean | undefined
   /**
    * In PostgreSQL, the role that takes over what the user owns, for example `orders_owner`.
@@ -48,22 +48,23 @@ export interface DropUserSqlOptions extends UserSqlOptions {
 /** The two steps of removing a database user. */
 export interface DropUserSql {
   /**
-   * To be run first, in every database of the server where the user owns or may do anything. Empty for MySQL and MariaDB, where a
-   * user owns nothing.
+   * Run these first, in every database of the server in which the user owns something or has privileges. The
+   * list is empty for MySQL and MariaDB, in which a user owns nothing.
    */
   readonly inEveryDatabase: readonly string[]
-  /** To be run then, once, in any database. */
+  /** Run these afterwards, once, in any database. */
   readonly once: readonly string[]
 }
 
 /**
- * SQL that creates a database user whom IAM decides about, for the master user to run. The user may log in and nothing else: `GRANT`
- * what it needs.
+ * Writes the SQL that creates a database user for IAM. The master user runs it. The new user may log in and
+ * do nothing else: `GRANT` what it needs.
  *
- * @returns One statement each, with its semicolon.
+ * @returns The statements, each with its semicolon.
  * @example
  * ```ts
- * for (const sql of createUserSql({ engine: 'postgres', user: 'orders_app', masterUser: 'postgres' })) await client.query(sql)
+ * const statements = createUserSql({ engine: 'postgres', user: 'orders_app', masterUser: 'postgres' })
+ * for (const sql of statements) await client.query(sql)
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
@@ -75,7 +76,8 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
   const statements = iamUserStatements.postgres(user)
   if (!ifNotExists) return statements
   const text = quotePostgresText(user)
-  // PostgreSQL has no CREATE USER IF NOT EXISTS. To grant rds_iam to whoever bears the name would end a password that is in use.
+  // PostgreSQL has no CREATE USER IF NOT EXISTS. Granting rds_iam to a user that exists would end a password
+  // in use.
   return [
     doBlock([
       `IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${text}) THEN`,
@@ -89,14 +91,15 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
 }
 
 /**
- * SQL that removes a database user, for the master user to run. Take `rds-db:connect` away from the role first. Open connections stay
- * open.
+ * Writes the SQL that removes a database user. The master user runs it. Take `rds-db:connect` away from the
+ * role first. Open connections stay open.
  *
- * In PostgreSQL, a role that owns or may do anything cannot be dropped: what it owns is given to another role and its privileges are
- * taken away in every database, and only then it is dropped. Privileges on what neither of the two owns, its owner takes away;
- * PostgreSQL's error names them.
+ * PostgreSQL does not drop a role that owns something or has privileges. The first step therefore gives what
+ * it owns to another role and takes its privileges away, in every database. It cannot take away privileges on
+ * an object that neither of the two roles owns. PostgreSQL's error names these; the owner of the object has
+ * to revoke them.
  *
- * @returns Both steps, one statement each, with its semicolon.
+ * @returns Both steps, each as statements with their semicolons.
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
  * @see https://www.postgresql.org/docs/current/role-removal.html
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
@@ -109,9 +112,10 @@ export function dropUserSql(options: DropUserSqlOptions): DropUserSql {
     return { inEveryDatabase: [], once: [`DROP USER ${guard}${quoteMysqlAccount(user)};`] }
   const name = quotePostgresName(user)
   const statements = [
-    // The next statement would make its runner an indirect member, and IAM decide about the master user.
+    // Revoked first, because the next statement makes the master user a member of the role: with rds_iam in
+    // the role, IAM would decide about the master user.
     `REVOKE rds_iam FROM ${name};`,
-    // The master user of RDS is no superuser: only a member may give away what the role owns.
+    // The master user of RDS is no superuser. Only a member of a role may give away what the role owns.
     `GRANT ${name} TO CURRENT_USER;`,
     `REASSIGN OWNED BY ${name} TO ${reassignTo === undefined ? 'CURRENT_USER' : quotePostgresName(reassignTo)};`,
     `DROP OWNED BY ${name};`,
@@ -124,7 +128,7 @@ export function dropUserSql(options: DropUserSqlOptions): DropUserSql {
   }
 }
 
-/** An anonymous block of PostgreSQL's, quoted by a tag that does not occur in it. */
+/** Writes an anonymous block for PostgreSQL, quoted by a tag that does not occur in it. */
 function doBlock(lines: readonly string[]): string {
   const body = ['BEGIN', ...lines.map(line => `  ${line}`), 'END'].join('\n')
   let tag = '$do$'
