@@ -9,8 +9,8 @@ export class PeerGone extends Error {
 }
 
 /**
- * Reads exactly so many bytes, however they were split or glued together on their way; what follows stays in the
- * stream, for the next read or for a pipe.
+ * Reads exactly so many bytes, however they were split or glued together on their way; what follows stays in
+ * the stream, for the next read or for a pipe.
  *
  * @throws {PeerGone} Where the stream ends or breaks before.
  */
@@ -50,7 +50,8 @@ function passOn(from: Side, to: Side): void {
 /** When `from` ends or breaks, so does `to`. */
 export function follow(from: Side, to: Side): void {
   const end = (): void => {
-    // After a proper end, what was written is still on its way out; after a break, the other side must see one.
+    // After a proper end, what was written is still on its way out; after a break, the
+    // other side must see one.
     if (from.readableEnded) to.destroySoon()
     else to.destroy()
   }

@@ -17,8 +17,8 @@ export interface Authority {
   /**
    * Issues a server's certificate.
    *
-   * @param subject `names`: DNS names and IP addresses, for example `['localhost', '127.0.0.1']`; `notBefore`: by
-   * default a day ago; `notAfter`: by default in 30 days.
+   * @param subject `names`: DNS names and IP addresses, for example `['localhost', '127.0.0.1']`;
+   * `notBefore`: by default a day ago; `notAfter`: by default in 30 days.
    */
   issue(subject: {
     readonly names: readonly string[]

@@ -39,7 +39,9 @@ export interface Decision {
   readonly client: string
   /** The database user as the client gave it. */
   readonly user: string
-  /** The database as the client gave it; where it gave none, PostgreSQL takes the user's name, and MySQL none. */
+  /**
+   * The database as the client gave it; where it gave none, PostgreSQL takes the user's name, and MySQL none.
+   */
   readonly database: string
   /** `admitted` is IAM's verdict; where the upstream then refuses the session, `detail` says so. */
   readonly verdict: 'admitted' | 'refused'
@@ -65,6 +67,9 @@ export interface GatewayStats {
   readonly admitted: number
   /** Decisions `refused`. */
   readonly refused: number
-  /** Distinct valid tokens seen, whatever the policy then said; bad ones are not counted, as anybody could send them without end. */
+  /**
+   * Distinct valid tokens seen, whatever the policy then said; bad ones are not counted, as anybody could
+   * send them without end.
+   */
   readonly tokens: number
 }

@@ -22,7 +22,10 @@ export interface Handshake {
   stream: Socket
   /** The connection to the upstream, while it is the upstream that is waited for. */
   awaited: Socket | undefined
-  /** Makes a socket the client's connection to the upstream, and the awaited one: a client that leaves takes it along. */
+  /**
+   * Makes a socket the client's connection to the upstream, and the awaited one: a client that
+   * leaves takes it along.
+   */
   readonly tie: (upstream: Socket) => void
   /** Ends the connection to the upstream. */
   readonly drop: () => void

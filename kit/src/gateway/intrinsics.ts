@@ -13,7 +13,10 @@ export interface CloudFormationTemplate {
 export interface TemplateValues {
   readonly region: string
   readonly accountId: string
-  /** Parameters, and attributes of resources: `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`. */
+  /**
+   * Parameters, and attributes of resources:
+   * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`.
+   */
   readonly parameters: Readonly<Record<string, string>>
 }
 

@@ -4,11 +4,11 @@ import { changeUserCommand } from './mysql-login.ts'
 import { maxPacketLength } from './mysql-packets.ts'
 
 /**
- * Passes everything both ways with backpressure, but for COM_CHANGE_USER: a session is of the user who came in with a
- * token. When either side ends or breaks, so does the other.
+ * Passes everything both ways with backpressure, but for COM_CHANGE_USER: a session is of the user who came
+ * in with a token. When either side ends or breaks, so does the other.
  *
- * @param changeUser Is called when the client's next packet is COM_CHANGE_USER, which it is to read; nothing is passed
- * on until it is done. Where it fails, it ends the client.
+ * @param changeUser Is called when the client's next packet is COM_CHANGE_USER, which it is to read; nothing
+ * is passed on until it is done. Where it fails, it ends the client.
  */
 export function joinCommands(client: Socket, upstream: Socket, changeUser: () => Promise<void>): void {
   const find = findChangeUser()
@@ -47,9 +47,9 @@ interface Finding {
 /**
  * Follows the packets of a client from header to header, without keeping more of them than a header.
  *
- * A command is the first packet of its exchange, so its number is 0. In the contents of a file that the server asked for
- * (LOAD DATA LOCAL), every 256th packet has that number too; one that begins with the byte 0x11 is taken for the
- * command and the session ends, as what is in question must not get through.
+ * A command is the first packet of its exchange, so its number is 0. In the contents of a file that the
+ * server asked for (LOAD DATA LOCAL), every 256th packet has that number too; one that begins with the byte
+ * 0x11 is taken for the command and the session ends, as what is in question must not get through.
  *
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
  */

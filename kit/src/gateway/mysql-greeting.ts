@@ -18,7 +18,10 @@ export interface Greeting {
   readonly plugin: string
 }
 
-/** What a client is greeted with while the upstream cannot be reached: it is told so once it has authenticated. */
+/**
+ * What a client is greeted with while the upstream cannot be reached: it is told so once
+ * it has authenticated.
+ */
 export const standInGreeting: Greeting = {
   serverVersion: Buffer.from('5.7.0-rds-iam-gateway'),
   threadId: 0,
@@ -56,7 +59,8 @@ export function parseGreeting(body: Buffer): Greeting {
     serverVersion,
     threadId,
     salt,
-    // MySQL 5.6 refuses every COM_CHANGE_USER of a client that knows connection attributes, whatever they are.
+    // MySQL 5.6 refuses every COM_CHANGE_USER of a client that knows connection
+    // attributes, whatever they are.
     capabilities: /^5\.6\./.test(serverVersion.toString('latin1'))
       ? (capabilities & ~capability.connectAttributes) >>> 0
       : capabilities,

@@ -20,7 +20,10 @@ export interface Login {
   readonly attributes: Buffer | undefined
 }
 
-/** The first packet of a client, but for its authentication, which is of no use: a token was not asked for yet. */
+/**
+ * The first packet of a client, but for its authentication, which is of no use: a token
+ * was not asked for yet.
+ */
 export interface HandshakeResponse extends Login {
   readonly capabilities: number
   readonly maxPacketSize: number
@@ -122,8 +125,9 @@ export function encodeChangeUser(
 }
 
 /**
- * The server reads the name in the client's character set. It must be the same name here, or the gateway would verify one
- * user and log in another: so it is ASCII, which all of them share, or UTF-8 in a session that is.
+ * The server reads the name in the client's character set. It must be the same name here, or the
+ * gateway would verify one user and log in another: so it is ASCII, which all of them share, or UTF-8
+ * in a session that is.
  */
 function parseUser(bytes: Buffer, charset: number): string {
   const text = bytes.toString('utf8')

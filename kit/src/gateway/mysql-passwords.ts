@@ -32,8 +32,9 @@ const fullAuthenticationWanted = 0x04
 const publicKeyWanted = 0x02
 
 /**
- * What `caching_sha2_password` answers when the server goes on: it has the password's hash not in its cache then, and
- * wants the password, encrypted for its public key as there is no TLS between the gateway and the upstream.
+ * What `caching_sha2_password` answers when the server goes on: it has the password's hash not in its
+ * cache then, and wants the password, encrypted for its public key as there is no TLS between the
+ * gateway and the upstream.
  *
  * @returns Nothing where the server only says that it is content.
  */

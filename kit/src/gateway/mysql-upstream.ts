@@ -35,8 +35,8 @@ export interface UpstreamAnswer {
  * Connects to the upstream and takes its greeting.
  *
  * @param hold Is given the socket at once, so that it can be ended from outside.
- * @throws {Error} Where the upstream cannot be reached; {@link MysqlRefusal} in its own words, where it has too many
- * connections for example.
+ * @throws {Error} Where the upstream cannot be reached; {@link MysqlRefusal} in its own words, where it has
+ * too many connections for example.
  */
 export async function greetUpstream(
   upstream: Upstream,
@@ -62,8 +62,8 @@ export function loginUpstream(
 }
 
 /**
- * The same within a session: COM_CHANGE_USER. The salt of the greeting counts for nothing any more: the upstream asks with
- * a new one, as the first answer is for a plugin that no user of it has.
+ * The same within a session: COM_CHANGE_USER. The salt of the greeting counts for nothing any more: the
+ * upstream asks with a new one, as the first answer is for a plugin that no user of it has.
  */
 export function changeUpstreamUser(
   { socket }: GreetedUpstream,

@@ -40,7 +40,8 @@ export async function serveMysql(socket: Socket, site: Site): Promise<void> {
 
 async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<void> {
   const { site } = handshake
-  // Its thread id is in the greeting, and `KILL` needs the true one: so the upstream is asked before the client is.
+  // Its thread id is in the greeting, and `KILL` needs the true one: so the upstream is asked
+  // before the client is.
   const upstream = await awaitUpstream(handshake)
   const greeting = upstream instanceof Error ? standInGreeting : upstream.greeting
   const offered = offerCapabilities(greeting.capabilities)
@@ -74,7 +75,10 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
   )
 }
 
-/** Connects to the upstream and takes its greeting, or what came instead; half of the handshake timeout is for it. */
+/**
+ * Connects to the upstream and takes its greeting, or what came instead; half of the
+ * handshake timeout is for it.
+ */
 async function awaitUpstream(handshake: Handshake): Promise<GreetedUpstream | Error> {
   const { upstream, handshakeTimeoutMs } = handshake.site
   const giveUp = () => handshake.awaited?.destroy(new Error('the upstream did not greet in time'))
@@ -93,7 +97,8 @@ async function awaitUpstream(handshake: Handshake): Promise<GreetedUpstream | Er
 async function takeResponse(handshake: Handshake, dialogue: Dialogue): Promise<HandshakeResponse> {
   const first = await hear(dialogue)
   if (!isSslRequest(first)) return readFrom(() => parseHandshakeResponse(first))
-  // Whatever is behind the request, the client's TLS has begun with it: nothing in plaintext is looked at any more.
+  // Whatever is behind the request, the client's TLS has begun with it: nothing in plaintext
+  // is looked at any more.
   dialogue.stream = await startTls(handshake)
   const second = await hear(dialogue)
   return readFrom(() => parseHandshakeResponse(second))

@@ -10,9 +10,9 @@ export interface GatewayUpstream {
   /** For example `5432`. */
   readonly port: number
   /**
-   * The database password, where the server does not trust the gateway: for everybody, or by user. Of PostgreSQL's
-   * methods, cleartext, MD5 and SCRAM-SHA-256 are answered (the last two need the package `pg`), of MySQL's
-   * `mysql_native_password` and `caching_sha2_password`. @default none
+   * The database password, where the server does not trust the gateway: for everybody, or by user. Of
+   * PostgreSQL's methods, cleartext, MD5 and SCRAM-SHA-256 are answered (the last two need the package `pg`),
+   * of MySQL's `mysql_native_password` and `caching_sha2_password`. @default none
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
 }
@@ -20,8 +20,9 @@ export interface GatewayUpstream {
 /** What a gateway is started with; only `upstream` and `region` are needed. */
 export interface GatewayOptions {
   /**
-   * Whose protocol is spoken on both sides: MySQL's is MariaDB's too. A MySQL upstream is connected to before the client
-   * has authenticated, so it counts refused clients as interrupted ones (`max_connect_errors`) unless it is on loopback.
+   * Whose protocol is spoken on both sides: MySQL's is MariaDB's too. A MySQL upstream is connected to before
+   * the client has authenticated, so it counts refused clients as interrupted ones (`max_connect_errors`)
+   * unless it is on loopback.
    *
    * @default 'postgres'
    */
@@ -35,8 +36,8 @@ export interface GatewayOptions {
   /** The Region that tokens must be signed for, for example `'eu-west-1'`. */
   readonly region: string
   /**
-   * RDS endpoints that tokens may be signed for, and the certificate is valid for, besides the gateway's own names
-   * `localhost` and `host.docker.internal` at its own port.
+   * RDS endpoints that tokens may be signed for, and the certificate is valid for, besides the gateway's own
+   * names `localhost` and `host.docker.internal` at its own port.
    *
    * @default []
    */
@@ -45,20 +46,25 @@ export interface GatewayOptions {
    * The key pairs that tokens may be signed with.
    *
    * @default the pair `defaultkey`, `defaultsecret` without a session token
-   * @see https://github.com/aws/aws-sam-cli/blob/develop/samcli/local/lambdafn/env_vars.py where SAM CLI sets it
+   * @see https://github.com/aws/aws-sam-cli/blob/develop/samcli/local/lambdafn/env_vars.py
+   * where SAM CLI sets it
    */
   readonly credentials?: readonly GatewayCredentials[] | undefined
   /** The database users that are IAM users; others are refused as RDS refuses them. @default every user */
   readonly users?: readonly string[] | undefined
   /** The IAM policy that decides who may connect. @default none: every valid token may */
   readonly policy?: GatewayPolicy | undefined
-  /** New connections a second; those over it are refused in the words for a bad token, as RDS does. @default no limit */
+  /**
+   * New connections a second; those over it are refused in the words for a bad token, as RDS does.
+   *
+   * @default no limit
+   */
   readonly maxConnectionsPerSecond?: number | undefined
   /** Called with every decision. @default none */
   readonly onDecision?: ((decision: Decision) => void) | undefined
   /**
-   * How long a client may take from connecting to its session, in milliseconds; then it is closed, whatever it is sending. No byte
-   * of it prolongs that.
+   * How long a client may take from connecting to its session, in milliseconds; then it is closed, whatever
+   * it is sending. No byte of it prolongs that.
    *
    * @default 10000, as MySQL's `connect_timeout`; PostgreSQL's `authentication_timeout` is a minute
    * @see https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_connect_timeout

@@ -33,8 +33,8 @@ interface PgCrypto {
 }
 
 /**
- * Connects to the upstream, replays the client's startup packet and answers for the client until the upstream lets it
- * in or refuses it.
+ * Connects to the upstream, replays the client's startup packet and answers for the client until the upstream
+ * lets it in or refuses it.
  *
  * @param hold Is given the socket at once, so that it can be ended from outside.
  * @throws {Error} Where the upstream cannot be reached or asks for what the gateway does not have.
@@ -65,7 +65,9 @@ export async function loginUpstream(
   }
 }
 
-/** Gives a function from an authentication request's body to the body of the answer, if there is to be one. */
+/**
+ * Gives a function from an authentication request's body to the body of the answer, if there is to be one.
+ */
 function makeAuthenticator(upstream: Upstream, user: string): (body: Buffer) => Promise<Buffer | undefined> {
   let session: SaslSession | undefined
   const password = (): string => {
@@ -105,7 +107,10 @@ function makeAuthenticator(upstream: Upstream, user: string): (body: Buffer) => 
 
 const require = createRequire(import.meta.url)
 
-/** pg is an optional peer: it is loaded where an upstream asks for a password, by require as it is CommonJS without types for this. */
+/**
+ * pg is an optional peer: it is loaded where an upstream asks for a password, by require as it is CommonJS
+ * without types for this.
+ */
 function loadPg<T>(module: 'sasl' | 'utils'): T {
   try {
     return require(`pg/lib/crypto/${module}.js`) as T

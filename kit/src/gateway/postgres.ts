@@ -42,8 +42,9 @@ export async function servePostgres(socket: Socket, site: Site): Promise<void> {
 async function negotiate(handshake: Handshake): Promise<FirstPacket> {
   const first = await readExactly(handshake.stream, 1)
   handshake.stream.unshift(first)
-  // 0x16 begins a TLS handshake, and no packet: direct TLS, which must come with ALPN so that nobody can be talked
-  // into it in another protocol. https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
+  // 0x16 begins a TLS handshake, and no packet: direct TLS, which must come with ALPN so that nobody can be
+  // talked into it in another protocol.
+  // https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
   if (first[0] === 0x16) {
     const stream = await startTls(handshake, alpnProtocols)
     if (stream.alpnProtocol !== 'postgresql') throw new PeerGone('direct TLS without ALPN')

@@ -10,7 +10,11 @@ export interface GatewayCredentials {
   readonly secretAccessKey: string
   /** Where set, tokens must carry exactly this one; where not, tokens must carry none. */
   readonly sessionToken?: string | undefined
-  /** When the pair stops being valid; tokens that it signed stop with it, however young they are. @default never */
+  /**
+   * When the pair stops being valid; tokens that it signed stop with it, however young they are.
+   *
+   * @default never
+   */
   readonly expiration?: Date | undefined
 }
 
@@ -43,7 +47,8 @@ const algorithm = 'AWS4-HMAC-SHA256'
 const service = 'rds-db'
 
 /**
- * Verifies an RDS authentication token, the presigned `GET host:port/?Action=connect&DBUser=…` without its scheme.
+ * Verifies an RDS authentication token, the presigned
+ * `GET host:port/?Action=connect&DBUser=…` without its scheme.
  *
  * Its meaning is looked at before its signature, so that a token signed for another user says so.
  *

@@ -6,8 +6,8 @@ const functions =
   'And Base64 Cidr Equals FindInMap ForEach GetAtt GetAZs If ImportValue Join Length Not Or Select Split Sub ToJsonString Transform'
 
 /**
- * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn` `{ 'Fn::GetAtt': ['X', 'Arn'] }`
- * and so on.
+ * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn`
+ * `{ 'Fn::GetAtt': ['X', 'Arn'] }` and so on.
  *
  * @throws where the text is not YAML, or has a tag that is not CloudFormation's, with the line.
  */

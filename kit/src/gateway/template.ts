@@ -23,7 +23,8 @@ export interface TemplatePolicyOptions {
    */
   readonly parameters?: Readonly<Record<string, string>> | undefined
   /**
-   * The logical id of the role, or of the function that has it. Not needed where only one in the template may connect.
+   * The logical id of the role, or of the function that has it. Not needed where only one in the
+   * template may connect.
    */
   readonly role?: string | undefined
 }
@@ -36,8 +37,8 @@ interface WrittenStatement {
 }
 
 /**
- * Takes the statements that decide about `rds-db:connect` out of a CloudFormation or SAM template, so that what will be deployed can be
- * tried before.
+ * Takes the statements that decide about `rds-db:connect` out of a CloudFormation or SAM template, so that
+ * what will be deployed can be tried before.
  *
  * @example
  * ```ts
@@ -46,7 +47,8 @@ interface WrittenStatement {
  * ```
  * @param template As parsed JSON or YAML, with `!Ref X` as `{ Ref: 'X' }` and so on.
  * @returns The policy as IAM would have it, for the gateway's `policy.document`.
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where a reference has no value, or nothing in the template may connect, naming the place.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where a reference has no value, or nothing in the template may
+ * connect, naming the place.
  */
 export function readTemplatePolicy(
   template: CloudFormationTemplate,
@@ -70,7 +72,10 @@ export function readTemplatePolicy(
   }
 }
 
-/** A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, has none: its reference says so. */
+/**
+ * A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, has none:
+ * its reference says so.
+ */
 function refuseUnknown(
   parameters: Readonly<Record<string, string>>,
   { Parameters = {}, Resources = {} }: CloudFormationTemplate,
@@ -112,7 +117,8 @@ function statementsOf(
       return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
         documentOf(isRecord(item) ? item.PolicyDocument : undefined, [name], at, evaluator),
       )
-    // Names of managed policies and SAM's own policy templates, none of which is for rds-db:connect, have no statements.
+    // Names of managed policies and SAM's own policy templates, none of which is for
+    // rds-db:connect, have no statements.
     case 'AWS::Serverless::Function':
       return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
         documentOf(item, [name], at, evaluator),
@@ -129,7 +135,9 @@ function statementsOf(
   }
 }
 
-/** The roles, and the functions with a role of their own, that say themselves that a managed policy is theirs. */
+/**
+ * The roles, and the functions with a role of their own, that say themselves that a managed policy is theirs.
+ */
 function attachersOf(
   policy: string,
   resources: Readonly<Record<string, unknown>>,
@@ -174,7 +182,9 @@ function itemsOf(
     .filter(({ item }) => item !== undefined)
 }
 
-/** Whether a statement can be about connecting, `Deny` too. What it is exactly, the gateway's policy decides. */
+/**
+ * Whether a statement can be about connecting, `Deny` too. What it is exactly, the gateway's policy decides.
+ */
 function mayConcernConnecting(statement: unknown): boolean {
   if (!isRecord(statement)) return false
   // Without an action, it is malformed or made by a function: neither may be passed over.

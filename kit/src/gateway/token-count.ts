@@ -1,4 +1,5 @@
-// A token lives for 15 minutes, and may be dated five minutes ahead: see sigv4.ts. After that it is not valid again.
+// A token lives for 15 minutes, and may be dated five minutes ahead: see sigv4.ts. After that
+// it is not valid again.
 const longestLifeMs = 20 * 60_000
 
 /** Counts distinct valid tokens, and remembers each only for as long as it can come again. */
