@@ -407,7 +407,13 @@ describe('The SQL for users', () => {
   })
 
   it('is what the error of a user that is not an IAM user says', () => {
-    const target = { host: 'h', port: 1, database: 'd', region: 'eu-west-1', endpoint: { host: 'h', port: 1 } }
+    const target = {
+      host: 'h',
+      port: 1,
+      database: 'd',
+      region: 'eu-west-1',
+      endpoint: { host: 'h', port: 1 },
+    }
     for (const [engine, failures, cause] of [
       [
         'postgres',

@@ -298,31 +298,6 @@ for (const kind of kinds) {
       assert.equal((ssl as { verifyIdentity: boolean }).verifyIdentity, true)
     })
   })
-
-  test(`${kind}: reads what mysql2 keeps to itself under the names that this version has`, async () => {
-    const { options } = await gate()
-    await createPoolHandler(options)(async pool => {
-      const core = pool.pool as unknown as Record<string, unknown>
-      for (const name of ['_allConnections', '_freeConnections']) {
-        assert.equal(
-          typeof (core[name] as { length: number; get(index: number): unknown }).get,
-          'function',
-          name,
-        )
-      }
-      assert.equal(core._closed, false)
-      const taken = await pool.getConnection()
-      const connection = (taken as unknown as { connection: Record<string, unknown> }).connection
-      assert.equal(connection._pool, core)
-      assert.equal(connection._paused, false)
-      assert.ok('_command' in connection)
-      assert.equal((connection._commands as { length: number }).length, 0)
-      assert.equal(connection.state, 'authenticated')
-      assert.equal(connection.clientEncoding, 'utf8')
-      assert.equal((connection.config as { charsetNumber: number }).charsetNumber, 224)
-      taken.release()
-    })
-  })
 }
 
 const authority = await makeAuthority()

@@ -1,0 +1,206 @@
+// The contract with mysql2: what src/drivers/mysql2/internals.ts relies on, shown by what it does on a real server.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Socket } from 'node:net'
+import { after, test } from 'node:test'
+import mysql, { type Connection, type Pool, type PoolConnection } from 'mysql2'
+import { MysqlUnavailable, startMysql } from '../../../kit/src/database/mysql.ts'
+import {
+  characterSetOf,
+  coreOf,
+  countsOf,
+  destroy,
+  endPolitely,
+  type GetCallback,
+  interceptLending,
+  isClosed,
+  isEnding,
+  isInPool,
+  isRunning,
+  type Lending,
+  removeFromPool,
+  resetConnection,
+  setCharacterSet,
+  streamOf,
+  watchPackets,
+} from '../../../src/drivers/mysql2/internals.ts'
+
+const server = await startMysql().catch((error: unknown) => {
+  if (error instanceof MysqlUnavailable) return error
+  throw error
+})
+const skip = server instanceof MysqlUnavailable && server.message
+if (!(server instanceof MysqlUnavailable)) after(() => server.stop())
+const options = {
+  host: '127.0.0.1',
+  port: server instanceof MysqlUnavailable ? 0 : server.port,
+  user: 'root',
+  charset: 'utf8mb4_unicode_ci',
+}
+
+type Context = { after(end: () => unknown): void }
+
+async function connect(t: Context): Promise<Connection> {
+  const core = mysql.createConnection(options)
+  core.on('error', () => {})
+  t.after(() => destroy(core))
+  await once(core, 'connect')
+  assert.equal(core.state, 'authenticated')
+  return core
+}
+
+const query = (core: Connection, sql: string) =>
+  new Promise<unknown>((resolve, reject) =>
+    core.query(sql, (error: Error | null, rows: unknown) => (error ? reject(error) : resolve(rows))),
+  )
+
+test('isRunning and isEnding follow a connection from its first query to its last', { skip }, async t => {
+  const core = await connect(t)
+  assert.deepEqual([isRunning(core), isEnding(core)], [false, false])
+  const waiting = Promise.all([query(core, 'SELECT 1'), query(core, 'SELECT 2')])
+  assert.equal(isRunning(core), true)
+  const atItsEnd = await new Promise(resolve =>
+    core.query('SELECT 3').once('end', () => resolve(isEnding(core))),
+  )
+  assert.equal(atItsEnd, true, 'mysql2 says that a query has ended before it has done with it')
+  await waiting
+  await new Promise(process.nextTick)
+  assert.deepEqual([isRunning(core), isEnding(core)], [false, false])
+  core.pause()
+  assert.equal(isRunning(core), true, 'what is paused has not come to its end')
+  core.resume()
+})
+
+test('watchPackets shows each message of the server, and the command that it is for', { skip }, async t => {
+  const core = await connect(t)
+  const headers: (number | undefined)[] = []
+  watchPackets(core, ({ buffer, offset, end }, command) => {
+    assert.ok(end > offset)
+    assert.equal(typeof command?.next, 'function')
+    headers.push(buffer[offset])
+  })
+  await query(core, 'DO 1')
+  assert.deepEqual(headers, [0x00])
+  await query(core, 'SELECT 1 FROM nothing').catch(() => {})
+  assert.deepEqual(headers, [0x00, 0xff])
+})
+
+test('a character set is put back by number, encoding and name', { skip }, async t => {
+  const core = await connect(t)
+  const beginning = characterSetOf(core)
+  assert.deepEqual(beginning, { charsetNumber: 224, clientEncoding: 'utf8' })
+  await new Promise<void>((resolve, reject) =>
+    core.changeUser({ charset: 'latin1_swedish_ci' }, error => (error ? reject(error) : resolve())),
+  )
+  assert.deepEqual(characterSetOf(core), { charsetNumber: 8, clientEncoding: 'latin1' })
+  assert.equal(setCharacterSet(core, beginning), 'utf8mb4_unicode_ci')
+  assert.deepEqual(characterSetOf(core), beginning)
+  assert.equal(setCharacterSet(core, { charsetNumber: 0, clientEncoding: 'utf8' }), undefined)
+})
+
+test('resetConnection makes the server forget, or says that it cannot', { skip }, async t => {
+  const core = await connect(t)
+  await query(core, 'SET @kept = 1')
+  const error = await resetConnection(core).catch((error: NodeJS.ErrnoException) => error)
+  // https://dev.mysql.com/doc/c-api/8.4/en/mysql-reset-connection.html: since MySQL 5.7.3
+  if (error instanceof Error) assert.equal(error.code, 'ER_UNKNOWN_COM_ERROR')
+  else assert.deepEqual(await query(core, 'SELECT @kept AS kept'), [{ kept: null }])
+})
+
+test('endPolitely says goodbye, and destroy does not', { skip }, async t => {
+  for (const [end, isPolite] of [
+    [endPolitely, true],
+    [destroy, false],
+  ] as const) {
+    const core = await connect(t)
+    const stream = streamOf(core)
+    assert.ok(stream instanceof Socket)
+    const before = stream.bytesWritten
+    const closed = once(stream, 'close')
+    end(core)
+    await closed
+    // COM_QUIT: a header of four bytes, and one.
+    assert.equal(stream.bytesWritten - before, isPolite ? 5 : 0)
+  }
+})
+
+test('coreOf leads from promises to what is below', { skip }, async t => {
+  const core = await connect(t)
+  assert.equal(coreOf(core.promise() as unknown as Parameters<typeof coreOf>[0]), core)
+})
+
+interface Intercepted {
+  readonly pool: Pool
+  readonly lending: Lending
+  readonly acquired: GetCallback[]
+  readonly released: PoolConnection[]
+}
+
+function createPool(t: Context): Intercepted {
+  const pool = mysql.createPool({ ...options, connectionLimit: 2 })
+  t.after(() => new Promise(resolve => pool.end(resolve)))
+  const acquired: GetCallback[] = []
+  const released: PoolConnection[] = []
+  const lending = interceptLending(
+    pool,
+    callback => void acquired.push(callback),
+    (connection, makeRoom) => {
+      released.push(connection)
+      if (!isInPool(connection)) makeRoom()
+    },
+  )
+  return { pool, lending, acquired, released }
+}
+
+const get = ({ lending }: Intercepted) =>
+  new Promise<{ opened: PoolConnection | undefined; connection: PoolConnection }>((resolve, reject) => {
+    const opened = lending.get((error, connection) =>
+      error ? reject(error) : resolve({ opened, connection }),
+    )
+  })
+
+test('what asks a pool and what gives back to it comes here first', { skip }, async t => {
+  const intercepted = createPool(t)
+  const { pool, lending, acquired, released } = intercepted
+  assert.deepEqual([countsOf(pool), isClosed(pool)], [{ all: 0, idle: 0 }, false])
+  pool.getConnection(() => {})
+  pool.query('SELECT 1', () => {})
+  assert.equal(acquired.length, 2)
+  const { opened, connection } = await get(intercepted)
+  assert.equal(opened, connection, 'the connection that mysql2 opens at once')
+  assert.deepEqual([countsOf(pool), isInPool(connection)], [{ all: 1, idle: 0 }, true])
+  connection.release()
+  assert.deepEqual(released, [connection])
+  assert.deepEqual(countsOf(pool), { all: 1, idle: 0 }, 'nothing came back by itself')
+  lending.putBack(connection)
+  assert.deepEqual(countsOf(pool), { all: 1, idle: 1 })
+  const again = await get(intercepted)
+  assert.deepEqual([again.opened, again.connection], [undefined, connection], 'an idle one is not opened')
+})
+
+test('a connection that leaves its pool makes room, and gives a caller that waits its turn', {
+  skip,
+}, async t => {
+  const intercepted = createPool(t)
+  const { pool, acquired, released } = intercepted
+  const { connection } = await get(intercepted)
+  const other = await get(intercepted)
+  const waiting = get(intercepted)
+  waiting.catch(() => {})
+  await new Promise(setImmediate)
+  removeFromPool(connection)
+  assert.equal(isInPool(connection), false)
+  assert.deepEqual(released, [connection])
+  assert.equal(countsOf(pool).all, 1)
+  await new Promise(setImmediate)
+  assert.equal(acquired.length, 1, 'mysql2 asks again on behalf of the caller that waits')
+  destroy(connection)
+  destroy(other.connection)
+  assert.equal(countsOf(pool).all, 0)
+})
+
+test('isClosed says that a pool has ended', { skip }, async () => {
+  const pool = mysql.createPool(options)
+  await new Promise(resolve => pool.end(resolve))
+  assert.equal(isClosed(pool), true)
+})

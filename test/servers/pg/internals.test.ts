@@ -1,0 +1,119 @@
+// The contract with pg: what src/drivers/pg/internals.ts relies on, shown by what it does on a real server.
+import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
+import { after, test } from 'node:test'
+import pg from 'pg'
+import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import {
+  dropCallbacks,
+  forgetPassword,
+  isOpen,
+  isReady,
+  isRunning,
+  protocolOf,
+  streamOf,
+} from '../../../src/drivers/pg/internals.ts'
+
+const server = await startPostgres()
+after(() => server.stop())
+
+async function connect(t: { after(end: () => Promise<unknown>): void }): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: server.port,
+    user: 'postgres',
+    password: 'unasked',
+    ssl: false,
+  })
+  client.on('error', () => {})
+  assert.equal(isOpen(client), true, 'before it connects, pg would queue a query')
+  assert.equal(isReady(client), false)
+  await client.connect()
+  t.after(() => client.end().catch(() => {}))
+  return client
+}
+
+// `once` of node:events would reject at the error that comes before.
+const ending = (client: pg.Client) => new Promise<void>(resolve => client.once('end', resolve))
+const ready = (client: pg.Client) =>
+  isReady(client) ? undefined : new Promise<void>(resolve => client.once('drain', resolve))
+
+test('isOpen and isRunning follow a client from its first query to its end', async t => {
+  const client = await connect(t)
+  assert.deepEqual([isOpen(client), isRunning(client)], [true, false])
+  const running = client.query('SELECT 1')
+  assert.equal(isRunning(client), true, 'a query that was sent')
+  const waiting = client.query('SELECT 2')
+  await running
+  assert.equal(isRunning(client), true, 'a query that waited')
+  await waiting
+  assert.equal(isRunning(client), false)
+  const ended = client.end()
+  assert.equal(isOpen(client), false, 'it was told to end')
+  await ended
+  assert.equal(isOpen(client), false)
+})
+
+test('isOpen is false once the server has ended the connection', async t => {
+  const client = await connect(t)
+  const [row] = (await client.query('SELECT pg_backend_pid() AS pid')).rows
+  const ended = ending(client)
+  await server.query(`SELECT pg_terminate_backend(${row.pid})`)
+  await ended
+  assert.equal(isOpen(client), false)
+})
+
+test('isReady is false from a query to the ReadyForQuery behind its answer', async t => {
+  const client = await connect(t)
+  await ready(client)
+  assert.equal(isReady(client), true)
+  const seen: boolean[] = []
+  protocolOf(client).on('errorMessage', () => seen.push(isReady(client)))
+  const failing = client.query('SELECT 1/0')
+  assert.equal(isReady(client), false)
+  await assert.rejects(failing, { code: '22012' })
+  await ready(client)
+  assert.deepEqual([seen, isReady(client)], [[false], true])
+})
+
+test('protocolOf tells of every error of the server, with its SQLSTATE', async t => {
+  const client = await connect(t)
+  const codes: (string | undefined)[] = []
+  protocolOf(client).on('errorMessage', ({ code }: { code?: string }) => codes.push(code))
+  await client.query('SELECT 1/0').catch(() => {})
+  await client.query('SELECT').catch(() => {})
+  await client.query('SELECT nothing').catch(() => {})
+  assert.deepEqual(codes, ['22012', '42703'])
+})
+
+test('streamOf is the socket that ends the connection', async t => {
+  const client = await connect(t)
+  const stream = streamOf(client)
+  assert.ok(stream instanceof Socket)
+  const ended = ending(client)
+  stream.destroy()
+  await ended
+})
+
+test('dropCallbacks leaves nobody to tell of the queries that are running and waiting', async t => {
+  const client = await connect(t)
+  const told: string[] = []
+  const tell = (name: string) => () => void told.push(name)
+  client.query('SELECT pg_sleep(60)').then(tell('running'), tell('running'))
+  client.query('SELECT 1').then(tell('waiting'), tell('waiting'))
+  client.query('SELECT 1', tell('callback'))
+  dropCallbacks(client)
+  const ended = ending(client)
+  streamOf(client).destroy()
+  await ended
+  assert.deepEqual(told, [])
+})
+
+test('forgetPassword leaves it nowhere on the client', async t => {
+  const client = await connect(t)
+  const holders = [client, (client as unknown as { connectionParameters: object }).connectionParameters]
+  const passwords = () => holders.map(holder => (holder as { password?: unknown }).password)
+  assert.deepEqual(passwords(), ['unasked', 'unasked'])
+  forgetPassword(client)
+  assert.deepEqual(passwords(), [null, null])
+})
