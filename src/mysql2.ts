@@ -14,8 +14,9 @@ export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials
 export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 
 /**
- * A middy middleware that attaches a connected `Connection` of `mysql2/promise` to the handler's context, this invocation's alone,
- * authenticated by an IAM token over verified TLS. The connection is kept for the next invocation of the execution environment.
+ * A middy middleware that attaches a connected `Connection` of `mysql2/promise` to the handler's context,
+ * this invocation's alone, authenticated by an IAM token over verified TLS. The connection is kept for the
+ * next invocation of the execution environment.
  *
  * @example
  * ```ts
@@ -23,7 +24,8 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  *   .use(iamMysql({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders' }))
  *   .handler(async (event, context) => (await context.db.query('select now()'))[0])
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the handler runs.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the
+ * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
 export function iamMysql<const Key extends string = 'db'>(
@@ -33,8 +35,9 @@ export function iamMysql<const Key extends string = 'db'>(
 }
 
 /**
- * A middy middleware that attaches a `Pool` of `mysql2/promise` to the handler's context, whose every new connection authenticates by a
- * valid IAM token over verified TLS. For handlers that run queries side by side.
+ * A middy middleware that attaches a `Pool` of `mysql2/promise` to the handler's context, whose every new
+ * connection authenticates by a valid IAM token over verified TLS. For handlers that run queries side by
+ * side.
  *
  * @example
  * ```ts
@@ -42,7 +45,8 @@ export function iamMysql<const Key extends string = 'db'>(
  *   .use(iamMysqlPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders', max: 4 }))
  *   .handler(async (event, context) => Promise.all([context.db.query('select 1'), context.db.query('select 2')]))
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the handler runs.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the
+ * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
 export function iamMysqlPool<const Key extends string = 'db'>(

@@ -26,7 +26,8 @@ export interface TokenSourceOptions extends Endpoint {
   /**
    * Signs the tokens in place of the AWS SDK.
    *
-   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are in the environment
+   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are
+   * in the environment
    */
   readonly signer?: TokenSigner | undefined
   /**
@@ -40,15 +41,18 @@ export interface TokenSourceOptions extends Endpoint {
 const optionNames = ['host', 'port', 'user', 'region', 'credentials', 'signer', 'tokenMarginMs']
 
 /**
- * Makes a function that gives an authentication token whenever it is called: a new one, or one that it signed before and that is still
- * valid. For a driver that takes a password for each connection; a token is as good as a password, so give it to a verified server alone.
+ * Makes a function that gives an authentication token whenever it is called: a new one, or one that it signed
+ * before and that is still valid. For a driver that takes a password for each connection; a token is as good
+ * as a password, so give it to a verified server alone.
  *
  * @example
  * ```ts
- * const token = createTokenSource({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432, user: 'orders_app' })
+ * const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
+ * const token = createTokenSource({ host, port: 5432, user: 'orders_app' })
  * await token() // 'orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=orders_app&…'
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; `RDS_IAM_CREDENTIALS` from the function that it returns.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; `RDS_IAM_CREDENTIALS` from the
+ * function that it returns.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
  */
 export function createTokenSource(options: TokenSourceOptions): () => Promise<string> {

@@ -87,7 +87,8 @@ export function createClientSource<Connection>(
       const silence = { silenceMs: silenceMs(held.lastUsedMs), deadlineMs }
       if (silence.silenceMs < pingAfterIdleMs) return held
       if (await checkSession(access, held.session, silence)) return held
-      // The others have been silent for longer: what lost one flow has lost them too, and to wait for each would take too long.
+      // The others have been silent for longer: what lost one flow has lost them too, and to wait for each
+      // would take too long.
       for (const silent of [held, ...idle.splice(0)]) void close(silent, 'silent')
     }
     return undefined

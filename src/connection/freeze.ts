@@ -1,8 +1,8 @@
 import { withDeadline } from '../time/deadline.ts'
 
 /**
- * Lets the event loop deliver what happened to the sockets while the process was frozen: one turn reads what arrived, the next one
- * closes what ended.
+ * Lets the event loop deliver what happened to the sockets while the process was frozen: one turn reads what
+ * arrived, the next one closes what ended.
  */
 export async function settle(): Promise<void> {
   await new Promise(resolve => setImmediate(resolve))
@@ -10,8 +10,8 @@ export async function settle(): Promise<void> {
 }
 
 /**
- * How long a connection has been silent, in milliseconds by the wall clock, which a freeze does not stop. A clock that stepped back tells
- * nothing: then it is infinite.
+ * How long a connection has been silent, in milliseconds by the wall clock, which a freeze does not stop. A
+ * clock that stepped back tells nothing: then it is infinite.
  */
 export function silenceMs(lastUsedMs: number): number {
   const silence = Date.now() - lastUsedMs
@@ -19,8 +19,8 @@ export function silenceMs(lastUsedMs: number): number {
 }
 
 /**
- * Whether a connection may have ended unseen since it was used. A freeze lasts for longer than a millisecond: without such a pause,
- * nothing can have happened unseen.
+ * Whether a connection may have ended unseen since it was used. A freeze lasts for longer than a millisecond:
+ * without such a pause, nothing can have happened unseen.
  */
 export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
   const silence = silenceMs(lastUsedMs)
@@ -28,7 +28,8 @@ export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
 }
 
 /**
- * Waits for something that may not end, for half of the time that is left: the rest is for a new connection. Never rejects.
+ * Waits for something that may not end, for half of the time that is left: the rest is for a new connection.
+ * Never rejects.
  */
 export async function waitHalf(promise: Promise<unknown>, deadlineMs: number): Promise<void> {
   const leftMs = (deadlineMs - Date.now()) / 2

@@ -16,7 +16,8 @@ export const initialisation: Invocation = {
 }
 
 /**
- * Time in milliseconds that stays with the handler: enough to answer with the error before Lambda ends the invocation.
+ * Time in milliseconds that stays with the handler: enough to answer with the error before Lambda ends the
+ * invocation.
  */
 const answerReserveMs = 200
 

@@ -168,7 +168,10 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     return isShuttingDown ? Promise.resolve(tidied).then(() => pool.closeIdle()) : tidied
   }
 
-  /** Neither `after` nor `onError` of an earlier invocation need have run, and nobody knows when it used the pool last. */
+  /**
+   * Neither `after` nor `onError` of an earlier invocation need have run, and nobody knows when it used the
+   * pool last.
+   */
   const reclaim = async (lease: PoolLease<Pool>, { deadlineMs }: Asker): Promise<void> => {
     const { pool } = lease
     if (!takeBack(lease) || !pool.isOpen()) return

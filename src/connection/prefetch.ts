@@ -13,8 +13,8 @@ export interface Prefetch {
   /** Whether it is still under way, and an invocation does well to wait for it. */
   isPending(): boolean
   /**
-   * Whether it is still under way after its time. The process was frozen meanwhile, so that its flow may be lost: no invocation waits
-   * for it.
+   * Whether it is still under way after its time. The process was frozen meanwhile, so that its flow may be
+   * lost: no invocation waits for it.
    */
   isStale(): boolean
   /**

@@ -17,10 +17,14 @@ export interface ConnectionSource<Connection> {
   acquire(invocation: Invocation): Lease<Connection> | Promise<Lease<Connection>>
   /** Takes a connection back. Once is enough, and a second time does nothing. */
   release(lease: Lease<Connection>): void | Promise<void>
-  /** Closes the connection of a handler that was cut off and may still run, so that its queries mix with no other handler's. */
+  /**
+   * Closes the connection of a handler that was cut off and may still run, so that its queries mix with no
+   * other handler's.
+   */
   discard(lease: Lease<Connection>): void
   /**
-   * Ends idle connections politely, and from then on those that are released. Never rejects; resolves when the sockets are closed.
+   * Ends idle connections politely, and from then on those that are released. Never rejects; resolves when
+   * the sockets are closed.
    */
   shutDown(): Promise<void>
 }

@@ -5,7 +5,10 @@ import type { VerifiedTls } from '../trust/verified-tls.ts'
 /** What a driver needs for one physical connection. */
 export interface ConnectRequest {
   readonly tls: VerifiedTls
-  /** Called once the server asks for the token, over TLS, and not before; again where the handler authenticates again. */
+  /**
+   * Called once the server asks for the token, over TLS, and not before; again where the handler
+   * authenticates again.
+   */
   readonly token: () => Promise<Token>
   readonly timeoutMs: number
 }
@@ -17,8 +20,8 @@ export interface Session {
   /** Whether a query is still running, or waiting to. */
   isBusy(): boolean
   /**
-   * Resolves when the server is ready for another query, `undefined` where it is ready now. A server says so after a query's error,
-   * often in another packet, and only then tells the state of the transaction.
+   * Resolves when the server is ready for another query, `undefined` where it is ready now. A server says so
+   * after a query's error, often in another packet, and only then tells the state of the transaction.
    */
   whenReady(): Promise<unknown> | undefined
   /** Whether a transaction is open; `undefined` where only a ping can tell. */
@@ -29,8 +32,9 @@ export interface Session {
   /** Puts the session's state back to what it was after connecting. */
   reset(): Promise<unknown>
   /**
-   * Ends the connection at once: politely where it is idle, by its socket where it is not. Queries that are running are not told: an
-   * error that nobody awaits would end the process. Never throws, and never rejects; resolves when the socket is closed.
+   * Ends the connection at once: politely where it is idle, by its socket where it is not. Queries that are
+   * running are not told: an error that nobody awaits would end the process. Never throws, and never rejects;
+   * resolves when the socket is closed.
    */
   close(): Promise<void>
 }
@@ -41,7 +45,9 @@ export interface Opened<Connection> {
   readonly session: Session
 }
 
-/** Opens one connection. Rejects with the driver's own error, leaving neither a socket nor a listener behind. */
+/**
+ * Opens one connection. Rejects with the driver's own error, leaving neither a socket nor a listener behind.
+ */
 export type Connect<Connection> = (request: ConnectRequest) => Promise<Opened<Connection>>
 
 /** A pool as the handler gets it, and how it is looked after. */
@@ -54,8 +60,8 @@ export interface OpenPool<Pool> {
   /** Whether a call of the handler's waits for a connection, or one is being taken back. */
   isTaking(): boolean
   /**
-   * Closes the connections that the handler has, and forgets its calls that wait for one. They are not told: an error that nobody
-   * awaits would end the process.
+   * Closes the connections that the handler has, and forgets its calls that wait for one. They are not told:
+   * an error that nobody awaits would end the process.
    */
   discardAcquired(): { readonly closed: number; readonly forgotten: number }
   /** Resolves when the connections that the handler released are restored; `undefined` where all are. */
@@ -64,9 +70,12 @@ export interface OpenPool<Pool> {
   warm(asker: Asker): Promise<void>
   /** Pings every idle connection, and closes those that do not answer. */
   checkIdle(asker: Asker, silenceMs: number): Promise<void>
-  /** Ends every idle connection politely, and leaves the pool open. Never rejects; resolves when their sockets are closed. */
+  /**
+   * Ends every idle connection politely, and leaves the pool open. Never rejects; resolves when their sockets
+   * are closed.
+   */
   closeIdle(): Promise<void>
-  /** Ends the pool: whoever still has it gets errors. Never throws. */
+  /** Ends the pool: its users get errors from then on. Never throws. */
   close(): void
 }
 

@@ -10,9 +10,15 @@ import { checkSession } from './session-check.ts'
 
 /** A driver's own pool, as far as acquiring and releasing need it. */
 export interface PoolInternals<Connection> {
-  /** Asks the pool once. It opens a connection at once for that, or lends an idle one, or lets the caller wait. */
+  /**
+   * Asks the pool once. It opens a connection at once for that, or lends an idle one, or lets the caller
+   * wait.
+   */
   ask(asker: Asker): Asked<Connection>
-  /** The token of the attempt to connect that ended with an error; `undefined` for any other error of the pool. */
+  /**
+   * The token of the attempt to connect that ended with an error; `undefined` for any other error of the
+   * pool.
+   */
   tokenOf(error: unknown): AttemptToken | undefined
   sessionOf(connection: Connection): Session
   /** Whether a query has ended in this very moment, so that the driver still takes it for running. */
@@ -45,7 +51,9 @@ export interface PoolParts<Connection> {
   readonly askerNow: () => Asker
 }
 
-/** How the handler gets connections of a pool and gives them back, and how the pool is looked after meanwhile. */
+/**
+ * How the handler gets connections of a pool and gives them back, and how the pool is looked after meanwhile.
+ */
 export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'> {
   /**
    * Gives the handler a connection, and calls nothing where the request is forgotten before.
@@ -76,7 +84,10 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   const tellClosed = (reason: ConnectionClosedReason, connections: number): void =>
     access.emit({ event: 'connection:closed', reason, connections })
 
-  /** Waits for what the pool was asked for, but not beyond the deadline for one that another caller may never release. */
+  /**
+   * Waits for what the pool was asked for, but not beyond the deadline for one that another caller may never
+   * release.
+   */
   const wait = ({ connection, isWaiting }: Asked<Connection>, { deadlineMs }: Asker): Promise<Connection> => {
     if (!isWaiting) return connection
     let isLate = false

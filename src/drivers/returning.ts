@@ -15,8 +15,8 @@ export interface Keeper {
 }
 
 /**
- * Decides what becomes of a connection that its user gave back, and tells the observers where that is its end: it is kept as it is, it is
- * restored first, or it is closed.
+ * Decides what becomes of a connection that its user gave back, and tells the observers where that is its
+ * end: it is kept as it is, it is restored first, or it is closed.
  *
  * @param reason Why it is to be closed in any case.
  * @returns Resolves when it is restored; `undefined` where nothing has to be waited for.
@@ -52,7 +52,10 @@ function isClean(session: Session, { settings }: Keeper): boolean {
   return ready === undefined && session.isInTransaction() === false
 }
 
-/** Rolls back a transaction that was left open, and resets the session where that is wanted. Rejects where the server does not answer. */
+/**
+ * Rolls back a transaction that was left open, and resets the session where that is wanted. Rejects where the
+ * server does not answer.
+ */
 async function restore(session: Session, { access, settings }: Keeper): Promise<void> {
   const ready = session.whenReady()
   if (ready !== undefined) await withinAnswerTime(ready)

@@ -14,7 +14,8 @@ export interface Silence {
 /**
  * Asks a connection for a sign of life, and tells the observers where it gave one.
  *
- * @returns Whether the server answered within a second, or within half of the time that is left: the rest is for a new connection.
+ * @returns Whether the server answered within a second, or within half of the time that is left: the rest is
+ * for a new connection.
  */
 export async function checkSession(
   access: Access,

@@ -20,7 +20,10 @@ export interface Explanation {
   readonly remedy: string | undefined
 }
 
-/** Turns the failure of an attempt to connect into one error: what was attempted, what was observed, what to check. */
+/**
+ * Turns the failure of an attempt to connect into one error: what was attempted, what was observed, what to
+ * check.
+ */
 export function explain(cause: unknown, attempt: Attempt): RdsIamError {
   if (cause instanceof RdsIamError) return cause
   const { code, observed, remedy } = findExplanation(cause, attempt)
@@ -73,7 +76,10 @@ function readFailure(cause: unknown): { code: string | undefined; message: strin
   return { code: typeof code === 'string' ? code : undefined, message }
 }
 
-/** An error that no rule knows: a server that answers with a code of its own was reached, and had something else to say. */
+/**
+ * An error that no rule knows: a server that answers with a code of its own was reached, and had something
+ * else to say.
+ */
 function unknownFailure(code: string | undefined): RdsIamErrorCode {
   const isServers = code !== undefined && /^(?=.*\d)[0-9A-Z]{5}$|^ER_/.test(code)
   return isServers ? 'RDS_IAM_DATABASE' : 'RDS_IAM_UNREACHABLE'

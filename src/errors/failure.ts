@@ -10,7 +10,10 @@ export interface FailureContext extends Target {
 
 /** What an error is recognised by: everything that is given must match. */
 export interface Pattern {
-  /** Codes of the driver or of Node: a SQLSTATE, an `ER_…` or an `errno` name. Many errors of drivers carry none. */
+  /**
+   * Codes of the driver or of Node: a SQLSTATE, an `ER_…` or an `errno` name. Many errors of drivers carry
+   * none.
+   */
   readonly codes?: readonly string[]
   readonly message?: RegExp
 }
@@ -23,8 +26,8 @@ export interface Failure {
   /** What it means and what to check first. */
   readonly check: string | ((context: FailureContext) => string)
   /**
-   * Whether it passes by itself within seconds: `soon` where the server or the network says so, `perhaps` where a
-   * wrong policy has the same words, `undefined` where it does not.
+   * Whether it passes by itself within seconds: `soon` where the server or the network says so, `perhaps`
+   * where a wrong policy has the same words, `undefined` where it does not.
    */
   readonly passes?: 'soon' | 'perhaps'
 }
@@ -46,7 +49,10 @@ export function checkToken({
   )
 }
 
-/** What to do where the database says that it was not asked for TLS. This package's own connection always is encrypted. */
+/**
+ * What to do where the database says that it was not asked for TLS. This package's own connection always is
+ * encrypted.
+ */
 export const unencrypted =
   'The connection reached the database without TLS: something on the way ends it. Give the endpoint of the RDS database itself, or of ' +
   'RDS Proxy, as the host.'
@@ -56,7 +62,10 @@ export const tooManyConnections =
   'There are more connections than the server takes. Lower `max` or the concurrency of the function, or put RDS Proxy before ' +
   'the database.'
 
-/** The resource id is none of what a function knows; the endpoint's name tells its kind, but for the instances, which may be Aurora's. */
+/**
+ * The resource id is none of what a function knows; the endpoint's name tells its kind, but for the
+ * instances, which may be Aurora's.
+ */
 function resourceIdOf(endpointHost: string): string {
   const [, kind] = /^[^.]+(?:\.endpoint)?\.(proxy|cluster)-/.exec(endpointHost) ?? []
   if (kind === 'proxy') return '<prx-…>'

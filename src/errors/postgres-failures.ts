@@ -94,7 +94,8 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_DATABASE',
-    // Connecting writes nothing; a trigger of the server on logins may, and so may `onConnect` or `verify` of a pool.
+    // Connecting writes nothing; a trigger of the server on logins may, and so may `onConnect` or `verify` of
+    // a pool.
     patterns: [{ codes: ['25006'] }],
     check:
       "Authentication worked, and then something wrote. The server is read-only: a reader endpoint, or a writer that a failover demoted. Give the writer's " +

@@ -29,22 +29,25 @@ export type RdsIamErrorCode =
  *
  * @example
  * ```ts
- * if (error instanceof RdsIamError && error.code === 'RDS_IAM_ACCESS_DENIED') console.error(error.message, error.docs)
+ * if (error instanceof RdsIamError && error.code === 'RDS_IAM_ACCESS_DENIED') console.error(error.docs)
  * ```
  */
 export class RdsIamError extends Error {
   /** What went wrong, stable across releases. */
   readonly code: RdsIamErrorCode
-  /** Where the README explains this code, for example `https://www.npmjs.com/package/middy-rds-iam#rds_iam_access_denied`. */
+  /**
+   * Where the README explains this code, for example
+   * `https://www.npmjs.com/package/middy-rds-iam#rds_iam_access_denied`.
+   */
   readonly docs: string
-  // Not enumerable: whoever logs the error has it in the message already.
+  // Not enumerable: a logged error has it in the message already.
   readonly #remedy: string | undefined
 
   /**
    * @param code What went wrong.
    * @param message What was attempted, and what was observed.
-   * @param options `cause`: the driver's, the SDK's or Node's error, where there is one. `remedy`: what to check first; the message ends
-   * with it.
+   * @param options `cause`: the driver's, the SDK's or Node's error, where there is one. `remedy`: what to
+   * check first; the message ends with it.
    */
   constructor(
     code: RdsIamErrorCode,

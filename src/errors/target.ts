@@ -8,7 +8,9 @@ export interface Target extends Endpoint {
   readonly database: string
   /** The database's Region, for example `eu-west-1`. */
   readonly region: string
-  /** What tokens are signed for and the certificate is verified against, where `host` is another name for it. */
+  /**
+   * What tokens are signed for and the certificate is verified against, where `host` is another name for it.
+   */
   readonly endpoint: Endpoint
 }
 

@@ -18,8 +18,9 @@ const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
 }
 
 /**
- * Tells the observers and the subscribers of an event. Never throws: the logger and the metrics were wrapped with the options, and what
- * a subscriber throws, Node reports as an uncaught exception of its own, after this has returned.
+ * Tells the observers and the subscribers of an event. Never throws: the logger and the metrics were wrapped
+ * with the options, and what a subscriber throws, Node reports as an uncaught exception of its own, after
+ * this has returned.
  */
 export function emit(about: DatabaseEvent & Observers, detail: EventDetail): void {
   const { logger, metrics, host, port, database, user } = about
@@ -58,7 +59,8 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', messag
       return mistake === undefined ? ['debug', 'Database connection closed'] : ['warn', mistake]
     }
     case 'connection:retried':
-      // Nobody should wait for the last attempt to learn of a wrong policy; the refusals that follow tell nothing more.
+      // Nobody should wait for the last attempt to learn of a wrong policy; the refusals that follow tell
+      // nothing more.
       return event.refusals === 1
         ? ['warn', freshTokenRefused]
         : ['debug', 'Connecting to the database failed, and is tried again']

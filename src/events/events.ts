@@ -18,7 +18,9 @@ export interface ConnectionOpenedEvent extends DatabaseEvent {
   readonly tokenReused: boolean
 }
 
-/** A connection that had been silent for `pingAfterIdleMs` was checked: it answered a ping, and is used again. */
+/**
+ * A connection that had been silent for `pingAfterIdleMs` was checked: it answered a ping, and is used again.
+ */
 export interface ConnectionCheckedEvent extends DatabaseEvent {
   readonly event: 'connection:checked'
   /** By the wall clock; infinite where that stepped back. */
@@ -68,12 +70,15 @@ export interface ConnectionRetriedEvent extends DatabaseEvent {
   readonly attempt: number
   /** The pause before the next one. */
   readonly delayMs: number
-  /** How many fresh tokens the server has refused so far: one that was signed for an earlier connection does not count. */
+  /**
+   * How many fresh tokens the server has refused so far: one that was signed for an earlier connection does
+   * not count.
+   */
   readonly refusals: number
   readonly error: Error
 }
 
-/** No connection came about. Whoever waited for it gets the error, if anybody does. */
+/** No connection was opened. The caller that waited for it, if there is one, gets the error. */
 export interface ConnectionFailedEvent extends DatabaseEvent {
   readonly event: 'connection:failed'
   readonly code: RdsIamErrorCode
@@ -97,7 +102,8 @@ export interface TokenSignedEvent extends DatabaseEvent {
 }
 
 /**
- * What happens to connections. Each event is one line of the `logger`, with these fields, and one message on the channel
+ * What happens to connections. Each event is one line of the `logger`, with these fields, and one message on
+ * the channel
  * `middy-rds-iam:` + `event` of `node:diagnostics_channel`.
  *
  * @example

@@ -11,7 +11,7 @@ export interface RdsIamMetrics {
   addMetric(name: string, unit: 'Count' | 'Milliseconds', value: number): unknown
 }
 
-/** What hears of events, with the options' own mistakes kept away. */
+/** What hears of events. What it throws is caught where the options are read. */
 export interface Observers {
   readonly logger: RdsIamLogger | undefined
   readonly metrics: RdsIamMetrics | undefined

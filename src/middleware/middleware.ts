@@ -20,7 +20,8 @@ export function createMiddleware<Key extends string, Connection extends object>(
   contextKey: string,
   source: ConnectionSource<Connection>,
 ): RdsIamMiddleware<Key, Connection> {
-  // By request, because `after` and `onError` of one invocation may come late, when the connection is another's.
+  // By request, because `after` and `onError` of one invocation may come late, when the connection is
+  // another's.
   const leases = new WeakMap<object, Lease<Connection>>()
   const attached = new WeakSet<Connection>()
 
@@ -60,7 +61,10 @@ export function createMiddleware<Key extends string, Connection extends object>(
   return { before, after, onError }
 }
 
-/** middy answers shortly before Lambda would end the invocation, and does not wait for the handler, which runs on. */
+/**
+ * middy answers shortly before Lambda would end the invocation, and does not wait for the handler, which runs
+ * on.
+ */
 function isEarlyTimeout(error: unknown): boolean {
   const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { package?: unknown } }
   return name === 'TimeoutError' && cause?.package === '@middy/core'

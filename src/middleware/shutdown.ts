@@ -4,7 +4,8 @@ import { withDeadline } from '../time/deadline.ts'
 type Closable = Pick<ConnectionSource<unknown>, 'shutDown'>
 
 /**
- * Time in milliseconds for closing. Lambda leaves the process 500 ms or more, which it shares with others that have something to do.
+ * Time in milliseconds for closing. Lambda leaves the process 500 ms or more, which it shares with others
+ * that have something to do.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
  */
@@ -15,8 +16,8 @@ const sources = new Set<WeakRef<Closable>>()
 let isListening = false
 
 /**
- * Ends the idle connections of a source politely when SIGTERM tells the process to end, which reaches a Lambda function where an
- * extension is registered. One listener serves all sources.
+ * Ends the idle connections of a source politely when SIGTERM tells the process to end, which reaches a
+ * Lambda function where an extension is registered. One listener serves all sources.
  */
 export function closeAtShutdown(source: Closable): void {
   for (const known of sources) if (known.deref() === undefined) sources.delete(known)

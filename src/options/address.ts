@@ -68,7 +68,10 @@ function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoi
   return wrong
 }
 
-/** Reads the Region: the option's, the one in the endpoint's name, or the environment's. Empty where it is wrong. */
+/**
+ * Reads the Region: the option's, the one in the endpoint's name, or the environment's. Empty where it is
+ * wrong.
+ */
 export function readRegion(checks: Checks, given: unknown, endpoint: Endpoint): string {
   const told = regionOfHost(endpoint.host)
   const fallback = told ?? readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')

@@ -106,7 +106,10 @@ export function gotName(value: unknown): string {
   return typeof value === 'string' ? `; got ${JSON.stringify(value.slice(0, 120))} (string)` : got(value)
 }
 
-/** Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind a `?` a signature. */
+/**
+ * Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind
+ * a `?` a signature.
+ */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
     return `${JSON.stringify(

@@ -9,8 +9,8 @@ export function isLambda(): boolean {
 }
 
 /**
- * Whether the process handles one invocation at a time, so that an earlier one is over when the next begins. Lambda
- * Managed Instances run many at once in one process.
+ * Whether the process handles one invocation at a time, so that an earlier one is over when the next begins.
+ * Lambda Managed Instances run many at once in one process.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-nodejs-runtime.html
  */

@@ -11,8 +11,8 @@ export interface IamMysqlOptions<Key extends string = 'db'> extends RdsIamOption
    */
   readonly contextKey?: Key
   /**
-   * Options of mysql2's connections, for example `{ multipleStatements: true, timezone: 'Z' }`, but for those that this package decides
-   * about.
+   * Options of mysql2's connections, for example `{ multipleStatements: true, timezone: 'Z' }`, but for those
+   * that this package decides about.
    *
    * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
    */
@@ -28,7 +28,8 @@ export interface IamMysqlPoolOptions<Key extends string = 'db'> extends RdsIamOp
    */
   readonly contextKey?: Key
   /**
-   * Options of mysql2's pool and connections, but for those that this package decides about. mysql2 closes idle connections only where
+   * Options of mysql2's pool and connections, but for those that this package decides about. mysql2 closes
+   * idle connections only where
    * `maxIdle` is less than `max`, after `idleTimeout`.
    *
    * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-pool

@@ -2,7 +2,9 @@ import type { RdsIamLogger, RdsIamMetrics } from '../events/observers.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
 
-/** Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off. */
+/**
+ * Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off.
+ */
 export interface TlsOptions {
   /**
    * More certificate authorities, as PEM text: the text of a file, not its path.
@@ -12,7 +14,10 @@ export interface TlsOptions {
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
 }
 
-/** The options that every middleware of this package takes. All of them are optional where the environment gives them. */
+/**
+ * The options that every middleware of this package takes. All of them are optional where the environment
+ * gives them.
+ */
 export interface RdsIamOptions {
   /**
    * The host to connect to: the endpoint of an instance, a cluster or an RDS Proxy, for example
@@ -37,7 +42,8 @@ export interface RdsIamOptions {
   /**
    * The database's name.
    *
-   * @default the environment variable `PGDATABASE`, else the user's name; with MySQL `MYSQL_DATABASE`, else none
+   * @default the environment variable `PGDATABASE`, else the user's name; with MySQL `MYSQL_DATABASE`, else
+   * none
    */
   readonly database?: string | undefined
   /**
@@ -47,8 +53,8 @@ export interface RdsIamOptions {
    */
   readonly region?: string | undefined
   /**
-   * The real RDS endpoint to sign tokens for and to verify the certificate against, where `host` is a CNAME, a tunnel
-   * or an IP address, for example `{ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }`.
+   * The real RDS endpoint to sign tokens for and to verify the certificate against, where `host` is a CNAME,
+   * a tunnel or an IP address, for example `{ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }`.
    *
    * @default `host`, and `port` where only `endpoint.port` is missing
    */
@@ -64,31 +70,35 @@ export interface RdsIamOptions {
   /**
    * Signs the authentication tokens in place of the AWS SDK. What it returns is cached until it expires.
    *
-   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are in the environment
+   * @default `@aws-sdk/rds-signer`, or the same signature without its start-up time where the credentials are
+   * in the environment
    */
   readonly signer?: TokenSigner | undefined
   /**
-   * Whether to connect at once in Lambda, so that the handshake runs during the initialisation of the execution environment.
+   * Whether to connect at once in Lambda, so that the handshake runs during the initialisation of the
+   * execution environment.
    *
    * @default true
    */
   readonly prefetch?: boolean | undefined
   /**
-   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and trying again what passes
-   * by itself. An invocation that has less time left gives up earlier.
+   * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and
+   * trying again what passes by itself. An invocation that has less time left gives up earlier.
    *
    * @default 10000
    */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * Whether a connection whose fresh authentication token was refused is tried again until `connectTimeoutMs` is over: a server that
-   * throttles new connections refuses them in the same words as a role without permission. The first refusal is logged at once.
+   * Whether a connection whose fresh authentication token was refused is tried again until `connectTimeoutMs`
+   * is over: a server that throttles new connections refuses them in the same words as a role without
+   * permission. The first refusal is logged at once.
    *
    * @default true
    */
   readonly retryRefused?: boolean | undefined
   /**
-   * The silence in milliseconds after which a connection is asked for a sign of life before it is lent again; `false` for never.
+   * The silence in milliseconds after which a connection is checked by a ping before it is used again;
+   * `false` for never.
    *
    * @default 10000
    */
@@ -100,27 +110,30 @@ export interface RdsIamOptions {
    */
   readonly tokenMarginMs?: number | undefined
   /**
-   * Whether to put the session's state back (settings, role, default database, temporary tables, listeners, advisory locks) after each
-   * invocation, for the price of a round trip, with MySQL of three. MySQL before 5.7.3 cannot do it: the connection is closed instead.
+   * Whether to put the session's state back (settings, role, default database, temporary tables, listeners,
+   * advisory locks) after each invocation, for the price of a round trip, with MySQL of three. MySQL before
+   * 5.7.3 cannot do it: the connection is closed instead.
    *
    * @default false
    */
   readonly resetSession?: boolean | undefined
   /**
-   * How many connections one execution environment may hold, 1 to 1000: the size of a pool, and the number of invocations that
-   * may overlap.
+   * How many connections one execution environment may hold, 1 to 1000: the size of a pool, and the number of
+   * invocations that may overlap.
    *
    * @default 10
    */
   readonly max?: number | undefined
   /**
-   * Where to log what happens to connections, and mistakes of the handler such as a transaction left open: one line for each event.
+   * Where to log what happens to connections, and mistakes of the handler such as a transaction left open:
+   * one line for each event.
    *
    * @default nowhere
    */
   readonly logger?: RdsIamLogger | undefined
   /**
-   * Where to count connections, for example the `Metrics` of Powertools: `DatabaseConnectionsOpened`, `DatabaseConnectDuration`,
+   * Where to count connections, for example the `Metrics` of Powertools: `DatabaseConnectionsOpened`,
+   * `DatabaseConnectDuration`,
    * `DatabaseConnectionsReplaced`, `DatabaseConnectRetries` and `DatabaseConnectRefusals`. They are only added; whose metrics they
    * are publishes them.
    *

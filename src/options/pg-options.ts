@@ -11,8 +11,8 @@ export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
    */
   readonly contextKey?: Key
   /**
-   * Options of pg's `Client`, for example `{ statement_timeout: 2000, application_name: 'orders' }`, but for those that this package
-   * decides about.
+   * Options of pg's `Client`, for example `{ statement_timeout: 2000, application_name: 'orders' }`, but for
+   * those that this package decides about.
    *
    * @see https://node-postgres.com/apis/client
    */
@@ -28,8 +28,8 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
    */
   readonly contextKey?: Key
   /**
-   * Options of pg's `Pool` and `Client`, but for those that this package decides about. `idleTimeoutMillis` is 0, that is none, unless
-   * given: an idle connection costs a frozen process nothing.
+   * Options of pg's `Pool` and `Client`, but for those that this package decides about. `idleTimeoutMillis`
+   * is 0, that is none, unless given: an idle connection costs a frozen process nothing.
    *
    * @see https://node-postgres.com/apis/pool
    */

@@ -29,14 +29,16 @@ export type Attempted<Connection> =
   | {
       /** What the driver failed with. */
       readonly error: unknown
-      /** The token of the attempt; `undefined` where the failure is not about opening a physical connection. */
+      /**
+       * The token of the attempt; `undefined` where the failure is not about opening a physical connection.
+       */
       readonly token: AttemptToken | undefined
     }
 
 /**
- * Repeats attempts to open one physical connection, until one succeeds or no further one makes sense. What passes by itself is tried
- * again with full jitter until the deadline; a refused token sparingly, because throttling is refused in the same words as a wrong
- * policy; anything else not at all.
+ * Repeats attempts to open one physical connection, until one succeeds or no further one makes sense. What
+ * passes by itself is tried again with full jitter until the deadline; a refused token sparingly, because
+ * throttling is refused in the same words as a wrong policy; anything else not at all.
  *
  * @throws {RdsIamError} What the last attempt failed with, and how often and how long it was tried.
  */
@@ -60,7 +62,8 @@ export async function openWithRetries<Connection>(
  *
  * @param error What the driver failed with.
  * @param token The token of the attempt that failed.
- * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it was tried.
+ * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it
+ * was tried.
  */
 export type Retry = (error: unknown, token: AttemptToken) => Promise<void>
 

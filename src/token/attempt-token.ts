@@ -14,7 +14,8 @@ export interface AttemptToken {
   /**
    * Forgets the token, where the server refused it.
    *
-   * @returns Whether another may do better at once, which is so where this one had been signed for an earlier attempt.
+   * @returns Whether another may do better at once, which is so where this one had been signed for an earlier
+   * attempt.
    */
   refuse(): boolean
 }

@@ -25,14 +25,17 @@ export interface CachedToken {
 /**
  * @param sign Signs a new token.
  * @param marginMs How long before its end a token is no longer used.
- * @param now The wall clock, in milliseconds. While Lambda freezes a process no timer fires, so expiry is only ever read off the
- * clock, at the moment of use.
+ * @param now The wall clock, in milliseconds. While Lambda freezes a process no timer fires, so expiry is
+ * only ever read off the clock, at the moment of use.
  */
 export function createTokenCache(sign: () => Promise<Token>, marginMs: number, now = Date.now): TokenCache {
   let current: Token | undefined
   let pending: Promise<Token> | undefined
 
-  /** A token dated in the future was signed before the clock stepped back; a server on the right clock may refuse it. */
+  /**
+   * A token dated in the future was signed before the clock stepped back; a server on the right clock may
+   * refuse it.
+   */
   const isUsable = (token: Token, margin: number) =>
     token.signedAtMs <= now() && now() < token.expiresAtMs - margin
 

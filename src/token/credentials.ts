@@ -12,8 +12,8 @@ export interface AwsCredentials {
 export type AwsCredentialsProvider = (options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>
 
 /**
- * AWS credentials in environment variables, where Lambda puts those of the function's role. Nothing where a profile is
- * chosen, as in the SDK's default chain.
+ * AWS credentials in environment variables, where Lambda puts those of the function's role. Nothing where a
+ * profile is chosen, as in the SDK's default chain.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
  */

@@ -3,14 +3,16 @@ import type { AwsCredentials } from './credentials.ts'
 import type { SignerRequest } from './signer-request.ts'
 
 const algorithm = 'AWS4-HMAC-SHA256'
-// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives 15 minutes
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives 15
+// minutes
 const lifetimeSeconds = 900
 
 /**
- * Signs a token with credentials at hand: what `@aws-sdk/rds-signer` signs, without the time that it takes to load. Tests hold the two
- * equal.
+ * Signs a token with credentials at hand: what `@aws-sdk/rds-signer` signs, without the time that it takes to
+ * load. Tests hold the two equal.
  *
- * @returns For example `orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=orders_app&…&X-Amz-Signature=…`.
+ * @returns For example
+ * `orders.c1x2.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=orders_app&…&X-Amz-Signature=…`.
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 export function signWithEnvironment(request: SignerRequest, credentials: AwsCredentials): string {

@@ -9,7 +9,8 @@ export async function createSdkSigner(
   { host, port, region, user }: SignerRequest,
   credentials: AwsCredentials | AwsCredentialsProvider | undefined,
 ): Promise<() => Promise<{ value: string; credentials: AwsCredentials | undefined }>> {
-  // Not imported at the top: a bundler that leaves the SDK out would load it together with the bundle, needed or not.
+  // Not imported at the top: a bundler that leaves the SDK out would load it together with the bundle, needed
+  // or not.
   const { Signer } = await import('@aws-sdk/rds-signer')
   const provide = await toProvider(credentials)
   return async () => {

@@ -19,7 +19,8 @@ interface Metadata {
 const passwordPlugins = ['mysql_native_password', 'caching_sha2_password', 'sha256_password']
 
 /**
- * Plugins that give the token to the verified endpoint that asks for it in clear text, and to no other server.
+ * Plugins that give the token to the verified endpoint that asks for it in clear text, and to no other
+ * server.
  *
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_clear_text_password.html
  */
@@ -35,7 +36,8 @@ export function createAuthPlugins(
       const { value } = await tokenFor(connection)
       return Buffer.from(`${value}\0`)
     } catch (error) {
-      // mysql2 gives an error of a plugin a code of its own, and the process ends by one that changes the user.
+      // mysql2 gives an error of a plugin a code of its own, and the process ends by one that changes the
+      // user.
       const { message } = error as Error
       stream.destroy(new Error(message, { cause: error }))
       return null

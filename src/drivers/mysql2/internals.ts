@@ -3,8 +3,8 @@ import mysql, { type Connection as CoreConnection, type Pool, type PoolConnectio
 import type { Connection } from 'mysql2/promise'
 
 /**
- * What mysql2 keeps to itself, and what the state of a connection cannot be known without. `test/servers/mysql2/internals.test.ts` holds
- * these names against the installed version.
+ * What mysql2 keeps to itself, and what the state of a connection cannot be known without.
+ * `test/servers/mysql2/internals.test.ts` holds these names against the installed version.
  */
 interface ConnectionInternals {
   readonly stream: Socket
@@ -94,7 +94,8 @@ export function watchPackets(
   const internals = internalsOf(core)
   const { handlePacket } = internals
   internals.handlePacket = packet => {
-    // While it is paused mysql2 keeps the messages, and calls this again for each: to look twice does no harm.
+    // While it is paused mysql2 keeps the messages, and calls this again for each: to look twice does no
+    // harm.
     if (packet !== undefined) look(packet, internals._command)
     handlePacket.call(core, packet)
   }
@@ -106,7 +107,10 @@ export function characterSetOf(core: CoreConnection): CharacterSet {
   return { charsetNumber, clientEncoding: internalsOf(core).clientEncoding }
 }
 
-/** Has mysql2 speak a character set again, and says by which name the server knows it; `undefined` where mysql2 has none. */
+/**
+ * Has mysql2 speak a character set again, and says by which name the server knows it; `undefined` where
+ * mysql2 has none.
+ */
 export function setCharacterSet(core: CoreConnection, set: CharacterSet): string | undefined {
   ;(core.config as { charsetNumber?: number }).charsetNumber = set.charsetNumber
   internalsOf(core).clientEncoding = set.clientEncoding
@@ -149,7 +153,8 @@ export interface Lending {
  * Puts this package between mysql2's pool and its callers.
  *
  * @param acquire What happens instead where anybody asks the pool for a connection.
- * @param release What happens instead where anybody releases one. A connection that ended is released too, to make room.
+ * @param release What happens instead where anybody releases one. A connection that ended is released too, to
+ * make room.
  */
 export function interceptLending(
   pool: Pool,

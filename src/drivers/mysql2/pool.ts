@@ -35,7 +35,10 @@ interface Opening {
   readonly token: AttemptToken
 }
 
-/** Opens a pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified TLS. */
+/**
+ * Opens a pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified
+ * TLS.
+ */
 export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
   const { access, settings, tls, askerNow } = parts
   // By mysql2's configuration of the connection, of which each has its own.
@@ -121,7 +124,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
     const { startedMs = 0, token } = openings.get(connection.config) ?? {}
     const durationMs = elapsedMs(startedMs)
     access.emit({ event: 'connection:opened', durationMs, tokenReused: token?.isReused() ?? false })
-    // A connection can fail twice, and leaves its pool at the first time, before whoever listens later.
+    // A connection can fail twice, and leaves its pool at the first time, before later listeners hear of it.
     connection.prependOnceListener('error', () => {
       const reason = requests.isAcquired(connection) ? 'ended' : 'lost'
       access.emit({ event: 'connection:closed', reason, connections: 1 })

@@ -13,7 +13,8 @@ import {
 } from './internals.ts'
 import { readStatus } from './status.ts'
 
-// https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html: ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE
+// https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html: ER_OPTION_PREVENTS_STATEMENT,
+// ER_READ_ONLY_MODE
 const readOnlyErrors = [1290, 1836]
 
 const sessions = new WeakMap<CoreConnection, Session>()
@@ -29,7 +30,8 @@ export function createSession(
   { user, database }: Pick<Target, 'user' | 'database'>,
 ): Session {
   const beginning = characterSetOf(core)
-  // The server says so in a flag of every message that ends a result, which mysql2 reads and does not keep. An error has no such flag.
+  // The server says so in a flag of every message that ends a result, which mysql2 reads and does not keep.
+  // An error has no such flag.
   let inTransaction: boolean | undefined = false
   // After a failover the endpoint leads to another server, and only a new connection gets there.
   let isReadOnly = false
@@ -40,7 +42,8 @@ export function createSession(
       inTransaction = status.isInTransaction
     } else {
       if (readOnlyErrors.includes(status.error)) isReadOnly = true
-      // The statement may have begun one before it failed. To roll back one that the server has ended itself does no harm.
+      // The statement may have begun one before it failed. To roll back one that the server has ended itself
+      // does no harm.
       if (inTransaction === false) inTransaction = undefined
     }
   })

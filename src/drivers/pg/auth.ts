@@ -19,7 +19,8 @@ export function createTokenAuth(
   token: ConnectRequest['token'],
 ): TokenAuth {
   let asked = 'clear text'
-  // https://www.postgresql.org/docs/current/protocol-message-formats.html: AuthenticationMD5Password, AuthenticationSASL
+  // https://www.postgresql.org/docs/current/protocol-message-formats.html: AuthenticationMD5Password,
+  // AuthenticationSASL
   protocolOf(client).on('authenticationMD5Password', () => {
     asked = 'MD5'
   })

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import type { Client, Connection } from 'pg'
 
 /**
- * What pg keeps to itself, and what the state of a connection cannot be known without. `test/servers/pg/internals.test.ts` holds these
- * names against the installed version.
+ * What pg keeps to itself, and what the state of a connection cannot be known without.
+ * `test/servers/pg/internals.test.ts` holds these names against the installed version.
  */
 interface Internals {
   readonly connection: Connection

@@ -104,8 +104,8 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
       return { connection, isWaiting: mayWait && !hasOpened }
     }
 
-    // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each costs a handshake and a
-    // share of the rate limit.
+    // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each
+    // costs a handshake and a share of the rate limit.
     override query = ((...given: Parameters<Pool['query']>) => {
       const takesCallback = given.some(argument => typeof argument === 'function')
       if (takesCallback || typeof (given[0] as Partial<Submittable>)?.submit === 'function')
@@ -122,7 +122,8 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
   }
 
   const pool = new IamPgPool({
-    // An idle connection costs nothing in a frozen process; to open it again costs a handshake and a share of RDS's rate limit.
+    // An idle connection costs nothing in a frozen process; to open it again costs a handshake and a share of
+    // RDS's rate limit.
     idleTimeoutMillis: 0,
     ...options,
     max,
