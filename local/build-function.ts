@@ -3,22 +3,33 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { onExit } from '../kit/src/database/on-exit.ts'
+import { freshenPackage } from './fresh-package.ts'
 import { type FunctionResource, root } from './template.ts'
 
 /**
- * Bundles a function as `sam build` does: the same esbuild, called with the arguments that SAM CLI makes of `BuildProperties`.
+ * Bundles a function as `sam build` does: the same esbuild, called with the arguments that SAM CLI makes of
+ * `BuildProperties`. What it imports of this package by name comes from `dist/`, which is built first where it
+ * is old.
  *
- * The result lies inside the checkout, so that what the bundle leaves out, and Lambda's runtime brings, is found in `node_modules`.
+ * The result lies inside the project, so that what the bundle leaves out, and Lambda's runtime brings, is
+ * found in `node_modules`.
  *
+ * @param project The folder that `CodeUri` is seen from, with the packages that the function imports.
+ * @default the checkout
  * @returns The folder that holds it, `.local/build/PostgresNotesFunction` for example.
  * @see https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-build-typescript.html
  */
-export async function buildFunction(name: string, resource: FunctionResource): Promise<string> {
-  const folder = join(root, '.local', 'build', name)
+export async function buildFunction(
+  name: string,
+  resource: FunctionResource,
+  project = root,
+): Promise<string> {
+  if (project === root) await freshenPackage()
+  const folder = join(project, '.local', 'build', name)
   mkdirSync(folder, { recursive: true })
   const scratch = mkdtempSync(`${folder}-`)
   const args = [...esbuildArguments(resource), `--outdir=${scratch}`]
-  const cwd = join(root, resource.Properties.CodeUri)
+  const cwd = join(project, resource.Properties.CodeUri)
   const bundling = promisify(execFile)(join(root, 'node_modules', '.bin', 'esbuild'), args, { cwd })
   const removeScratch = () => rmSync(scratch, { recursive: true, force: true })
   const forget = onExit(() => {
@@ -40,7 +51,10 @@ export async function buildFunction(name: string, resource: FunctionResource): P
   return folder
 }
 
-/** `Minify: true` is `--minify`, `Format: esm` is `--format=esm`, and each item of a list is `--external:item`. */
+/**
+ * `Minify: true` is `--minify`, `Format: esm` is `--format=esm`, and each item of a list is
+ * `--external:item`.
+ */
 function esbuildArguments(resource: FunctionResource): readonly string[] {
   const { EntryPoints, ...properties } = resource.Metadata.BuildProperties
   const settings: FunctionResource['Metadata']['BuildProperties'] = {
