@@ -1,32 +1,55 @@
-import { Logger } from '@aws-lambda-powertools/logger'
-import type { Context } from 'aws-lambda'
 import { regionOfHost } from '../identifiers/region.ts'
 import { splitPem } from '../trust/pem.ts'
 import { createTrust, type VerifiedTls } from '../trust/verified-tls.ts'
 import { createUserSql } from '../users/user-sql.ts'
+import { type DatabaseUserOptions, type InvocationContext, readHandlerLogger } from './handler-options.ts'
 import { runMysqlTask } from './mysql-user.ts'
 import { runPostgresTask } from './postgres-user.ts'
-import { describeError, type Outcome, type Task, TaskFailure } from './task.ts'
-
-const logger = new Logger({ serviceName: 'database-user-sql' })
+import { describeError, TaskFailure, type TaskOutcome, type UserTask } from './user-task.ts'
 
 /**
- * Runs the SQL of a custom resource `Custom::DatabaseUser`, as the master user, by password over verified TLS. It has no permission at all:
- * `database-user.ts` hands it what it needs. Nothing of the event is logged, which holds the password.
+ * Makes the handler that runs the SQL of a `Custom::DatabaseUser`: as the master user, by password over
+ * verified TLS.
+ *
+ * **Where it runs**: in the VPC of the database, with a security group that leads there, as the function that
+ * `SQL_FUNCTION` of {@link createHandlerOutsideVpc}'s function names. Its time limit should be 60 s: of it,
+ * 20 s are for connecting and for taking back what was begun.
+ *
+ * **Its event** is a {@link UserTask}, by which the other handler hands it what it needs. Nothing of it is
+ * logged but what names the user: the event holds the master user's password.
+ *
+ * **Environment variables**: `DATABASE_CA`, optional, is the PEM text of further authorities to trust.
+ * `NODE_EXTRA_CA_CERTS` counts where this package has no authorities of the Region.
+ *
+ * **Permissions**: to write its log and to run in a VPC, and none besides.
+ *
+ * **Packages**: `pg` or `mysql2`, whichever the database speaks.
+ *
+ * @example
+ * ```ts
+ * import { createHandlerInsideVpc } from 'middy-rds-iam/database-user'
+ * export const handler = createHandlerInsideVpc()
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem of the options at once. The handler never
+ * throws: what fails is its outcome.
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
  */
-export async function handler(
-  task: Task,
-  context: Pick<Context, 'getRemainingTimeInMillis'>,
-): Promise<Outcome> {
-  const { action, engine, user, host, port, database } = task
-  // The server gives up before Lambda does, so that what was begun can still be taken back.
-  const statementTimeoutMs = Math.max(1_000, context.getRemainingTimeInMillis() - 20_000)
-  const outcome = await run(task, statementTimeoutMs)
-  logger.info('task done', { action, engine, user, host, port, database, ...outcome })
-  return outcome
+export function createHandlerInsideVpc(
+  options?: DatabaseUserOptions,
+): (task: UserTask, context: InvocationContext) => Promise<TaskOutcome> {
+  const logger = readHandlerLogger('createHandlerInsideVpc', 'database-user-sql', options)
+  return async (task, context) => {
+    const { action, engine, user, host, port, database } = task
+    // The server gives up before Lambda does, so that what was begun can still be taken back.
+    const statementTimeoutMs = Math.max(1_000, context.getRemainingTimeInMillis() - 20_000)
+    const outcome = await run(task, statementTimeoutMs)
+    logger.info('task done', { action, engine, user, host, port, database, ...outcome })
+    return outcome
+  }
 }
 
-async function run(task: Task, statementTimeoutMs: number): Promise<Outcome> {
+async function run(task: UserTask, statementTimeoutMs: number): Promise<TaskOutcome> {
   try {
     // Refuses the master user, and names that no server keeps as they are.
     createUserSql({ engine: task.engine, user: task.user, masterUser: task.master.username })
@@ -41,7 +64,7 @@ async function run(task: Task, statementTimeoutMs: number): Promise<Outcome> {
 }
 
 /** What is trusted for the database of the task, as the middlewares do. */
-function loadTls({ host, port }: Task): Promise<VerifiedTls> {
+function loadTls({ host, port }: UserTask): Promise<VerifiedTls> {
   const { AWS_REGION = '', DATABASE_CA = '', NODE_EXTRA_CA_CERTS } = process.env
   return createTrust({
     region: regionOfHost(host) ?? AWS_REGION,

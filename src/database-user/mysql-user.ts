@@ -1,8 +1,9 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { quoteMysqlAccount } from '../identifiers/sql.ts'
 import { createUserSql, dropUserSql } from '../users/user-sql.ts'
-import { formatMark, type Mark, readOwnMark, refuseForeign } from './mark.ts'
-import { connectTimeoutMs, describeError, type Task, TaskFailure, type TaskRun } from './task.ts'
+import { refuseMissing } from './missing-package.ts'
+import { formatMark, type Mark, readOwnMark, refuseForeign } from './ownership-mark.ts'
+import { connectTimeoutMs, describeError, TaskFailure, type TaskRun, type UserTask } from './user-task.ts'
 
 // What nobody but the master user sees: no other user is given any right in it.
 const createMarks = [
@@ -13,8 +14,8 @@ const createMarks = [
 ]
 
 /**
- * Keeps or drops a user of MySQL's or MariaDB's. Each of these statements commits by itself, so that what was begun is taken back by
- * others.
+ * Keeps or drops a user of MySQL's or MariaDB's. Each of these statements commits by itself, so that what was
+ * begun is taken back by others.
  *
  * @returns What was done.
  */
@@ -36,7 +37,9 @@ export async function runMysqlTask(run: TaskRun): Promise<string> {
 }
 
 async function connect({ task: { host, port, master, database }, tls }: TaskRun): Promise<Connection> {
-  const { createConnection } = await import('mysql2/promise')
+  const { createConnection } = await import('mysql2/promise').catch(
+    refuseMissing('Install mysql2 beside middy-rds-iam'),
+  )
   const { username: user, password } = master
   const options = { host, port, user, password, database, ssl: tls, connectTimeout: connectTimeoutMs }
   const connection = await createConnection(options).catch(error => {
@@ -47,7 +50,7 @@ async function connect({ task: { host, port, master, database }, tls }: TaskRun)
   return connection
 }
 
-async function keep(connection: Connection, task: Task): Promise<string> {
+async function keep(connection: Connection, task: UserTask): Promise<string> {
   const { user, setup, grants, revokes } = task
   const account = quoteMysqlAccount(user)
   const { isThere, isTaken, mark } = await find(connection, task)
@@ -67,7 +70,7 @@ async function keep(connection: Connection, task: Task): Promise<string> {
 }
 
 /** The mark first: a user without one would never be dropped. */
-async function create(connection: Connection, task: Task): Promise<void> {
+async function create(connection: Connection, task: UserTask): Promise<void> {
   const { engine, user, master } = task
   for (const sql of createMarks) await connection.query(sql)
   try {
@@ -79,7 +82,7 @@ async function create(connection: Connection, task: Task): Promise<void> {
   }
 }
 
-async function drop(connection: Connection, task: Task): Promise<string> {
+async function drop(connection: Connection, task: UserTask): Promise<string> {
   const { engine, user, master, owner, database, grants } = task
   const account = quoteMysqlAccount(user)
   const { isThere, isTaken, mark } = await find(connection, task)
@@ -88,7 +91,8 @@ async function drop(connection: Connection, task: Task): Promise<string> {
       ? `Left ${account} alone: ${owner.resource} of this stack did not make it.`
       : `${account} is not there.`
   if (mark.id !== owner.id) {
-    // The same user of the same server, which the stack goes on with in another database or under another name of the server.
+    // The same user of the same server, which the stack goes on with in another database or under another
+    // name of the server.
     if (mark.database !== database && isThere) {
       for (const grant of grants) await revoke(connection, grant, account)
     }
@@ -109,7 +113,7 @@ interface Found {
   readonly mark: Mark | undefined
 }
 
-async function find(connection: Connection, task: Task): Promise<Found> {
+async function find(connection: Connection, task: UserTask): Promise<Found> {
   const [users] = await connection.execute<RowDataPacket[]>(
     'SELECT host AS host FROM mysql.user WHERE user = ?',
     [task.user],
@@ -121,7 +125,7 @@ async function find(connection: Connection, task: Task): Promise<Found> {
   }
 }
 
-async function readMark(connection: Connection, task: Task): Promise<Mark | undefined> {
+async function readMark(connection: Connection, task: UserTask): Promise<Mark | undefined> {
   try {
     const select = 'SELECT mark AS mark FROM middy_rds_iam.database_users WHERE name = ?'
     const [marks] = await connection.execute<RowDataPacket[]>(select, [task.user])
@@ -132,22 +136,25 @@ async function readMark(connection: Connection, task: Task): Promise<Mark | unde
   }
 }
 
-async function writeMark(connection: Connection, task: Task): Promise<void> {
+async function writeMark(connection: Connection, task: UserTask): Promise<void> {
   const replace = 'REPLACE INTO middy_rds_iam.database_users (name, mark) VALUES (?, ?)'
   await connection.execute(replace, [task.user, formatMark(task)])
 }
 
-async function removeMark(connection: Connection, { user }: Task): Promise<void> {
+async function removeMark(connection: Connection, { user }: UserTask): Promise<void> {
   await connection.execute('DELETE FROM middy_rds_iam.database_users WHERE name = ?', [user])
 }
 
-async function takeBack(connection: Connection, task: Task, isCreated: boolean): Promise<void> {
+async function takeBack(connection: Connection, task: UserTask, isCreated: boolean): Promise<void> {
   const { engine, user } = task
   if (isCreated) for (const sql of dropUserSql({ engine, user }).once) await connection.query(sql)
   await removeMark(connection, task)
 }
 
-/** What to say of an error, and whether all was taken back. Without `undo`, the user was there before, and stays. */
+/**
+ * What to say of an error, and whether all was taken back. Without `undo`, the user was there before, and
+ * stays.
+ */
 async function failureOf(error: unknown, undo: Promise<void> | undefined): Promise<TaskFailure> {
   const isUndone = await undo?.then(
     () => true,

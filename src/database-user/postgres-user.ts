@@ -2,8 +2,9 @@ import type { Client, QueryConfig } from 'pg'
 import { quotePostgresName, quotePostgresText } from '../identifiers/sql.ts'
 import { requireVerified } from '../trust/verified-tls.ts'
 import { createUserSql, dropUserSql } from '../users/user-sql.ts'
-import { formatMark, type Mark, readOwnMark, refuseForeign } from './mark.ts'
-import { connectTimeoutMs, describeError, type Task, TaskFailure, type TaskRun } from './task.ts'
+import { refuseMissing } from './missing-package.ts'
+import { formatMark, type Mark, readOwnMark, refuseForeign } from './ownership-mark.ts'
+import { connectTimeoutMs, describeError, TaskFailure, type TaskRun, type UserTask } from './user-task.ts'
 
 /**
  * Keeps or drops a user of PostgreSQL's, in one transaction.
@@ -25,7 +26,9 @@ async function withClient<T>(
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
   // The JavaScript client, whatever NODE_PG_FORCE_NATIVE says.
-  const { default: PgClient } = await import('pg/lib/client.js')
+  const { default: PgClient } = await import('pg/lib/client.js').catch(
+    refuseMissing('Install pg beside middy-rds-iam'),
+  )
   const { host, port, master } = task
   const client: Client = new PgClient({
     host,
@@ -55,7 +58,7 @@ async function withClient<T>(
   }
 }
 
-async function keep(client: Client, task: Task): Promise<string> {
+async function keep(client: Client, task: UserTask): Promise<string> {
   const { engine, user, master, setup, grants, revokes } = task
   const found = await find(client, task)
   if (found !== undefined && found.mark === undefined) throw new TaskFailure(refuseForeign(task))
@@ -87,7 +90,8 @@ async function drop(client: Client, run: TaskRun): Promise<string> {
   if (found === undefined) return `${name} is not there.`
   if (found.mark === undefined) return `Left ${name} alone: ${owner.resource} of this stack did not make it.`
   if (found.mark.id !== owner.id) {
-    // The same user of the same server, which the stack goes on with in another database or under another name of the server.
+    // The same user of the same server, which the stack goes on with in another database or under another
+    // name of the server.
     if (found.mark.database !== database) {
       for (const grant of grants) await revoke(client, grant, name)
       await client.query('COMMIT')
@@ -110,7 +114,7 @@ async function drop(client: Client, run: TaskRun): Promise<string> {
 
 async function find(
   client: Client,
-  task: Task,
+  task: UserTask,
 ): Promise<{ readonly oid: number; readonly mark: Mark | undefined } | undefined> {
   const { rows } = await client.query(
     "SELECT oid, pg_catalog.shobj_description(oid, 'pg_authid') AS comment FROM pg_catalog.pg_roles WHERE rolname = $1",
@@ -129,7 +133,8 @@ async function findOtherDatabases(client: Client, oid: number): Promise<readonly
   return rows.map(({ datname }) => datname)
 }
 
-// https://www.postgresql.org/docs/current/errcodes-appendix.html: a column, table, function, type or role, schema, database is undefined.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: a column, table, function, type or role,
+// schema, database is undefined.
 const undefinedCodes = ['42703', '42P01', '42883', '42704', '3F000', '3D000']
 
 /** Takes away what is not there any more, too. */

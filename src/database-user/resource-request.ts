@@ -1,9 +1,13 @@
 import { isIpAddress } from '../identifiers/endpoint.ts'
 import { createChecks, gotName } from '../options/checks.ts'
 import { userNameProblem } from '../users/user-names.ts'
-import { type DatabaseUser, TaskFailure } from './task.ts'
+import { type DatabaseUser, TaskFailure } from './user-task.ts'
 
-/** What CloudFormation asks a custom resource for. @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-requests.html */
+/**
+ * What CloudFormation asks a custom resource for.
+ *
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-requests.html
+ */
 export interface ResourceRequest {
   /** `Create`, `Update` or `Delete`. */
   readonly RequestType: string
@@ -82,8 +86,8 @@ export function readProperties({ LogicalResourceId, ResourceProperties }: Resour
 }
 
 /**
- * What was granted before this update and is no longer listed. Nothing where the user or the database was another one: CloudFormation has
- * that one deleted.
+ * What was granted before this update and is no longer listed. Nothing where the user or the database was
+ * another one: CloudFormation has that one deleted.
  */
 export function revokedGrants(
   request: ResourceRequest,
@@ -96,7 +100,9 @@ export function revokedGrants(
   return Grants.filter(grant => typeof grant === 'string' && !grants.includes(grant))
 }
 
-/** A physical ID; another one makes CloudFormation take the user for another one, and have the former deleted. */
+/**
+ * A physical ID; another one makes CloudFormation take the user for another one, and have the former deleted.
+ */
 export function physicalIdOf({ engine, host, port, database, user }: DatabaseUser): string {
   return `${engine}://${host}:${port}/${encodeURIComponent(database)}/${encodeURIComponent(user)}`
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import type { ResourceRequest } from './request.ts'
+import type { ResourceRequest } from './resource-request.ts'
 
 /** How a request of CloudFormation ended. */
 export interface Answer {

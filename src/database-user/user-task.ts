@@ -11,7 +11,7 @@ export interface DatabaseUser {
 }
 
 /** What a resource of a CloudFormation stack is known by. */
-export interface Owner {
+export interface TaskOwner {
   /** The stack's ARN, which no later stack of the same name has. */
   readonly stack: string
   /** The resource's name in the template, `NotesUser` for example. */
@@ -21,10 +21,10 @@ export interface Owner {
 }
 
 /** What the function that is in the VPC is asked for. */
-export interface Task extends DatabaseUser {
+export interface UserTask extends DatabaseUser {
   /** `keep` makes the user what it should be, and creates it where it is not there. */
   readonly action: 'keep' | 'drop'
-  readonly owner: Owner
+  readonly owner: TaskOwner
   /** Statements that may be repeated. */
   readonly setup: readonly string[]
   /** `SELECT, INSERT ON notes` for example. */
@@ -36,7 +36,7 @@ export interface Task extends DatabaseUser {
 
 /** A task, and how its database is reached. */
 export interface TaskRun {
-  readonly task: Task
+  readonly task: UserTask
   readonly tls: VerifiedTls
   /** How long the server may take for a statement. */
   readonly statementTimeoutMs: number
@@ -46,7 +46,7 @@ export interface TaskRun {
 export const connectTimeoutMs = 10_000
 
 /** What came of a task. */
-export type Outcome =
+export type TaskOutcome =
   | { readonly done: string }
   | {
       readonly failed: string

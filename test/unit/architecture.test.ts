@@ -26,7 +26,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   '^@aws-sdk/(rds-signer|credential-providers)$': /^token$/,
   '^@aws-sdk/client-': /^database-user$/,
   '^@smithy/': /^$/,
-  '^@aws-lambda-powertools/': /^(database-user|sample)$/,
+  '^@aws-lambda-powertools/': /^sample$/,
   '^@middy/': /^(middleware|sample)$/,
   '^middy-rds-iam': /^(trust|sample)$/,
 }
@@ -69,6 +69,12 @@ test('imports run one way in src, from the folders below to those above', () => 
       assert.ok(place >= 0 && place <= order.indexOf(folder), `${file} imports ${imported}`)
     }
   }
+})
+
+test('the sample imports nothing but itself and packages by name, so that it can be copied', () => {
+  for (const file of filesOf('src/sample'))
+    for (const imported of ownImportsOf(file))
+      assert.match(imported, /^src\/sample\//, `${file} imports ${imported}`)
 })
 
 test('imports run one way in the kit, which verifies tokens without the code that signs them', () => {

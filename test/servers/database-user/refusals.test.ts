@@ -7,6 +7,7 @@ import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { makeAuthority } from '../../../kit/src/index.ts'
 import { startFunction } from '../../../local/function-process.ts'
+import { standInIdentity } from '../../../local/stack.ts'
 import { root } from '../../../local/template.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { signature, startAws } from './aws.ts'
@@ -18,6 +19,7 @@ import {
   password,
   type ServerName,
   secretArn,
+  stackId,
   startCustomResource,
   startMasterServer,
 } from './support.ts'
@@ -354,6 +356,69 @@ async function testAnswers(): Promise<void> {
       assert.match(error?.errorMessage ?? '', /^Not a request of CloudFormation/)
     }
     assert.ok(!outer.logs().includes(signature))
+  })
+
+  test('says which package is missing where nobody brings the AWS SDK', async () => {
+    const alone = mkdtempSync(join(tmpdir(), 'middy-rds-iam-user-'))
+    cpSync(folders.outer, alone, { recursive: true })
+    const copy = await startCustomResource(server, { outer: alone, inner: folders.inner })
+    try {
+      const { Status, Reason, PhysicalResourceId } = await copy.send({})
+      assert.deepEqual([Status, PhysicalResourceId], ['FAILED', 'not-created'])
+      assert.match(
+        Reason,
+        /^Cannot find package '@aws-sdk\/client-secrets-manager'.* install it beside middy-rds-iam$/,
+      )
+    } finally {
+      await copy.close()
+      rmSync(alone, { recursive: true })
+    }
+  })
+
+  test('says that it was told no function for the SQL', async t => {
+    const outer = await startFunction({
+      name: 'DatabaseUserFunction',
+      folder: folders.outer,
+      handler: 'database-user.handler',
+      timeoutMs: 60_000,
+      environment: { ...standInIdentity, ...aws.environment, SQL_FUNCTION: '' },
+    })
+    t.after(() => outer.stop())
+    const RequestId = 'without-a-function'
+    const ids = { ResponseURL: aws.responseUrl, StackId: stackId, RequestId, LogicalResourceId: 'NotesUser' }
+    await outer.invoke({ RequestType: 'Create', ...ids, ResourceProperties: properties })
+    const { Status, Reason, PhysicalResourceId } = aws.answers.at(-1)?.body ?? assert.fail()
+    assert.deepEqual([Status, PhysicalResourceId], ['FAILED', 'not-created'])
+    assert.equal(Reason, 'The environment variable SQL_FUNCTION names no function that runs the SQL')
+  })
+
+  test('writes a line of JSON for each event, with what came of it', async () => {
+    const { Status, Reason, PhysicalResourceId } = await send({})
+    assert.equal(Status, 'SUCCESS', Reason)
+    const lines = resource
+      .logs()
+      .split('\n')
+      .filter(line => line.startsWith('{'))
+    const last = (service: string) => {
+      const all = lines.map(line => JSON.parse(line) as Record<string, unknown>)
+      const { timestamp, ...line } = all.findLast(line => line.service === service) ?? {}
+      assert.ok(Math.abs(Date.now() - Date.parse(String(timestamp))) < 60_000)
+      return line
+    }
+    const info = { level: 'INFO', service: 'database-user' }
+    const request = { RequestType: 'Create', LogicalResourceId: 'NotesUser' }
+    const answer = { Status, Reason, PhysicalResourceId }
+    assert.deepEqual(last('database-user'), { ...info, message: 'request settled', ...request, ...answer })
+    const user = { engine: 'postgres', user: 'notes_app', host: 'localhost', database: 'notes' }
+    assert.deepEqual(last('database-user-sql'), {
+      ...info,
+      service: 'database-user-sql',
+      message: 'task done',
+      action: 'keep',
+      ...user,
+      port: resource.front.port,
+      done: Reason,
+    })
   })
 
   test('needs nothing beside the bundles but what Lambda brings, and only the first of them that', async () => {
