@@ -1,4 +1,7 @@
-/** What the sample functions are asked for of their database. `events/` has one of each, and one for a diagnosis. */
+/**
+ * What the sample functions are asked for of their database. `events/` has one of each, and one for a
+ * diagnosis.
+ */
 export type NotesEvent = { action: 'add'; text: string } | { action: 'list' } | { action: 'whoami' }
 
 export class InvalidEvent extends Error {

@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
 import { Logger } from '@aws-lambda-powertools/logger'
 import middy from '@middy/core'
+import { iamMysql } from 'middy-rds-iam/mysql2'
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
-import { iamMysql } from '../mysql2.ts'
 import { asksForDiagnosis, parseEvent } from './event.ts'
 
 const logger = new Logger()
@@ -10,13 +10,16 @@ const logger = new Logger()
 const ca = process.env.DATABASE_CA || undefined
 const options = { logger, tls: { ca } }
 
-/** Adds and lists notes in MySQL or MariaDB, as the database user in MYSQL_USER, signed in by IAM. `notes-mysql.sql` makes the user and the table. */
+/**
+ * Adds and lists notes in MySQL or MariaDB, as the database user in MYSQL_USER, signed in by IAM.
+ * `notes-mysql.sql` makes the user and the table.
+ */
 export const handler = middy()
-  // In front of the middleware that connects, because where connecting fails no handler is reached: this is answered without it. It is
-  // loaded when it is asked for.
+  // In front of the middleware that connects, because where connecting fails no handler is reached: this is
+  // answered without it. It is loaded when it is asked for.
   .before(async ({ event, context }) => {
     if (!asksForDiagnosis(event)) return undefined
-    const { diagnoseMysql } = await import('../diagnose/diagnose-mysql2.ts')
+    const { diagnoseMysql } = await import('middy-rds-iam/diagnose/mysql2')
     return diagnoseMysql(options, context)
   })
   .use(iamMysql(options))
@@ -54,7 +57,8 @@ async function describeSession(db: Connection) {
     // Who the server let in, without the hosts that the user may come from.
     "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AS user, DATABASE() AS `database`, VERSION() AS server",
   )
-  // The function's own end of the connection: the status variable Ssl_cipher would tell of the leg behind a proxy or a gateway.
+  // The function's own end of the connection: the status variable Ssl_cipher would tell of the leg behind a
+  // proxy or a gateway.
   const { stream } = (db as Connection & { connection: { stream: unknown } }).connection
   const tls = stream instanceof TLSSocket && {
     version: stream.getProtocol(),

@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
 import { Logger } from '@aws-lambda-powertools/logger'
 import middy from '@middy/core'
+import { iamPg } from 'middy-rds-iam/pg'
 import type { Client } from 'pg'
-import { iamPg } from '../pg.ts'
 import { asksForDiagnosis, parseEvent } from './event.ts'
 
 const logger = new Logger()
@@ -10,13 +10,16 @@ const logger = new Logger()
 const ca = process.env.DATABASE_CA || undefined
 const options = { logger, tls: { ca } }
 
-/** Adds and lists notes in PostgreSQL, as the database user in PGUSER, signed in by IAM. `notes-postgres.sql` makes the user and the table. */
+/**
+ * Adds and lists notes in PostgreSQL, as the database user in PGUSER, signed in by IAM. `notes-postgres.sql`
+ * makes the user and the table.
+ */
 export const handler = middy()
-  // In front of the middleware that connects, because where connecting fails no handler is reached: this is answered without it. It is
-  // loaded when it is asked for.
+  // In front of the middleware that connects, because where connecting fails no handler is reached: this is
+  // answered without it. It is loaded when it is asked for.
   .before(async ({ event, context }) => {
     if (!asksForDiagnosis(event)) return undefined
-    const { diagnosePg } = await import('../diagnose/diagnose-pg.ts')
+    const { diagnosePg } = await import('middy-rds-iam/diagnose/pg')
     return diagnosePg(options, context)
   })
   .use(iamPg(options))
