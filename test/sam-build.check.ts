@@ -5,8 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { findMysqlProgram } from '../kit/src/database/mysql-program.ts'
+import { buildFunction } from '../local/build-function.ts'
 import { engineNames, otherUserName, startSample, startStack } from '../local/stack.ts'
-import { readTemplate, root } from '../local/template.ts'
+import { type FunctionName, readTemplate, root } from '../local/template.ts'
 import { startCustomResource, startMasterServer } from './servers/database-user/support.ts'
 
 const built = join(root, '.aws-sam', 'build')
@@ -49,6 +50,16 @@ for (const engine of engineNames) {
       )
     })
   }
+}
+
+for (const [name, resource] of Object.entries(readTemplate().Resources)) {
+  if (resource.Type !== 'AWS::Serverless::Function') continue
+  test(`${name} is built by SAM CLI to the byte as for the tests, and from sources as new`, async () => {
+    const { Handler } = readTemplate().Resources[name as FunctionName].Properties
+    const file = Handler.replace(/\.handler$/, '.mjs')
+    const folder = await buildFunction(name, readTemplate().Resources[name as FunctionName])
+    assert.ok(readFileSync(join(folder, file)).equals(readFileSync(join(built, name, file))))
+  })
 }
 
 for (const engine of engineNames) {

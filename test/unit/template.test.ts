@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { evaluatorOf } from '../../kit/src/gateway/intrinsics.ts'
+import { parseTemplate } from '../../kit/src/gateway/template-file.ts'
 import {
   type FunctionName,
   type FunctionResource,
@@ -34,6 +35,12 @@ function testEach<Name extends FunctionName>(
 }
 
 const notesNames = ['PostgresNotesFunction', 'MysqlNotesFunction'] as const
+
+/** A function in the README, which has what `Globals` has in the template, and policies in place of a role. */
+interface ShownFunction extends Omit<FunctionResource['Properties'], 'Role'> {
+  readonly EventInvokeConfig?: unknown
+  readonly Policies?: readonly { readonly Statement: readonly Statement[] }[]
+}
 
 interface Statement {
   readonly Effect: 'Allow' | 'Deny'
@@ -315,6 +322,30 @@ testEach('has an event for each of its actions', notesNames, (_, name) => {
   // Answered in front of the middleware, not in the handler.
   if (/asksForDiagnosis\(event\)/.test(text)) handled.push('diagnose')
   assert.deepEqual(actions.sort(), handled.sort())
+})
+
+test("the README has the same custom resource for a template of one's own", () => {
+  const [, yaml = ''] =
+    /```yaml\n(OrdersUserFunction:.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+  const shown = parseTemplate(`Resources:\n${yaml.replace(/^(?=.)/gm, '  ')}`)
+  const [outer, inner, user] = ['OrdersUserFunction', 'OrdersUserSqlFunction', 'OrdersUser'].map(
+    name => (shown.Resources?.[name] as unknown as Resource | undefined)?.Properties ?? assert.fail(name),
+  ) as [ShownFunction, ShownFunction, Resource['Properties']]
+  for (const [own, name] of [
+    [outer, 'DatabaseUserFunction'],
+    [inner, 'DatabaseUserSqlFunction'],
+  ] as const) {
+    const { Handler, Timeout, Runtime } = Resources[name].Properties
+    assert.deepEqual([own.Handler, own.Timeout, own.Runtime], [Handler, Timeout, Runtime])
+  }
+  assert.deepEqual(inner.VpcConfig, Resources.DatabaseUserSqlFunction.Properties.VpcConfig)
+  assert.deepEqual(outer.EventInvokeConfig, propertiesOf('DatabaseUserFunction').EventInvokeConfig)
+  assert.deepEqual(outer.Environment.Variables, { SQL_FUNCTION: { Ref: 'OrdersUserSqlFunction' } })
+  const allowed = outer.Policies?.flatMap(({ Statement }) => Statement.map(({ Action }) => Action))
+  const [secret, invoke] = allowedBy('DatabaseUserRole')
+  assert.deepEqual([allowed, inner.Policies], [[secret?.Action, invoke?.Action], undefined])
+  assert.deepEqual(Object.keys(user), Object.keys(propertiesOf('NotesUser')))
+  assert.equal(user.ServiceTimeout, propertiesOf('NotesUser').ServiceTimeout)
 })
 
 /** @param entry As esbuild is told, `sample/notes-postgres.ts` for example. */
