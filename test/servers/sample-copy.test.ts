@@ -106,10 +106,32 @@ for (const engine of engineNames) {
     const who = await notes.invoke({ action: 'whoami' })
     assert.equal((who.payload as { user: string }).user, 'notes_app')
     const diagnosis = await notes.invoke({ action: 'diagnose' })
-    assert.equal((diagnosis.payload as DiagnosisReport).ok, true)
+    assert.equal((diagnosis.payload as DiagnosisReport).ok, true, JSON.stringify(diagnosis))
     return undefined
   })
 }
+
+test('loads no other package by middy-rds-iam/database-user before an invocation needs one', {
+  skip,
+}, async () => {
+  const source = `
+    import { registerHooks } from 'node:module'
+    const urls = []
+    registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context)) })
+    const { createHandlerInsideVpc, createHandlerOutsideVpc } = await import('middy-rds-iam/database-user')
+    createHandlerOutsideVpc()
+    createHandlerInsideVpc()
+    console.log(JSON.stringify(urls))`
+  const flags = ['--input-type=module', '--eval', source]
+  const { stdout } = await run(process.execPath, flags, { cwd: project })
+  const packages = (JSON.parse(stdout) as string[]).flatMap(url =>
+    url.startsWith('node:') ? [] : (/.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? url),
+  )
+  assert.deepEqual(
+    [...new Set(packages)].filter(name => !name.startsWith('file:')),
+    ['middy-rds-iam'],
+  )
+})
 
 test('bundles the function for the SQL with one driver alone, and it says which one it lacks', {
   skip,
