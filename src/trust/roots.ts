@@ -1,4 +1,3 @@
-import { rootCertificates } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import { partitionOf } from '../identifiers/region.ts'
@@ -49,12 +48,14 @@ async function loadCarriedRoots(
   region: string,
 ): Promise<{ rds: readonly string[]; amazon: readonly string[] }> {
   try {
-    const { rdsRoots, amazonRoots } = await import('middy-rds-iam/roots')
-    const rds = Object.hasOwn(rdsRoots, region) ? (rdsRoots[region] ?? []) : []
-    return { rds: rds.map(toPem), amazon: amazonRoots.map(toPem) }
+    // Not `middy-rds-iam/roots`, which is the same: esbuild leaves out whatever begins with an external name,
+    // and with that one also `middy-rds-iam/roots/eu-west-1`.
+    const { amazonRoots, loadRegionRoots } = await import('middy-rds-iam/roots/index')
+    return { rds: await loadRegionRoots(region), amazon: amazonRoots }
   } catch (error) {
-    // A bundle may leave the module out, because the runtime brings the same certificates.
+    // A bundle may leave the module out, because the runtime brings the same certificates, or `tls.ca` does.
     if (!isMissingModule(error)) throw error
+    const { rootCertificates } = await import('node:tls')
     return {
       rds: [],
       amazon: rootCertificates.filter(pem => names(pem, ['Amazon Root CA ', 'Starfield Services Root'])),
@@ -87,10 +88,6 @@ async function readRegionRoots(
 function names(pem: string, texts: readonly string[]): boolean {
   const der = Buffer.from(pem.replace(/-----[A-Z ]+-----/g, ''), 'base64')
   return texts.some(text => der.includes(text, 0, 'latin1'))
-}
-
-function toPem(der: string): string {
-  return `-----BEGIN CERTIFICATE-----\n${der}\n-----END CERTIFICATE-----\n`
 }
 
 function isMissingModule(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -155,20 +155,30 @@ test('does not take an instance that is called proxy for RDS Proxy', async () =>
   await assert.rejects(loadRoots({ ...settings, endpoint }, nowhere), { code: 'RDS_IAM_TRUST' })
 })
 
-/** Bundles without the roots, and runs the bundle where they cannot be resolved. */
-async function loadInBundle(bundled: TrustSettings, runtimeFile: string): Promise<readonly string[]> {
+/**
+ * Bundles, and runs the bundle in a folder where nothing that it leaves out can be resolved.
+ *
+ * @param ca An expression for the authorities that are added, and what it needs to import.
+ */
+async function loadInBundle(
+  bundled: TrustSettings,
+  runtimeFile: string,
+  external: readonly string[] = ['middy-rds-iam/roots'],
+  { imports, ca } = { imports: '', ca: '[]' },
+): Promise<readonly string[]> {
   const outfile = join(folder, 'bundle.mjs')
   await build({
     stdin: {
       contents: `import { loadRoots } from './src/trust/roots.ts'
+        ${imports}
         const [settings, runtimeFile] = JSON.parse(process.argv[2])
-        loadRoots(settings, runtimeFile).then(
+        loadRoots({ ...settings, ca: ${ca} }, runtimeFile).then(
           roots => console.log(JSON.stringify(roots)),
           error => console.log(JSON.stringify([error.code])),
         )`,
       resolveDir: new URL('../../..', import.meta.url).pathname,
     },
-    external: ['middy-rds-iam/roots'],
+    external: [...external],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -198,4 +208,37 @@ test('reads NODE_EXTRA_CA_CERTS where a bundle leaves the roots out', async () =
 
 test('says so where a bundle leaves the roots out and nothing takes their place', async () => {
   assert.deepEqual(await loadInBundle(inDublin, nowhere), ['RDS_IAM_TRUST'])
+})
+
+const carriedNames = [
+  ...['ECC384', 'RSA2048', 'RSA4096'].map(kind => `Amazon RDS eu-west-1 Root CA ${kind} G1`),
+  ...amazonNames,
+]
+
+test('finds the Region’s authorities in a bundle of everything', async () => {
+  assert.deepEqual(namesOf(await loadInBundle(inDublin, nowhere, [])), carriedNames)
+})
+
+test('takes the one Region that a bundle imports, where it leaves the list of all Regions out', async () => {
+  const imports = `import { roots } from 'middy-rds-iam/roots/eu-west-1'`
+  const external = ['middy-rds-iam/roots/index']
+  assert.deepEqual(
+    namesOf(await loadInBundle(inDublin, nowhere, external, { imports, ca: 'roots' })),
+    carriedNames,
+  )
+  const text = readFileSync(join(folder, 'bundle.mjs'), 'utf8')
+  assert.equal(text.match(/BEGIN CERTIFICATE-----\n/g)?.length, 3)
+})
+
+test('loads no Region’s authorities but the endpoint’s from node_modules', async () => {
+  const program = `import { registerHooks } from 'node:module'
+    const urls = []
+    registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context)) })
+    const { loadRoots } = await import(process.argv[1])
+    await loadRoots(JSON.parse(process.argv[2]))
+    console.log(JSON.stringify(urls.filter(url => url.includes('/roots/')).map(url => url.replace(/.*\\//, ''))))`
+  const module = new URL('../../../src/trust/roots.ts', import.meta.url).href
+  const args = ['--input-type=module', '--eval', program, module, JSON.stringify(inDublin)]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  assert.deepEqual(JSON.parse(stdout), ['index.js', 'eu-west-1.js'])
 })
