@@ -1,0 +1,90 @@
+// npm run build: makes dist/ of the packages that are named by folder, of both where none is. Every entry of `exports`
+// that has a source, and every command, is bundled into a file; what several of them need stands in files that they
+// share, so that one copy of every module exists. Other packages stay outside, and what is imported lazily stays lazy.
+// The declarations of the entries stand beside them, with those that they need.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { build } from 'esbuild'
+import { packageFolders, readManifest, restoreManifest, root, sourceCondition } from './packages.ts'
+
+/** Sources of the entries and commands, for example `src/pg.ts`, which becomes `dist/pg.js`. */
+function sourcesOf(folder: string): {
+  readonly entries: readonly string[]
+  readonly commands: readonly string[]
+} {
+  const { exports, bin = {} } = readManifest(folder)
+  const entries = Object.entries(exports).flatMap(([entry, target]) => {
+    if (typeof target === 'string' || target[sourceCondition] === undefined) return []
+    const source = target[sourceCondition]
+    const expected = builtOf(source)
+    if (target.default !== expected || target.types !== expected.replace(/\.js$/, '.d.ts')) {
+      throw new Error(
+        `${folder}/package.json: "${entry}" has ${source}, which is built as ${expected}, with types beside it`,
+      )
+    }
+    return relative('.', source)
+  })
+  const commands = Object.values(bin).map(file => file.replace(/^\.\/dist\//, 'src/').replace(/\.js$/, '.ts'))
+  return { entries, commands }
+}
+
+const builtOf = (source: string) => source.replace(/^\.\/src\//, './dist/').replace(/\.ts$/, '.js')
+
+async function bundle(folder: string, sources: readonly string[]): Promise<void> {
+  await build({
+    absWorkingDir: folder,
+    entryPoints: [...sources],
+    outbase: 'src',
+    outdir: 'dist',
+    chunkNames: 'shared/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    // The oldest that `engines` has.
+    target: 'node22',
+    packages: 'external',
+    charset: 'utf8',
+    logLevel: 'warning',
+  })
+}
+
+const importedFile = /(\b(?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g
+
+/** Writes the declarations of the entries, and of the modules that they name. */
+function declare(folder: string, entries: readonly string[]): void {
+  const scratch = mkdtempSync(join(tmpdir(), 'declarations-'))
+  try {
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const flags = ['--emitDeclarationOnly', '--outDir', scratch]
+    execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', ...flags], {
+      cwd: folder,
+      stdio: 'inherit',
+    })
+    const waiting = entries.map(source => relative('src', source).replace(/\.ts$/, '.d.ts'))
+    const written = new Set<string>()
+    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+      if (written.has(file)) continue
+      written.add(file)
+      const text = readFileSync(join(scratch, file), 'utf8')
+      for (const [, , , path = ''] of text.matchAll(importedFile))
+        waiting.push(join(dirname(file), `${path}.d.ts`))
+      mkdirSync(join(folder, 'dist', dirname(file)), { recursive: true })
+      writeFileSync(join(folder, 'dist', file), text.replace(importedFile, '$1$2$3.js$2'))
+    }
+  } finally {
+    rmSync(scratch, { recursive: true })
+  }
+}
+
+const [...named] = process.argv.slice(2)
+for (const folder of named.length === 0 ? packageFolders : named.map(name => join(root, name))) {
+  if (restoreManifest(folder)) console.log(`${folder}/package.json is back: a pack of it was interrupted`)
+  const { entries, commands } = sourcesOf(folder)
+  // So that a file that was renamed does not stay in the package.
+  rmSync(join(folder, 'dist'), { recursive: true, force: true })
+  await bundle(folder, [...entries, ...commands])
+  declare(folder, entries)
+}
