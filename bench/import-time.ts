@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { median, medianOfRounds } from './median.ts'
 
-/** Median times in milliseconds. */
+/** Processor times in milliseconds, of all threads together. */
 export interface ImportTimes {
+  /** Node.js itself and the driver. */
   readonly driver: number
   /** What this package takes beyond the driver, which it imports too. */
   readonly packageBeyond: number
@@ -13,27 +13,30 @@ export interface ImportTimes {
 }
 
 /**
- * Times importing the modules of `bench/imports/postgres` or `mysql`, each in a process of its own.
+ * Times importing the modules of `bench/imports/postgres` or `mysql`, each in processes of its own. The least of many is what the work
+ * takes; whatever is more, the machine was doing besides.
  *
  * @param folder Where they are, as they are or bundled.
  */
 export function measureImports(folder: string, rounds: number): ImportTimes {
   const files = ['driver', 'package', 'package-and-token'].map(name => join(folder, `${name}.mjs`))
-  // Once unmeasured, so that none is the one that is read from the disk.
-  for (const file of files) timeImport(file)
-  const times = Array.from({ length: rounds }, () => files.map(timeImport))
-  const [driver = [], withPackage = [], withToken = []] = files.map((_, index) =>
-    times.map(round => round[index] ?? Number.NaN),
+  const times = files.map((): number[] => [])
+  // By turns, so that a slow spell of the machine falls on all of them.
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [index, file] of files.entries()) times[index]?.push(timeImport(file))
+  }
+  const [driver = Number.NaN, withPackage = Number.NaN, withToken = Number.NaN] = times.map(of =>
+    Math.min(...of),
   )
   return {
-    driver: median(driver),
-    packageBeyond: medianOfRounds(withPackage, driver, (a, b) => a - b),
-    packageAndTokenBeyond: medianOfRounds(withToken, driver, (a, b) => a - b),
+    driver,
+    packageBeyond: withPackage - driver,
+    packageAndTokenBeyond: withToken - driver,
   }
 }
 
 const program =
-  'const startedMs = performance.now(); await import(process.argv[1]); console.log(performance.now() - startedMs)'
+  'await import(process.argv[1]); const { user, system } = process.cpuUsage(); console.log((user + system) / 1000)'
 
 function timeImport(file: string): number {
   const args = ['--input-type=module', '--eval', program, pathToFileURL(file).href]

@@ -1,9 +1,9 @@
 // What the package imports and does until it has its first token, where the credentials stand in the environment.
-import { signWithEnvironment } from '../../../dist/token/environment-signer.js'
+import { createTokenSource } from 'middy-rds-iam'
 
 export { iamPg } from 'middy-rds-iam/pg'
 
-export const token = await signWithEnvironment(
-  { host: 'localhost', port: 5432, region: 'eu-west-1', user: 'notes_app' },
-  { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' },
-)
+process.env.AWS_ACCESS_KEY_ID = 'defaultkey'
+process.env.AWS_SECRET_ACCESS_KEY = 'defaultsecret'
+const options = { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432, user: 'notes_app' }
+export const token = await createTokenSource(options)()
