@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { build } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 import { packageFolders, readManifest, restoreManifest, root, sourceCondition } from './packages.ts'
 
 /** Sources of the entries and commands, for example `src/pg.ts`, which becomes `dist/pg.js`. */
@@ -33,7 +33,7 @@ function sourcesOf(folder: string): {
 const builtOf = (source: string) => source.replace(/^\.\/src\//, './dist/').replace(/\.ts$/, '.js')
 
 async function bundle(folder: string, sources: readonly string[]): Promise<void> {
-  await build({
+  const options = {
     absWorkingDir: folder,
     entryPoints: [...sources],
     outbase: 'src',
@@ -48,7 +48,45 @@ async function bundle(folder: string, sources: readonly string[]): Promise<void>
     packages: 'external',
     charset: 'utf8',
     logLevel: 'warning',
-  })
+    metafile: true,
+  } as const satisfies BuildOptions
+  const { metafile } = await build({ ...options, write: false })
+  const core = modulesOfBoth(metafile, ['src/pg.ts', 'src/mysql2.ts'])
+  if (core.length === 0) await build(options)
+  // The annotation is package.json's `sideEffects`: it says that nobody needs an import that takes nothing.
+  else await build({ ...options, inject: ['core'], plugins: [coreOf(core)], ignoreAnnotations: true })
+}
+
+/** The modules that both entries import, with all that these import, but for what is loaded lazily. */
+function modulesOfBoth({ inputs }: Metafile, entries: readonly [string, string]): readonly string[] {
+  const importedBy = (entry: string) => {
+    const modules = new Set(entry in inputs ? [entry] : [])
+    for (const module of modules) {
+      for (const { path, kind, external } of inputs[module]?.imports ?? [])
+        if (!external && kind === 'import-statement') modules.add(path)
+    }
+    return modules
+  }
+  const [one, other] = entries.map(importedBy)
+  return [...(one ?? [])].filter(module => other?.has(module))
+}
+
+/**
+ * Makes every entry import the same modules, so that these come into one file. Otherwise esbuild splits them by which entries need them, into
+ * ten small ones for `middy-rds-iam/pg`, and from node_modules every file takes a third of a millisecond to load.
+ */
+function coreOf(modules: readonly string[]): Plugin {
+  return {
+    name: 'core',
+    setup({ initialOptions, onResolve, onLoad }) {
+      const resolveDir = initialOptions.absWorkingDir ?? root
+      onResolve({ filter: /^core$/ }, ({ path }) => ({ path, namespace: 'core' }))
+      onLoad({ filter: /^core$/, namespace: 'core' }, () => ({
+        contents: modules.map(module => `import './${module}'\n`).join(''),
+        resolveDir,
+      }))
+    },
+  }
 }
 
 const importedFile = /(\b(?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g

@@ -172,7 +172,7 @@ for (const { own, at, from } of each) {
     const files = filesOf(join(at(), 'dist'))
     const code = files.filter(file => file.endsWith('.js'))
     const commands = Object.keys(own.bin ?? {}).length * 10
-    assert.ok(code.length <= 3 * entries.length + commands, `${code.length} files`)
+    assert.ok(code.length <= 2 * entries.length + commands, `${code.length} files`)
     const named = new Set(entries.map(({ types = '' }) => join(at(), types)))
     for (const file of named) {
       for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)\.js'/g))
@@ -348,6 +348,8 @@ for (const { cwd, name, loads, never } of [
        await import('${name}')
        console.log(JSON.stringify(urls))`,
     )) as string[]
+    const files = urls.filter(url => url.includes(`/node_modules/${name.split('/')[0]}/`))
+    assert.ok(files.length <= 5, `${files.length} files`)
     const packages = urls.flatMap(url => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
     const [own] = name.split('/')
     assert.ok(own && packages.includes(own), 'the hook sees what is loaded')
