@@ -31,7 +31,7 @@ interface Effort {
 }
 
 const pauseMs = 3
-const short: Effort = { runs: 5, imports: 7, warm: 1, request: { blocks: 20, pauses: 300, pauseMs } }
+const short: Effort = { runs: 5, imports: 12, warm: 1, request: { blocks: 20, pauses: 300, pauseMs } }
 const full: Effort = { runs: 40, imports: 25, warm: 5, request: { blocks: 40, pauses: 500, pauseMs } }
 
 const drivers: Readonly<Record<EngineName, string>> = { postgres: 'pg', mysql: 'mysql2' }
