@@ -13,8 +13,8 @@ export interface ImportTimes {
 }
 
 /**
- * Times importing the modules of `bench/imports/postgres` or `mysql`, each in processes of its own. The least of many is what the work
- * takes; whatever is more, the machine was doing besides.
+ * Times importing the modules of `bench/imports/postgres` or `mysql`, each in processes of its own. The least
+ * of many is what the work takes; whatever is more, the machine was doing besides.
  *
  * @param folder Where they are, as they are or bundled.
  */

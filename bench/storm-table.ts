@@ -80,8 +80,9 @@ function expectedAttempts({ environments, perSecond, strategy }: Storm): number 
 }
 
 /**
- * How many environments one stands for. Where too many attempts would be made, every tenth, hundredth or thousandth environment meets as
- * small a part of the limit, for as long. That holds where each chooses its moments by itself, and not for those that all try at once.
+ * How many environments one stands for. Where too many attempts would be made, every tenth, hundredth or
+ * thousandth environment meets as small a part of the limit, for as long. That holds where each chooses its
+ * moments by itself, and not for those that all try at once.
  */
 function shareOf(storm: Storm): number {
   let share = 1

@@ -20,8 +20,8 @@ export interface Storm {
   /** What the server says when it throttles: that it does, or what it says to a wrong policy too. */
   readonly answer: 'throttled' | 'refused'
   /**
-   * How the server limits: `even`, one connection every 1/n of a second, what is not taken being lost; or `window`, n in any second, as the
-   * gateway does. Attempts that are turned away count in neither.
+   * How the server limits: `even`, one connection every 1/n of a second, what is not taken being lost; or
+   * `window`, n in any second, as the gateway does. Attempts that are turned away count in neither.
    */
   readonly limit: 'even' | 'window'
   readonly strategy: Strategy
@@ -41,8 +41,8 @@ export interface StormResult {
 }
 
 /**
- * A round trip through the network and the server's own work, in virtual milliseconds, and how much longer one may take. Two make an
- * attempt: to TLS, and to the answer.
+ * A round trip through the network and the server's own work, in virtual milliseconds, and how much longer
+ * one may take. Two make an attempt: to TLS, and to the answer.
  */
 const roundTrip = { minMs: 15, jitterMs: 10 }
 

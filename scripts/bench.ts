@@ -1,6 +1,7 @@
-// npm run bench: the same function three times, with this package, written by hand, and as most samples have it, against a real server
-// and the gateway. Prints what each takes, and whether the project keeps to the budgets that it set itself. Exit 1 where any answer
-// was wrong; a missed budget is printed only, for the machine may be busy.
+// npm run bench: the same function three times, with this package, written by hand, and as most samples have
+// it, against a real server and the gateway. Prints what each takes, and whether the project keeps to the
+// budgets that it set itself. Exit 1 where any answer was wrong; a missed budget is printed only, for the
+// machine may be busy.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBundles, buildPropertiesOf, bundleSize } from '../bench/build.ts'
 import { invocationsPerRun, type Run, runFunction, startBundle } from '../bench/execution-environment.ts'
@@ -63,7 +64,8 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
   for (const file of files) await runFunction(stack, folder, file)
   const runs = files.map((): Run[] => [])
   for (let round = 0; round < effort.runs; round += 1) {
-    // Up and down by turns, and with a pause, so that none always comes after the hundred connections of another.
+    // Up and down by turns, and with a pause, so that none always comes after the hundred connections of
+    // another.
     const order = [...files.entries()]
     for (const [index, file] of round % 2 === 0 ? order : order.reverse()) {
       await sleep(100)
@@ -171,7 +173,8 @@ async function measureSizes(stack: Stack, folder: string, { sizeMB }: Installed)
   const sizeOf = async (source: string, name: string, settings: typeof properties) =>
     bundleSize(await buildBundles('variant', [source], stack, settings), name)
   const middleware = `bench/functions/${stack.engine}/middleware.ts`
-  // Lambda's runtimes bring the authorities, an image does not: the list of all Regions is left out, and one of them imported.
+  // Lambda's runtimes bring the authorities, an image does not: the list of all Regions is left out, and one
+  // of them imported.
   const inImage = (External as readonly string[]).map(name =>
     name.replace(/^middy-rds-iam\/roots$/, '$&/index'),
   )

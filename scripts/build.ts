@@ -1,7 +1,7 @@
-// npm run build: makes dist/ of the packages that are named by folder, of both where none is. Every entry of `exports`
-// that has a source, and every command, is bundled into a file; what several of them need stands in files that they
-// share, so that one copy of every module exists. Other packages stay outside, and what is imported lazily stays lazy.
-// The declarations of the entries stand beside them, with those that they need.
+// npm run build: makes dist/ of the packages that are named by folder, of both where none is. Every entry of
+// `exports` that has a source, and every command, is bundled into a file; what several of them need stands in
+// files that they share, so that one copy of every module exists. Other packages stay outside, and what is
+// imported lazily stays lazy. The declarations of the entries stand beside them, with those that they need.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -72,8 +72,9 @@ function modulesOfBoth({ inputs }: Metafile, entries: readonly [string, string])
 }
 
 /**
- * Makes every entry import the same modules, so that these come into one file. Otherwise esbuild splits them by which entries need them, into
- * ten small ones for `middy-rds-iam/pg`, and from node_modules every file takes a third of a millisecond to load.
+ * Makes every entry import the same modules, so that these come into one file. Otherwise esbuild splits them
+ * by which entries need them, into ten small ones for `middy-rds-iam/pg`, and from node_modules every file
+ * takes a third of a millisecond to load.
  */
 function coreOf(modules: readonly string[]): Plugin {
   return {

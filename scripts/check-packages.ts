@@ -1,5 +1,5 @@
-// npm run check:packages: packs both packages, and asks publint and Are The Types Wrong whether whoever installs them can
-// use them: every suggestion and every problem is an error.
+// npm run check:packages: packs both packages, and asks publint and Are The Types Wrong whether whoever
+// installs them can use them: every suggestion and every problem is an error.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

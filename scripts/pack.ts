@@ -1,5 +1,6 @@
-// npm's prepack and postpack: while npm packs a package, its package.json is the one that is published. Where that was
-// interrupted, the next build or pack puts the other back; `node scripts/pack.ts restore` does it by itself.
+// npm's prepack and postpack: while npm packs a package, its package.json is the one that is published. Where
+// that was interrupted, the next build puts the other one back, or `node scripts/pack.ts restore`; npm itself
+// finds no scripts in the published one, and packs the same again.
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { packageFolders, restoreManifest, root, swapManifest } from './packages.ts'
