@@ -1,13 +1,10 @@
-import {
-  checkServerIdentity,
-  createSecureContext,
-  type PeerCertificate,
-  type SecureContext,
-  TLSSocket,
-} from 'node:tls'
+import type { PeerCertificate, SecureContext } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
+
+/** Takes 7 ms to load, while the first connection waits for the network. */
+const tls = () => process.getBuiltinModule('node:tls')
 
 /**
  * TLS options that verify the server's chain and host name, whatever the environment says. They are for
@@ -53,14 +50,14 @@ function verifiedTls({ host }: Endpoint, authorities: readonly string[]): Verifi
     minVersion,
     // One context serves all connections: building it again costs more than the rest of the handshake.
     get secureContext() {
-      secureContext ??= createSecureContext({ ca, minVersion })
+      secureContext ??= tls().createSecureContext({ ca, minVersion })
       return secureContext
     },
     // Given, so that neither NODE_TLS_REJECT_UNAUTHORIZED nor a driver's default can decide otherwise.
     rejectUnauthorized: true,
     verifyIdentity: true,
     // The endpoint's name is checked. The driver would take the name that it dials, of a CNAME or a tunnel.
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(host, certificate),
+    checkServerIdentity: (_host, certificate) => tls().checkServerIdentity(host, certificate),
     servername: host,
   }
 }
@@ -71,7 +68,7 @@ function verifiedTls({ host }: Endpoint, authorities: readonly string[]): Verifi
  * @throws {RdsIamError} `RDS_IAM_TRUST` unless the stream is a TLS connection to a verified server.
  */
 export function requireVerified(stream: unknown, { host }: Endpoint): void {
-  if (stream instanceof TLSSocket && stream.encrypted && stream.authorized && !stream.destroyed) return
+  if (stream instanceof tls().TLSSocket && stream.encrypted && stream.authorized && !stream.destroyed) return
   throw new RdsIamError(
     'RDS_IAM_TRUST',
     `The connection is not verified TLS to ${host}; no authentication token was sent.`,
