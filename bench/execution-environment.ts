@@ -35,7 +35,7 @@ export function startBundle(stack: Stack, folder: string, name: string): Promise
 
 /** Starts a function, invokes it a hundred times and ends it. @throws Where an answer is wrong. */
 export async function runFunction(stack: Stack, folder: string, name: string): Promise<Run> {
-  const decisionsBefore = stack.decisions.length
+  const decisionsBefore = stack.database.decisions.length
   const startedMs = performance.now()
   const environment = await startBundle(stack, folder, name)
   try {
@@ -45,7 +45,7 @@ export async function runFunction(stack: Stack, folder: string, name: string): P
     for (let number = 2; number <= invocationsPerRun; number += 1)
       warmMs.push((await invoke(stack, environment, name, number)).durationMs)
     const memoryMB = readMemory(environment.pid)
-    const decisions = stack.decisions.slice(decisionsBefore)
+    const decisions = stack.database.decisions.slice(decisionsBefore)
     return {
       coldStartMs,
       initMs,

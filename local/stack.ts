@@ -1,24 +1,16 @@
-import type { MysqlKind } from '../kit/src/database/mysql.ts'
 import {
-  type Decision,
-  type Gateway,
-  type GatewayOptions,
+  type Database,
+  type DatabaseOptions,
   type GatewayPolicy,
   readTemplatePolicy,
-  startGateway,
+  startDatabase,
 } from '../kit/src/index.ts'
 import { buildFunction } from './build-function.ts'
 import { type FunctionProcess, startFunction } from './function-process.ts'
-import {
-  databaseName,
-  type EngineName,
-  type SampleDatabase,
-  startSampleDatabase,
-  userName,
-} from './sample-database.ts'
+import { databaseName, type EngineName, readSampleSql, userName } from './sample-database.ts'
 import { type FunctionName, readTemplate, type Template } from './template.ts'
 
-export { MysqlUnavailable } from '../kit/src/database/mysql.ts'
+export { NotInstalled } from '../kit/src/index.ts'
 export type { EngineName } from './sample-database.ts'
 
 /** What the engines' sample functions are called, and where they read their database from. */
@@ -46,19 +38,16 @@ export interface Sample {
   readonly variables: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
 }
 
-/** What takes the place of AWS on this machine: the sample's database and, in front of it, the gateway. */
-export interface Stack extends Sample, Pick<SampleDatabase, 'server' | 'query' | 'stop'> {
+/** What takes the place of AWS on this machine: the sample's database behind the gateway. */
+export interface Stack extends Sample {
   readonly engine: EngineName
-  readonly gateway: Gateway
-  /** All that the gateway decided so far. */
-  readonly decisions: readonly Decision[]
+  readonly database: Database
   /** The environment variables that `template.yaml` declares, filled in for a function that reaches the gateway as `host`. */
   functionEnvironment(host: string): Record<string, string>
 }
 
 /** Where the gateway listens and tells its decisions, which server it must be for `mysql`, and whose policy it evaluates. */
-export interface StackOptions extends Pick<GatewayOptions, 'host' | 'port' | 'onDecision'> {
-  readonly kind?: MysqlKind | undefined
+export interface StackOptions extends Pick<DatabaseOptions, 'host' | 'port' | 'onDecision' | 'kind'> {
   /** @default the one in the checkout */
   readonly template?: Template | undefined
 }
@@ -76,51 +65,34 @@ export const standInIdentity = {
 /**
  * Starts a server with the sample's database, and the gateway in front of it.
  *
- * @throws {MysqlUnavailable} Where there is no MySQL or MariaDB on this machine.
+ * @throws {NotInstalled} Where there is no such server on this machine.
  */
 export async function startStack(
   engine: EngineName,
-  { kind, template = readTemplate(), onDecision, ...address }: StackOptions = {},
+  { template = readTemplate(), ...options }: StackOptions = {},
 ): Promise<Stack> {
-  const decisions: Decision[] = []
-  const { server, port, query, stop } = await startSampleDatabase(engine, kind)
-  try {
-    const gateway = await startGateway({
-      ...address,
-      engine,
-      upstream: { port },
-      region: standInIdentity.AWS_REGION,
-      users: [userName, otherUserName],
-      policy: policyOf(template, engine),
-      onDecision: decision => {
-        decisions.push(decision)
-        onDecision?.(decision)
-      },
-    })
-    const { functionName, variables } = samples[engine]
-    return {
-      engine,
-      functionName,
-      variables,
-      server,
-      gateway,
-      decisions,
-      query,
-      functionEnvironment: host => ({
-        [variables.host]: host,
-        [variables.port]: String(gateway.port),
-        [variables.user]: userName,
-        [variables.database]: databaseName,
-        DATABASE_CA: gateway.ca,
-      }),
-      stop: async () => {
-        await gateway.close()
-        await stop()
-      },
-    }
-  } catch (error) {
-    await stop()
-    throw error
+  const database = await startDatabase({
+    ...options,
+    engine,
+    users: [userName, otherUserName],
+    database: databaseName,
+    setup: readSampleSql(engine),
+    region: standInIdentity.AWS_REGION,
+    policy: policyOf(template, engine),
+  })
+  const { functionName, variables } = samples[engine]
+  return {
+    engine,
+    functionName,
+    variables,
+    database,
+    functionEnvironment: host => ({
+      [variables.host]: host,
+      [variables.port]: String(database.port),
+      [variables.user]: userName,
+      [variables.database]: databaseName,
+      DATABASE_CA: database.ca,
+    }),
   }
 }
 

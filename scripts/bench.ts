@@ -11,15 +11,17 @@ import { median, medianOfRounds } from '../bench/median.ts'
 import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
 import { runStorms } from '../bench/storm-table.ts'
 import type { WarmRequest, WarmResult, WarmTimes } from '../bench/warm-times.ts'
+import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
+import { runProgram } from '../kit/src/cli/program.ts'
 import { type EngineName, type Stack, startStack } from '../local/stack.ts'
-import { readArguments, readEngine, refusePositionals } from './arguments.ts'
 
-const usage = `Usage: npm run bench -- [--engine postgres] [--short]
-       npm run bench -- --storm
+const help = `npm run bench -- [--engine postgres] [--short]
+npm run bench -- --storm
 
 --engine  postgres, or mysql for MySQL or MariaDB, whichever is there.
 --short   Few repetitions: less than a minute, and less certain.
---storm   Many execution environments that connect at once, in simulated time: some minutes.`
+--storm   Many execution environments that connect at once, in simulated time: some minutes.
+`
 
 interface Effort {
   /** Execution environments of each function. */
@@ -46,17 +48,6 @@ const names = ['this package', 'hand-written', 'common sample', 'no database']
 function functionsOf(engine: EngineName): readonly string[] {
   return [...['middleware', 'hand-written', 'common-sample'].map(name => `${engine}/${name}`), 'no-database']
 }
-
-const flag = { type: 'boolean', default: false } as const
-const { engine, effort, isStorm } = readArguments(
-  usage,
-  { engine: { type: 'string', default: 'postgres' }, short: flag, storm: flag },
-  ({ values, positionals }) => {
-    refusePositionals(positionals)
-    const effort = values.short ? short : full
-    return { engine: readEngine(values.engine), effort, isStorm: values.storm }
-  },
-)
 
 async function measureRuns(stack: Stack, folder: string, effort: Effort): Promise<Budget[]> {
   const files = functionsOf(stack.engine)
@@ -206,25 +197,34 @@ async function measureSizes(stack: Stack, folder: string, { sizeMB }: Installed)
   ]
 }
 
-printMachine()
-if (isStorm) {
-  await runStorms()
-  process.exit(0)
+async function run(args: readonly string[]): Promise<number> {
+  const flag = { type: 'boolean' } as const
+  const { values } = readArguments(args, { engine: { type: 'string' }, short: flag, storm: flag })
+  const engine = readEngine(values.engine ?? 'postgres')
+  const effort = values.short ? short : full
+  printMachine()
+  if (values.storm) {
+    await runStorms()
+    return 0
+  }
+  // The package as it is published; the bundles are made of the same files.
+  const installed = installPackage(engine)
+  const stack = await startStack(engine)
+  console.log(stack.database.server)
+  const sources = [`bench/functions/${engine}`, 'bench/functions/no-database.ts']
+  const folder = await buildBundles('functions', sources, stack)
+  const imports = await buildBundles('imports', [`bench/imports/${engine}`], stack)
+  const runBudgets = await measureRuns(stack, folder, effort)
+  const warmBudgets = await measureWarmOverhead(stack, folder, effort)
+  const sizeBudgets = await measureSizes(stack, folder, installed)
+  await stack.database.close()
+  printBudgets([
+    ...runBudgets,
+    ...warmBudgets,
+    ...measureImportTimes(stack, installed, imports, effort),
+    ...sizeBudgets,
+  ])
+  return 0
 }
-// The package as it is published; the bundles are made of the same files.
-const installed = installPackage(engine)
-const stack = await startStack(engine)
-console.log(stack.server)
-const sources = [`bench/functions/${engine}`, 'bench/functions/no-database.ts']
-const folder = await buildBundles('functions', sources, stack)
-const imports = await buildBundles('imports', [`bench/imports/${engine}`], stack)
-const runBudgets = await measureRuns(stack, folder, effort)
-const warmBudgets = await measureWarmOverhead(stack, folder, effort)
-const sizeBudgets = await measureSizes(stack, folder, installed)
-await stack.stop()
-printBudgets([
-  ...runBudgets,
-  ...warmBudgets,
-  ...measureImportTimes(stack, installed, imports, effort),
-  ...sizeBudgets,
-])
+
+await runProgram('npm run bench --', { help, run })

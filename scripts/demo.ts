@@ -3,12 +3,14 @@
 // should be.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
+import { runProgram } from '../kit/src/cli/program.ts'
 import type { RefusalReason } from '../kit/src/index.ts'
 import {
   buildSample,
   type EngineName,
   engineNames,
-  MysqlUnavailable,
+  NotInstalled,
   otherUserName,
   type Stack,
   startSample,
@@ -16,11 +18,11 @@ import {
 } from '../local/stack.ts'
 import { readTemplate, root } from '../local/template.ts'
 import type { RdsIamErrorCode } from '../src/errors/rds-iam-error.ts'
-import { readArguments, readEngine, refusePositionals } from './arguments.ts'
 
-const usage = `Usage: npm run demo -- [--engine postgres]
+const help = `npm run demo -- [--engine postgres]
 
---engine  Only postgres, or only mysql, which shows MariaDB where that is installed. Without it, both are shown.`
+--engine  Only postgres, or only mysql, which shows MariaDB where that is installed. Without it, both are shown.
+`
 
 const differences: string[] = []
 
@@ -64,13 +66,13 @@ async function showInvocations(stack: Stack, folder: string): Promise<void> {
   } finally {
     await notes.stop()
   }
-  const { connections, tokens } = stack.gateway.stats()
-  const tls = stack.decisions[0]?.tls
+  const { connections, tokens } = stack.database.stats()
+  const tls = stack.database.decisions[0]?.tls
   console.log(`
   connections opened   ${connections}
   tokens signed        ${tokens}
   encryption           ${tls?.version}, ${tls?.cipher}
-  database user        ${stack.decisions[0]?.user}
+  database user        ${stack.database.decisions[0]?.user}
 `)
   expect('connections opened', connections, 1)
   expect('tokens signed', tokens, 1)
@@ -97,7 +99,7 @@ async function showRefusal(
   // A refused token is tried again for as long as the invocation lasts: here, not for long.
   const { error, payload } = await notes.invoke({ action: 'list' }, { timeoutMs: 1_500 })
   await notes.stop()
-  const decision = stack.decisions.at(-1)
+  const decision = stack.database.decisions.at(-1)
   console.log(`  ${title}
     caller    ${error ? `${error.errorType}: ${error.errorMessage}` : JSON.stringify(payload)}
     gateway   ${decision?.reason}: ${decision?.detail}
@@ -114,7 +116,7 @@ async function showEngine(engine: EngineName): Promise<void> {
   try {
     const { Handler } = readTemplate().Resources[stack.functionName].Properties
     const size = statSync(join(folder, Handler.replace(/\.handler$/, '.mjs'))).size
-    console.log(`== ${stack.server}
+    console.log(`== ${stack.database.server}
 
 ${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run it:
 `)
@@ -140,26 +142,26 @@ ${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run i
       reason: 'InvalidToken',
     })
   } finally {
-    await stack.stop()
+    await stack.database.close()
   }
 }
 
-const engine = readArguments(usage, { engine: { type: 'string' } }, ({ values, positionals }) => {
-  refusePositionals(positionals)
-  return values.engine === undefined ? undefined : readEngine(values.engine)
-})
-
-console.log('Starting the servers and the gateway, and building the functions …\n')
-for (const name of engine === undefined ? engineNames : [engine]) {
-  try {
-    await showEngine(name)
-  } catch (error) {
-    // What nobody asked for by name, and this machine does not have, is left out.
-    if (engine !== undefined || !(error instanceof MysqlUnavailable)) throw error
-    console.log(`MySQL is not shown: ${error.message}.\n`)
+async function run(args: readonly string[]): Promise<number> {
+  const { values } = readArguments(args, { engine: { type: 'string' } })
+  const engine = values.engine === undefined ? undefined : readEngine(values.engine)
+  console.log('Starting the servers and the gateway, and building the functions …\n')
+  for (const name of engine === undefined ? engineNames : [engine]) {
+    try {
+      await showEngine(name)
+    } catch (error) {
+      // What nobody asked for by name, and this machine does not have, is left out.
+      if (engine !== undefined || !(error instanceof NotInstalled)) throw error
+      console.log(`MySQL is not shown: ${error.message}.\n`)
+    }
   }
+  if (differences.length === 0) console.log('Everything was as it should be.')
+  else console.error(`Not as it should be:\n${differences.map(difference => `- ${difference}`).join('\n')}`)
+  return differences.length === 0 ? 0 : 1
 }
 
-if (differences.length === 0) console.log('Everything was as it should be.')
-else console.error(`Not as it should be:\n${differences.map(difference => `- ${difference}`).join('\n')}`)
-process.exitCode = differences.length === 0 ? 0 : 1
+await runProgram('npm run demo --', { help, run })

@@ -23,17 +23,17 @@ for (const engine of engineNames) {
   const sample = await startSample(stack, join(built, stack.functionName))
   after(async () => {
     await sample.stop()
-    await stack.stop()
+    await stack.database.close()
   })
   for (const { file, event } of events) {
-    test(`${stack.functionName} serves events/${file} on ${stack.server}`, async () => {
+    test(`${stack.functionName} serves events/${file} on ${stack.database.server}`, async () => {
       const { error, payload } = await sample.invoke(event)
       assert.equal(error, undefined)
       assert.ok(payload)
     })
   }
   test(`${stack.functionName} used one connection, and the diagnosis one of its own`, () => {
-    const { connections, admitted } = stack.gateway.stats()
+    const { connections, admitted } = stack.database.stats()
     assert.deepEqual({ connections, admitted }, { connections: 2, admitted: 2 })
   })
   for (const user of [otherUserName, 'Notes_app', 'notes_app2', 'rds_superuser']) {
@@ -45,7 +45,7 @@ for (const engine of engineNames) {
       await other.stop()
       assert.equal(error?.errorType, 'RdsIamError')
       assert.match(
-        stack.decisions.at(-1)?.reason ?? '',
+        stack.database.decisions.at(-1)?.reason ?? '',
         user === otherUserName ? /^NotAuthorized$/ : /^NotIamUser$/,
       )
     })

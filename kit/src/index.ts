@@ -1,9 +1,13 @@
 /**
- * A local gateway that authenticates as Amazon RDS with IAM does, in front of a real PostgreSQL, MySQL or
- * MariaDB server: for development and tests with the same code path as in production, and no password beside it.
+ * Amazon RDS and Aurora with IAM database authentication on your own machine: a gateway that authenticates as RDS does, in front of a
+ * real PostgreSQL, MySQL or MariaDB, and a whole development database in one call. For development and tests with the same code path
+ * as in production, and no password beside it.
  *
  * @module
  */
+export { type Database, startDatabase } from './database/database.ts'
+export type { DatabaseOptions } from './database/database-options.ts'
+export { NotInstalled } from './database/not-installed.ts'
 export { type Authority, type IssuedCertificate, makeAuthority } from './gateway/certificate.ts'
 export type { Decision, DecisionTls, GatewayStats, RefusalReason } from './gateway/decision.ts'
 export { type Gateway, startGateway } from './gateway/gateway.ts'

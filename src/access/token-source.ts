@@ -58,8 +58,7 @@ const optionNames = ['host', 'port', 'user', 'region', 'credentials', 'signer', 
 export function createTokenSource(options: TokenSourceOptions): () => Promise<string> {
   const checks = createChecks()
   const given = checks.object('options', options, '{ host, port, user }') ?? {}
-  for (const name of Object.keys(given).filter(name => !optionNames.includes(name)))
-    checks.complain(name, 'is not an option')
+  checks.known(given, optionNames)
   for (const name of ['host', 'port', 'user'])
     if (given[name] === undefined) checks.complain(name, 'is missing')
   const host = checks.host('host', given.host) ?? ''

@@ -1,4 +1,4 @@
-import { takenNameProblem } from '../users/user-names.ts'
+import { takenNameProblem } from '../identifiers/user-names.ts'
 import { invokeFunction, readSecret } from './aws.ts'
 import { type DatabaseUserOptions, type InvocationContext, readHandlerLogger } from './handler-options.ts'
 import {

@@ -1,6 +1,6 @@
 import { isIpAddress } from '../identifiers/endpoint.ts'
+import { userNameProblem } from '../identifiers/user-names.ts'
 import { createChecks, gotName } from '../options/checks.ts'
-import { userNameProblem } from '../users/user-names.ts'
 import { type DatabaseUser, TaskFailure } from './user-task.ts'
 
 /**

@@ -8,3 +8,4 @@ export { accountProblem, type ConnectResource, formatConnectArn, resourceIdProbl
 export { type Endpoint, type HostProblem, hostProblem, isIpAddress } from './endpoint.ts'
 export { isRegionName, partitionOf, regionOfHost, regionProblem } from './region.ts'
 export { quoteMysqlAccount, quoteMysqlName, quotePostgresName, quotePostgresText } from './sql.ts'
+export { takenNameProblem, userNameProblem } from './user-names.ts'

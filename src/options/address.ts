@@ -57,8 +57,8 @@ function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoi
   const wrong = { ...address, host: '' }
   const endpoint = checks.object('endpoint', given, 'of the form { host, port? }')
   if (endpoint === undefined) return wrong
-  const { host: givenHost, port, ...rest } = endpoint
-  for (const name of Object.keys(rest)) checks.complain(`endpoint.${name}`, 'is not an option')
+  const { host: givenHost, port } = endpoint
+  checks.known(endpoint, ['host', 'port'], 'endpoint.')
   if (givenHost === undefined) checks.complain('endpoint.host', 'is missing')
   const host = checks.host('endpoint.host', givenHost)
   const checkedPort = checks.port('endpoint.port', port) ?? address.port

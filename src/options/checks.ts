@@ -11,15 +11,33 @@ export interface Checks {
   port(name: string, value: unknown): number | undefined
   /** A host name in lower case, or an IP address. */
   host(name: string, value: unknown): string | undefined
+  /** `max` is left out where there is no limit but that of whole numbers. */
   integer(
     name: string,
     value: unknown,
-    range: { fallback: number; min: number; max: number; or?: string },
+    range: { fallback: number; min: number; max?: number; or?: string },
   ): number
   boolean(name: string, value: unknown, fallback: boolean): boolean
   function<F>(name: string, value: F | undefined): F | undefined
   /** A plain object, or nothing in place of anything else. */
   object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>> | undefined
+  /** A list, whatever is in it; empty in place of anything else. */
+  list(name: string, value: unknown): readonly unknown[]
+  oneOf<const C extends string>(name: string, value: unknown, choices: readonly C[], fallback: C): C
+  /** A text that is needed, and never shown; empty in place of anything else. */
+  secret(name: string, value: unknown): string
+  /**
+   * Complains of every name in `given` that is no option.
+   *
+   * @param place What stands before a name: `tls.` for example.
+   * @param instead What to do in place of giving the option of this name.
+   */
+  known(
+    given: object,
+    options: readonly string[],
+    place?: string,
+    instead?: (name: string) => string | undefined,
+  ): void
 }
 
 export function createChecks(): Checks {
@@ -59,8 +77,10 @@ export function createChecks(): Checks {
     },
     integer(name, value, { fallback, min, max, or = '' }) {
       if (value === undefined) return fallback
-      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-      complain(name, `is not a whole number from ${min} to ${max}${or}; got ${show(value)}`)
+      const limit = max ?? Number.MAX_SAFE_INTEGER
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= limit) return value
+      const range = max === undefined ? `of at least ${min}` : `from ${min} to ${max}`
+      complain(name, `is not a whole number ${range}${or}; got ${show(value)}`)
       return fallback
     },
     boolean(name, value, fallback) {
@@ -80,6 +100,30 @@ export function createChecks(): Checks {
       // A text in its place may be a secret.
       complain(name, `is not ${form}; got ${typeof value === 'string' ? 'a text' : show(value)}`)
       return undefined
+    },
+    list(name, value) {
+      // A list with holes has something wrong in each of them, which is for the caller to say.
+      if (Array.isArray(value)) return Array.from(value)
+      if (value !== undefined) complain(name, `is not a list; got ${show(value)}`)
+      return []
+    },
+    oneOf(name, value, choices, fallback) {
+      const choice = value === undefined ? fallback : choices.find(choice => choice === value)
+      if (choice === undefined)
+        complain(name, `is not ${choices.map(choice => `'${choice}'`).join(' or ')}; got ${show(value)}`)
+      return choice ?? fallback
+    },
+    secret(name, value) {
+      if (typeof value === 'string' && value !== '') return value
+      const kind = value === '' ? 'an empty one' : `a value of the type ${typeof value}`
+      complain(name, value === undefined ? 'is missing' : `is not a text with something in it; got ${kind}`)
+      return ''
+    },
+    known(given, options, place = '', instead = () => undefined) {
+      for (const name of Object.keys(given).filter(name => !options.includes(name))) {
+        const hint = instead(name)
+        complain(`${place}${name}`, `is not an option${hint === undefined ? '' : `: ${hint}`}`)
+      }
     },
   }
 }

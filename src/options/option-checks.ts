@@ -4,5 +4,5 @@
  * @module
  */
 export { readRegion } from './address.ts'
-export { type Checks, createChecks, got, refuseProblems, show } from './checks.ts'
+export { type Checks, createChecks, got, gotName, refuseProblems, show } from './checks.ts'
 export { readVariable } from './environment.ts'

@@ -147,21 +147,16 @@ export function readSettings(engine: Engine, options: unknown): Settings {
 
 function readGiven(checks: Checks, options: unknown): Given {
   const given = checks.object('options', options, 'an object') ?? {}
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(optionNames, name)) continue
-    checks.complain(name, `is not an option${Object.hasOwn(misnamed, name) ? `: ${misnamed[name]}` : ''}`)
-  }
+  checks.known(given, Object.keys(optionNames), '', name =>
+    Object.hasOwn(misnamed, name) ? misnamed[name] : undefined,
+  )
   return given
 }
 
 function readCa(checks: Checks, tls: unknown): readonly string[] {
-  const { ca, ...rest } = checks.object('tls', tls, 'of the form { ca? }') ?? {}
-  for (const name of Object.keys(rest)) {
-    checks.complain(
-      `tls.${name}`,
-      'is not an option: TLS is always verified, and only `tls.ca` can add trust',
-    )
-  }
+  const given = checks.object('tls', tls, 'of the form { ca? }') ?? {}
+  checks.known(given, ['ca'], 'tls.', () => 'TLS is always verified, and only `tls.ca` can add trust')
+  const { ca } = given
   const entries: readonly unknown[] = ca === undefined ? [] : Array.isArray(ca) ? ca : [ca]
   return entries.flatMap((entry, index) => {
     const name = Array.isArray(ca) ? `tls.ca[${index}]` : 'tls.ca'

@@ -118,8 +118,7 @@ function versionOf(document: unknown): unknown {
 function requireOptions(options: CheckPolicyOptions): void {
   const checks = createChecks()
   const given = checks.object('options', options, '{ resourceId, user, region?, accountId? }') ?? {}
-  for (const name of Object.keys(given).filter(name => !optionNames.includes(name)))
-    checks.complain(name, 'is not an option')
+  checks.known(given, optionNames)
   const { resourceId, user, region, accountId } = given
   const complain = (name: string, problem: string | undefined): void => {
     if (problem !== undefined) checks.complain(name, `${problem}${got(given[name])}`)

@@ -107,10 +107,9 @@ const optionNames = ['region', 'accountId', 'resourceId', 'user']
 
 function readGiven(checks: Checks, at: string, options: unknown): Given {
   const form = '{ region, accountId, resourceId, user }'
-  const given = checks.object(`${at}options`, options, form)
-  for (const name of Object.keys(given ?? {}).filter(name => !optionNames.includes(name)))
-    checks.complain(`${at}${name}`, 'is not an option')
-  return given ?? {}
+  const given = checks.object(`${at}options`, options, form) ?? {}
+  checks.known(given, optionNames, at)
+  return given
 }
 
 function checkConnect(checks: Checks, at: string, { region, accountId }: Given): void {

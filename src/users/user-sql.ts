@@ -4,8 +4,8 @@ import {
   quotePostgresName,
   quotePostgresText,
 } from '../identifiers/sql.ts'
+import { takenNameProblem, userNameProblem } from '../identifiers/user-names.ts'
 import { createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
-import { takenNameProblem, userNameProblem } from './user-names.ts'
 
 /** A database user, and the engine of its server. */
 export interface UserSqlOptions {
@@ -140,8 +140,7 @@ function requireOptions(place: string, options: unknown, others: readonly string
   const checks = createChecks()
   const names = ['engine', 'user', 'masterUser', ...others]
   const given = checks.object('options', options, '{ engine, user }') ?? {}
-  for (const name of Object.keys(given).filter(name => !names.includes(name)))
-    checks.complain(name, 'is not an option')
+  checks.known(given, names)
   const { engine, user, masterUser, reassignTo } = given
   if (engine !== 'postgres' && engine !== 'mysql')
     checks.complain('engine', `is neither 'postgres' nor 'mysql', which is MariaDB's too${got(engine)}`)

@@ -1,7 +1,7 @@
-import { createIamDatabase } from '../../kit/src/database/iam-database.ts'
-import { createIamMysqlDatabase } from '../../kit/src/database/iam-mysql-database.ts'
 import { type MysqlKind, startMysql } from '../../kit/src/database/mysql.ts'
+import { createMysqlDatabase } from '../../kit/src/database/mysql-database.ts'
 import { startPostgres } from '../../kit/src/database/postgres.ts'
+import { createPostgresDatabase } from '../../kit/src/database/postgres-database.ts'
 import { mysqlSql, postgresSql, type Sql } from '../support/sql.ts'
 
 /** A real server with the database of the faults in it. */
@@ -59,7 +59,7 @@ export const postgresEngine: Engine = {
   pause: 'SELECT pg_sleep(0.01)',
   async start(name, port) {
     const server = await startPostgres(port === undefined ? {} : { port })
-    await createIamDatabase(server, { database, user })
+    await createPostgresDatabase(server, database, [user])
     await server.query(`CREATE DATABASE ${otherDatabase}`)
     for (const [at, called] of [
       [database, name],
@@ -95,7 +95,7 @@ export const mysqlEngine = (kind: MysqlKind): Engine => ({
   pause: 'SELECT SLEEP(0.01)',
   async start(name, port) {
     const server = await startMysql(port === undefined ? { kind } : { kind, port })
-    await createIamMysqlDatabase(server, { database, user })
+    await createMysqlDatabase(server, database, [user])
     await server.query(`CREATE DATABASE ${otherDatabase} CHARACTER SET utf8mb4`)
     await server.query(`GRANT ALL PRIVILEGES ON ${otherDatabase}.* TO '${user}'@'%'`)
     for (const [at, called] of [

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { findMysqlProgram } from '../../kit/src/database/mysql-program.ts'
 import { root } from '../../local/template.ts'
+import { nodeFlags } from '../support/node-process.ts'
 
 interface Run {
   readonly code: number
@@ -16,7 +17,7 @@ function runScript(name: string, args: readonly string[] = []): Promise<Run> {
   return new Promise(resolve => {
     execFile(
       process.execPath,
-      [join(root, 'scripts', name), ...args],
+      [...nodeFlags, join(root, 'scripts', name), ...args],
       { cwd: root, env },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     )
@@ -76,14 +77,26 @@ test('invoke exits with 1 and the error where the function fails', async () => {
 })
 
 for (const [name, args, message] of [
-  ['invoke.ts', [], /^Expected one event file, got none\n\nUsage: npm run invoke/],
-  ['invoke.ts', ['--engine', 'oracle', 'events/add-note.json'], /Expected --engine to be postgres or mysql/],
-  ['demo.ts', ['mysql'], /^Expected no argument but flags, got mysql\n\nUsage: npm run demo/],
-  ['bench.ts', ['--engine', 'oracle'], /Expected --engine to be postgres or mysql, got oracle\n\nUsage/],
-  ['invoke.ts', ['events/missing.json'], /Cannot read the event file: ENOENT.*missing\.json/],
+  ['invoke.ts', [], /^error: one event file is needed, got none\nTry npm run invoke -- --help\.$/m],
+  [
+    'invoke.ts',
+    ['--engine', 'oracle', 'events/add-note.json'],
+    /--engine is neither postgres nor mysql; got "oracle"/,
+  ],
+  ['demo.ts', ['mysql'], /^error: Unexpected argument 'mysql'[\s\S]*Try npm run demo -- --help\.$/m],
+  [
+    'bench.ts',
+    ['--engine', 'oracle'],
+    /--engine is neither postgres nor mysql; got "oracle"\nTry npm run bench -- --help\.$/m,
+  ],
+  ['invoke.ts', ['events/missing.json'], /the event file cannot be read: ENOENT.*missing\.json/],
   ['invoke.ts', ['template.yaml'], /template\.yaml is not JSON/],
-  ['gateway.ts', ['--port', 'http'], /Expected --port to be a number, got http\n\nUsage/],
-  ['gateway.ts', ['--bind', '::'], /'--bind'[\s\S]*Usage/],
+  [
+    'gateway.ts',
+    ['--port', 'http'],
+    /--port is not a whole number; got "http"\nTry npm run gateway -- --help\.$/m,
+  ],
+  ['gateway.ts', ['--bind', '::'], /'--bind'[\s\S]*Try npm run gateway -- --help/],
 ] as const) {
   test(`exits with 2 and says why: ${[name, ...args].join(' ')}`, async () => {
     const { code, stdout, stderr } = await runScript(name, args)

@@ -26,7 +26,7 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
   const notes = await startSample(stack, folder)
   after(async () => {
     await notes.stop()
-    await stack.stop()
+    await stack.database.close()
   })
 
   test(`${name}: adds a note and lists it`, async () => {
@@ -47,7 +47,7 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
       {
         user: 'notes_app',
         database: 'notes',
-        tls: { version: 'TLSv1.3', cipher: stack.decisions[0]?.tls?.cipher },
+        tls: { version: 'TLSv1.3', cipher: stack.database.decisions[0]?.tls?.cipher },
       },
     )
     assert.match(
@@ -79,12 +79,12 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
   }
 
   test(`${name}: has used one connection and one token for all of it`, () => {
-    const { connections, tokens, admitted } = stack.gateway.stats()
+    const { connections, tokens, admitted } = stack.database.stats()
     assert.deepEqual({ connections, tokens, admitted }, { connections: 1, tokens: 1, admitted: 1 })
   })
 
   test(`${name}: can neither change nor delete what it wrote`, async () => {
-    const privileges = await stack.query(
+    const privileges = await stack.database.query(
       `SELECT privilege_type AS name FROM information_schema.table_privileges
         WHERE grantee IN ('notes_app', '''notes_app''@''%''') AND table_name = 'notes' ORDER BY name`,
     )

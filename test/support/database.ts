@@ -1,10 +1,14 @@
 import { after } from 'node:test'
-import { createIamDatabase } from '../../kit/src/database/iam-database.ts'
-import { createIamMysqlDatabase } from '../../kit/src/database/iam-mysql-database.ts'
-import { type Mysql, type MysqlKind, startMysql } from '../../kit/src/database/mysql.ts'
-import { findMysqlProgram, MysqlUnavailable } from '../../kit/src/database/mysql-program.ts'
-import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../kit/src/index.ts'
+import { findMysqlProgram, type MysqlKind } from '../../kit/src/database/mysql-program.ts'
+import {
+  type Database,
+  type Decision,
+  type Gateway,
+  type GatewayOptions,
+  NotInstalled,
+  startDatabase,
+  startGateway,
+} from '../../kit/src/index.ts'
 
 /** The key pair that the gateway knows unless told otherwise. */
 export const credentials = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
@@ -27,20 +31,33 @@ export interface Gated {
 /** Starts a gateway of its own, so that its counts are one test's alone. */
 export type Gate = (options?: Partial<GatewayOptions>) => Promise<Gated>
 
+/** The server behind the gateways, for one test file. */
+export interface TestServer {
+  /** For example `5.6.24`. */
+  readonly version: string
+  readonly port: number
+  /** Runs SQL as the superuser in the one database that there is. */
+  query(sql: string, database?: 'notes'): Promise<Record<string, unknown>[]>
+}
+
+const common = { users: ['notes_app'], database: 'notes', setup: 'CREATE TABLE note (text text)' }
+
 /** A real PostgreSQL for one test file, stopped after its last test. */
-export async function usePostgres(): Promise<{ readonly postgres: Postgres; readonly gate: Gate }> {
-  const postgres = await startPostgres()
-  const { database, user } = await createIamDatabase(postgres)
-  await postgres.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
-  return { postgres, gate: useGates(postgres, 'postgres', { database, user }) }
+export async function usePostgres(): Promise<{ readonly postgres: TestServer; readonly gate: Gate }> {
+  const database = await startDatabase({ engine: 'postgres', ...common })
+  return { postgres: serverOf(database), gate: useGates(database) }
 }
 
 /** A real MySQL or MariaDB for one test file, stopped after its last test. */
-export async function useMysql(kind?: MysqlKind): Promise<{ readonly mysql: Mysql; readonly gate: Gate }> {
-  const mysql = await startMysql(kind === undefined ? {} : { kind })
-  const { database, user } = await createIamMysqlDatabase(mysql)
-  await mysql.query('CREATE TABLE note (text text) ENGINE=InnoDB', database)
-  return { mysql, gate: useGates(mysql, 'mysql', { database, user }) }
+export async function useMysql(
+  kind?: MysqlKind,
+): Promise<{ readonly mysql: TestServer; readonly gate: Gate }> {
+  const database = await startDatabase({ engine: 'mysql', kind, ...common })
+  return { mysql: serverOf(database), gate: useGates(database) }
+}
+
+function serverOf({ server, upstream, query }: Database): TestServer {
+  return { version: server.split(' ')[1] ?? '', port: upstream.port, query }
 }
 
 /** The servers of this machine that speak MySQL's protocol, or none and why. */
@@ -52,29 +69,24 @@ export function findMysqlKinds(): { readonly kinds: readonly MysqlKind[]; readon
       findMysqlProgram(kind)
       kinds.push(kind)
     } catch (error) {
-      if (!(error instanceof MysqlUnavailable)) throw error
+      if (!(error instanceof NotInstalled)) throw error
       missing.push(error.message)
     }
   }
   return { kinds, missing: missing.join('; ') }
 }
 
-function useGates(
-  server: { readonly port: number; stop(): Promise<unknown> },
-  engine: 'postgres' | 'mysql',
-  { database, user }: { readonly database: string; readonly user: string },
-): Gate {
+function useGates({ engine, upstream, user, database, region, close }: Database): Gate {
   const gateways: Gateway[] = []
   after(async () => {
     await Promise.all(gateways.map(gateway => gateway.close()))
-    await server.stop()
+    await close()
   })
   return async (options = {}) => {
     const decisions: Decision[] = []
-    const region = 'eu-west-1'
     const gateway = await startGateway({
       engine,
-      upstream: { port: server.port },
+      upstream,
       region,
       ...options,
       onDecision: decision => {

@@ -4,6 +4,9 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
+/** For `middy-rds-iam` to be this checkout's sources, not what was built from them some time. */
+export const nodeFlags = ['--conditions=middy-rds-iam-source'] as const
+
 /**
  * Runs an ES module's source in a Node process of its own, and parses the JSON that it prints.
  *
@@ -15,7 +18,7 @@ export async function runModule(
   env: Readonly<Record<string, string>> = {},
   cwd: string = new URL('../..', import.meta.url).pathname,
 ): Promise<unknown> {
-  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', source], {
+  const { stdout } = await run(process.execPath, [...nodeFlags, '--input-type=module', '--eval', source], {
     cwd,
     env: { PATH: process.env.PATH ?? '', HOME: `${tmpdir()}/nobody`, ...env },
     timeout: 60_000,

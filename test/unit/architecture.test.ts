@@ -14,7 +14,7 @@ const order = [
 /** What the kit's folders may import of each other. Of `src/` it has only what the package exports. */
 const kit: Readonly<Record<string, readonly string[]>> = {
   gateway: [],
-  database: [],
+  database: ['gateway'],
   '.': ['gateway', 'database'],
   cli: ['.', 'gateway', 'database'],
 }

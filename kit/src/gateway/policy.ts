@@ -17,25 +17,21 @@ export type PolicyEvaluation = { readonly allowed: boolean; readonly detail: str
 /**
  * Reads a policy once and gives a function that evaluates it for a user as IAM does.
  *
- * @param report Called with everything that is wrong with the document, saying where.
+ * @param report Called with everything that is wrong with the document: where, `.Statement[0]` for example, and what.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
 export function readPolicy(
   { document, resourceId, accountId = '123456789012' }: GatewayPolicy,
   region: string,
-  report: (problem: string) => void,
+  report: (at: string, problem: string) => void,
 ): (user: string) => PolicyEvaluation {
-  const reportAt = (at: string, problem: string) => report(at === '' ? problem : `${at} ${problem}`)
-  const statements = readPolicyDocument(document, reportAt)
+  const statements = readPolicyDocument(document, report)
   // Better no start than an answer that IAM would not give.
   for (const { at, condition, resources } of statements) {
-    if (condition !== undefined) reportAt(`${at}.Condition`, 'is not supported: the gateway evaluates none')
+    if (condition !== undefined) report(`${at}.Condition`, 'is not supported: the gateway evaluates none')
     for (const { at, text } of resources.texts)
       if (text.includes('$' + '{'))
-        reportAt(
-          at,
-          `the resource ${describe(text)} has a policy variable; the gateway has no values for them`,
-        )
+        report(at, `the resource ${describe(text)} has a policy variable; the gateway has no values for them`)
   }
   return user => {
     const arn = formatConnectArn({ region, accountId, resourceId, user })

@@ -1,12 +1,12 @@
-import { RdsIamError } from 'middy-rds-iam'
 import {
   accountProblem,
   type Endpoint,
-  hostProblem,
   isIpAddress,
-  isRegionName,
+  regionProblem,
   resourceIdProblem,
+  userNameProblem,
 } from 'middy-rds-iam/identifiers'
+import { type Checks, createChecks, got, gotName, refuseProblems, show } from 'middy-rds-iam/options'
 import type { Decision } from './decision.ts'
 import type { GatewayOptions, GatewayUpstream } from './options.ts'
 import { type PolicyEvaluation, readPolicy } from './policy.ts'
@@ -18,206 +18,182 @@ export const standInCredentials: GatewayCredentials = {
   secretAccessKey: 'defaultsecret',
 }
 
+/** What a gateway needs to know whatever stands behind it, with every default filled in. */
+export interface FrontSettings {
+  readonly host: string
+  readonly port: number
+  readonly region: string
+  readonly endpoints: readonly Endpoint[]
+  readonly credentials: ReadonlyMap<string, GatewayCredentials>
+  readonly evaluatePolicy: ((user: string) => PolicyEvaluation) | undefined
+  readonly onDecision: (decision: Decision) => void
+  readonly handshakeTimeoutMs: number
+  readonly now: () => number
+}
+
 /** The options with every default filled in. */
-export interface GatewaySettings {
+export interface GatewaySettings extends FrontSettings {
   readonly engine: 'postgres' | 'mysql'
   readonly upstream: {
     readonly host: string
     readonly port: number
     readonly password: (user: string) => string | undefined
   }
-  readonly host: string
-  readonly port: number
-  readonly region: string
-  readonly endpoints: readonly Endpoint[]
-  readonly credentials: ReadonlyMap<string, GatewayCredentials>
   readonly users: ReadonlySet<string> | undefined
-  readonly evaluatePolicy: ((user: string) => PolicyEvaluation) | undefined
   readonly maxConnectionsPerSecond: number | undefined
-  readonly onDecision: (decision: Decision) => void
-  readonly handshakeTimeoutMs: number
-  readonly now: () => number
 }
 
-const engines = ['postgres', 'mysql'] as const
+export const engineNames = ['postgres', 'mysql'] as const
 
-const optionNames = new Set([
-  'engine',
-  'upstream',
-  'host',
-  'port',
-  'region',
-  'endpoints',
-  'credentials',
-  'users',
-  'policy',
-  'maxConnectionsPerSecond',
-  'onDecision',
-  'handshakeTimeoutMs',
-  'now',
-])
+/** The options that `readFront` reads. */
+export const frontOptionNames = [
+  ...['host', 'port', 'region', 'endpoints', 'credentials', 'policy', 'onDecision'],
+  ...['handshakeTimeoutMs', 'now'],
+]
+const optionNames = ['engine', 'upstream', 'users', 'maxConnectionsPerSecond', ...frontOptionNames]
 
-const upstreamNames = new Set(['host', 'port', 'password'])
-const policyNames = new Set(['document', 'resourceId', 'accountId'])
+/** Options as somebody wrote them, right or wrong. */
+export type Given = Readonly<Record<string, unknown>>
 
 /**
- * Validates the options and fills in defaults.
+ * Checks the options and fills in the defaults.
  *
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once; values that may be secret are not shown.
  */
 export function readOptions(options: GatewayOptions): GatewaySettings {
-  const problems: string[] = []
-  const check = (name: string, valid: boolean, wanted: string, got: unknown): void => {
-    if (!valid) problems.push(`\`${name}\` must be ${wanted}, got ${show(got)}`)
+  const checks = createChecks()
+  const given: Given = checks.object('options', options, '{ upstream, region }') ?? {}
+  checks.known(given, optionNames)
+  const settings: GatewaySettings = {
+    engine: checks.oneOf('engine', given.engine, engineNames, 'postgres'),
+    upstream: readUpstream(checks, given.upstream),
+    ...readFront(checks, given),
+    users: given.users === undefined ? undefined : new Set(readUsers(checks, given.users)),
+    maxConnectionsPerSecond: readLimit(checks, 'maxConnectionsPerSecond', given.maxConnectionsPerSecond),
   }
-  const given: Partial<GatewayOptions> = isObject(options) ? options : {}
-  check('options', isObject(options), 'an object', options)
-  const allowOnly = (names: ReadonlySet<string>, value: object, at = ''): void => {
-    for (const name of Object.keys(value).filter(name => !names.has(name)))
-      problems.push(`\`${at}${name}\` is not an option`)
-  }
-  allowOnly(optionNames, given)
+  refuseProblems('startGateway', checks.problems)
+  return settings
+}
 
-  check(
-    'engine',
-    isOptional(given.engine, engine => engines.includes(engine)),
-    `one of ${engines.join(', ')}`,
-    given.engine,
-  )
-  const upstream: Partial<GatewayUpstream> = isObject(given.upstream) ? given.upstream : {}
-  const password = upstream.password
-  check('upstream', isObject(given.upstream), 'an object like { port: 5432 }', given.upstream)
-  allowOnly(upstreamNames, upstream, 'upstream.')
-  check('upstream.host', isOptional(upstream.host, isAddress), 'a host name or an IP address', upstream.host)
-  check('upstream.port', isPort(upstream.port), 'a port between 1 and 65535', upstream.port)
-  check(
-    'upstream.password',
-    isOptional(password, value => isText(value) || typeof value === 'function'),
-    'a text or a function',
-    typeof password,
-  )
-  check('host', isOptional(given.host, isAddress), 'a host name or an IP address', given.host)
-  check(
-    'port',
-    isOptional(given.port, port => port === 0 || isPort(port)),
-    'a port, or 0 for any',
-    given.port,
-  )
-  check(
-    'region',
-    isText(given.region) && isRegionName(given.region),
-    "a Region's name like eu-west-1",
-    given.region,
-  )
-
-  const endpoints = readList('endpoints', given.endpoints, check, [])
-  for (const [index, endpoint] of endpoints.entries()) {
-    const { host, port, ...others } = isObject(endpoint) ? endpoint : {}
-    allowOnly(new Set(), others, `endpoints[${index}].`)
-    check(`endpoints[${index}].host`, isAddress(host) && !isIpAddress(host), 'a host name', host)
-    check(`endpoints[${index}].port`, isPort(port), 'a port between 1 and 65535', port)
-  }
-  const credentials = readList('credentials', given.credentials, check, [standInCredentials])
-  for (const [index, pair] of credentials.entries()) {
-    const at = `credentials[${index}]`
-    const { accessKeyId, secretAccessKey, sessionToken, expiration } = isObject(pair) ? pair : {}
-    check(`${at}.accessKeyId`, isText(accessKeyId), 'a text', typeof accessKeyId)
-    check(`${at}.secretAccessKey`, isText(secretAccessKey), 'a text', typeof secretAccessKey)
-    check(`${at}.sessionToken`, isOptional(sessionToken, isText), 'a text', typeof sessionToken)
-    check(`${at}.expiration`, isOptional(expiration, isDate), 'a valid Date', expiration)
-  }
-  const ids = credentials.map(pair => pair?.accessKeyId)
-  if (new Set(ids).size < ids.length) problems.push('`credentials` has an access key twice')
-  const users = readList('users', given.users, check, undefined)
-  for (const [index, user] of (users ?? []).entries()) check(`users[${index}]`, isText(user), 'a text', user)
-
-  check(
-    'maxConnectionsPerSecond',
-    isOptional(given.maxConnectionsPerSecond, isCount),
-    'a whole number of at least 1',
-    given.maxConnectionsPerSecond,
-  )
-  check(
-    'handshakeTimeoutMs',
-    isOptional(given.handshakeTimeoutMs, isDelay),
-    'a whole number of milliseconds, at most 2147483647',
-    given.handshakeTimeoutMs,
-  )
-  check('onDecision', isOptional(given.onDecision, isFunction), 'a function', given.onDecision)
-  check('now', isOptional(given.now, isFunction), 'a function', given.now)
-
-  const region = isText(given.region) ? given.region : ''
-  const policy = given.policy
-  check('policy', isOptional(policy, isObject), 'an object with a document and a resourceId', policy)
-  if (isObject(policy)) {
-    const { resourceId, accountId } = policy
-    allowOnly(policyNames, policy, 'policy.')
-    const complain = (name: string, problem: string | undefined, got: unknown): void => {
-      if (problem !== undefined) problems.push(`\`policy.${name}\` ${problem}; got ${show(got)}`)
-    }
-    complain('resourceId', resourceIdProblem(resourceId), resourceId)
-    if (accountId !== undefined) complain('accountId', accountProblem(accountId), accountId)
-  }
-  const evaluatePolicy = isObject(policy)
-    ? readPolicy(policy, region, problem =>
-        problems.push(`\`policy.document\`${/^[.]/.test(problem) ? '' : ' '}${problem}`),
-      )
-    : undefined
-
-  if (problems.length > 0) {
-    throw new RdsIamError(
-      'RDS_IAM_OPTIONS',
-      `The gateway cannot start with these options:\n${problems.map(problem => `- ${problem}`).join('\n')}`,
-    )
-  }
+/** Reads where a gateway listens, and what it decides by. */
+export function readFront(checks: Checks, given: Given): FrontSettings {
+  const region = readRegion(checks, given.region)
   return {
-    engine: given.engine ?? 'postgres',
-    upstream: {
-      host: upstream.host ?? '127.0.0.1',
-      port: upstream.port ?? 0,
-      password: typeof password === 'function' ? password : () => password,
-    },
-    host: given.host ?? '127.0.0.1',
-    port: given.port ?? 0,
+    host: checks.host('host', given.host) ?? '127.0.0.1',
+    port: checks.integer('port', given.port, { fallback: 0, min: 0, max: 65_535 }),
     region,
-    endpoints: endpoints.map(({ host, port }) => ({ host: host.toLowerCase(), port })),
-    credentials: new Map(credentials.map(pair => [pair.accessKeyId, { ...pair }])),
-    users: users && new Set(users),
-    evaluatePolicy,
-    maxConnectionsPerSecond: given.maxConnectionsPerSecond,
-    onDecision: given.onDecision ?? (() => {}),
-    handshakeTimeoutMs: given.handshakeTimeoutMs ?? 10_000,
-    now: given.now ?? Date.now,
+    endpoints: checks
+      .list('endpoints', given.endpoints)
+      .map((entry, index) => readEndpoint(checks, `endpoints[${index}]`, entry)),
+    credentials: readCredentials(checks, given.credentials),
+    evaluatePolicy: readPolicyOption(checks, given.policy, region),
+    onDecision: (checks.function('onDecision', given.onDecision) ?? (() => {})) as (
+      decision: Decision,
+    ) => void,
+    handshakeTimeoutMs: checks.integer('handshakeTimeoutMs', given.handshakeTimeoutMs, {
+      fallback: 10_000,
+      min: 1,
+      // Node's timers take longer delays for 1 ms.
+      max: 2_147_483_647,
+    }),
+    now: (checks.function('now', given.now) ?? Date.now) as () => number,
   }
 }
 
-function readList<T, F>(
-  name: string,
-  value: readonly T[] | undefined,
-  check: (name: string, valid: boolean, wanted: string, got: unknown) => void,
-  fallback: F,
-): readonly T[] | F {
-  if (value === undefined) return fallback
-  check(name, Array.isArray(value), 'a list', value)
-  return Array.isArray(value) ? value : []
+/** Reads how many new connections a second may pass. */
+export function readLimit(checks: Checks, name: string, value: unknown): number | undefined {
+  return value === undefined ? undefined : checks.integer(name, value, { fallback: 1, min: 1 })
 }
 
-const isObject = <T>(value: T | undefined): value is T & object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-const isFunction = (value: unknown): boolean => typeof value === 'function'
-const isAddress = (value: unknown): value is string => isText(value) && hostProblem(value) === undefined
-const isPort = (value: unknown): boolean => isCount(value) && Number(value) <= 65_535
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 1
-// Node's timers take longer delays for 1 ms.
-const isDelay = (value: unknown): boolean => isCount(value) && Number(value) <= 2_147_483_647
-const isDate = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime())
-const isOptional = <T>(value: T | undefined, valid: (value: T) => boolean): boolean =>
-  value === undefined || valid(value)
+function readUpstream(checks: Checks, value: unknown): GatewaySettings['upstream'] {
+  if (value === undefined) checks.complain('upstream', 'is missing; give { port }')
+  const upstream: Given = checks.object('upstream', value, 'of the form { host?, port, password? }') ?? {}
+  checks.known(upstream, ['host', 'port', 'password'], 'upstream.')
+  const { password } = upstream
+  // A text that is wrong may be a password all the same.
+  if (password !== undefined && typeof password !== 'function') checks.secret('upstream.password', password)
+  return {
+    host: checks.host('upstream.host', upstream.host) ?? '127.0.0.1',
+    port: value === undefined ? 0 : readPort(checks, 'upstream.port', upstream.port),
+    password:
+      typeof password === 'function'
+        ? (password as Exclude<GatewayUpstream['password'], string | undefined>)
+        : () => password as string | undefined,
+  }
+}
 
-/** What an option had, for a message: the value where it is plain and short. */
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
-  return `${typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : String(value).slice(0, 100)} (${typeof value})`
+/** Not by `checks.port`, which takes texts too, as environment variables have them. */
+function readPort(checks: Checks, name: string, value: unknown): number {
+  if (value === undefined) checks.complain(name, 'is missing')
+  return checks.integer(name, value, { fallback: 0, min: 1, max: 65_535 })
+}
+
+function readRegion(checks: Checks, value: unknown): string {
+  const problem = regionProblem(value)
+  if (problem === undefined) return value as string
+  checks.complain('region', `${problem}${got(value)}`)
+  return ''
+}
+
+function readEndpoint(checks: Checks, name: string, value: unknown): Endpoint {
+  if (value === undefined) checks.complain(name, 'is missing')
+  const endpoint: Given = checks.object(name, value, 'of the form { host, port }') ?? {}
+  checks.known(endpoint, ['host', 'port'], `${name}.`)
+  if (endpoint.host === undefined) checks.complain(`${name}.host`, 'is missing')
+  const host = checks.host(`${name}.host`, endpoint.host) ?? ''
+  if (isIpAddress(host))
+    checks.complain(
+      `${name}.host`,
+      `is an IP address, which no token is signed for; give the name; got ${show(host)}`,
+    )
+  return { host, port: readPort(checks, `${name}.port`, endpoint.port) }
+}
+
+function readCredentials(checks: Checks, value: unknown): ReadonlyMap<string, GatewayCredentials> {
+  const entries = value === undefined ? [standInCredentials] : checks.list('credentials', value)
+  const pairs = entries.map((entry, index) => {
+    const name = `credentials[${index}]`
+    const form = 'of the form { accessKeyId, secretAccessKey, sessionToken? }'
+    const pair: Given = checks.object(name, entry, form) ?? {}
+    for (const part of ['accessKeyId', 'secretAccessKey']) checks.secret(`${name}.${part}`, pair[part])
+    if (pair.sessionToken !== undefined) checks.secret(`${name}.sessionToken`, pair.sessionToken)
+    const { expiration } = pair
+    if (expiration !== undefined && !(expiration instanceof Date && !Number.isNaN(expiration.getTime())))
+      checks.complain(`${name}.expiration`, `is not a valid Date; got ${show(expiration)}`)
+    return pair as unknown as GatewayCredentials
+  })
+  const byId = new Map(pairs.map(pair => [pair.accessKeyId, { ...pair }]))
+  if (byId.size < pairs.length) checks.complain('credentials', 'has an access key twice')
+  return byId
+}
+
+/** Names of any engine: what only one of them refuses, no client of the other may be kept from. */
+function readUsers(checks: Checks, value: unknown): readonly string[] {
+  return checks.list('users', value).map((user, index) => {
+    const problem = userNameProblem(undefined, user)
+    if (problem !== undefined) checks.complain(`users[${index}]`, `${problem}${gotName(user)}`)
+    return user as string
+  })
+}
+
+function readPolicyOption(
+  checks: Checks,
+  value: unknown,
+  region: string,
+): FrontSettings['evaluatePolicy'] | undefined {
+  const policy: Given | undefined = checks.object(
+    'policy',
+    value,
+    'of the form { document, resourceId, accountId? }',
+  )
+  if (policy === undefined) return undefined
+  checks.known(policy, ['document', 'resourceId', 'accountId'], 'policy.')
+  const { document, resourceId, accountId } = policy
+  const complain = (name: string, problem: string | undefined, value: unknown): void => {
+    if (problem !== undefined) checks.complain(`policy.${name}`, `${problem}${got(value)}`)
+  }
+  complain('resourceId', resourceIdProblem(resourceId), resourceId)
+  if (accountId !== undefined) complain('accountId', accountProblem(accountId), accountId)
+  const where = { document, resourceId: resourceId as string, accountId: accountId as string | undefined }
+  return readPolicy(where, region, (at, problem) => checks.complain(`policy.document${at}`, problem))
 }

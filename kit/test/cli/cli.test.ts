@@ -9,6 +9,7 @@ import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Signer } from '@aws-sdk/rds-signer'
 import { checkPolicy, connectPolicy, createUserSql, dropUserSql } from '../../../src/index.ts'
+import { nodeFlags } from '../../../test/support/node-process.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-cli-'))
@@ -19,7 +20,7 @@ const environment = { PATH: process.env.PATH ?? '', HOME: folder, AWS_EC2_METADA
 
 function run(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = '') {
   const options = { env: { ...environment, ...env }, cwd: folder, input, encoding: 'utf8' } as const
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], options)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeFlags, cli, ...args], options)
   assert.doesNotMatch(stderr, /^ {4}at /m, 'no stack')
   return { status, stdout, stderr }
 }
@@ -42,15 +43,15 @@ function write(name: string, content: unknown): string {
   return name
 }
 
-describe('middy-rds-iam', () => {
+describe('rds-iam', () => {
   it('explains itself and every command', () => {
     const help = print(['--help'])
     assert.equal(print(['-h']), help)
     const commands = [...help.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1] ?? '')
-    assert.deepEqual(commands, ['policy', 'check', 'users', 'token', 'diagnose'])
+    assert.deepEqual(commands, ['policy', 'check', 'users', 'token', 'diagnose', 'database', 'gateway'])
     for (const command of commands) {
       const text = print([command, '--help'])
-      assert.match(text, new RegExp(`^middy-rds-iam ${command}: `))
+      assert.match(text, new RegExp(`^rds-iam ${command}: `))
       const source = readFileSync(new URL(`../../src/cli/${command}.ts`, import.meta.url), 'utf8')
       const options = [...source.matchAll(/^\s+'?([\w-]+)'?: \{ type: '/gm)].map(match => match[1] ?? '')
       assert.ok(options.length >= 4)
@@ -63,7 +64,7 @@ describe('middy-rds-iam', () => {
       [['--help'], 0],
       [['check', write('nothing.json', 'null'), ...app], 1],
     ] as const) {
-      const child = spawn(process.execPath, [cli, ...args], { env: environment, cwd: folder })
+      const child = spawn(process.execPath, [...nodeFlags, cli, ...args], { env: environment, cwd: folder })
       child.stdout.destroy()
       const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
       assert.deepEqual([code, errors], [status, ''])
@@ -73,7 +74,7 @@ describe('middy-rds-iam', () => {
   const full = existsSync('/dev/full') ? false : 'there is no /dev/full on this machine'
   it('says that it cannot write', { skip: full }, () => {
     const stdio = ['ignore', openSync('/dev/full', 'w'), 'pipe'] as const
-    const { status, stderr } = spawnSync(process.execPath, [cli, '--help'], {
+    const { status, stderr } = spawnSync(process.execPath, [...nodeFlags, cli, '--help'], {
       env: environment,
       stdio: [...stdio],
       encoding: 'utf8',
@@ -89,13 +90,13 @@ describe('middy-rds-iam', () => {
 
   const broken = write('broken.json', '{ "Version": ')
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
-    ['nothing', [], /a command is needed\nTry middy-rds-iam --help\.$/],
-    ['an unknown command', ['polices'], /there is no command "polices"\nTry middy-rds-iam --help\.$/],
+    ['nothing', [], /a command is needed\nTry rds-iam --help\.$/],
+    ['an unknown command', ['polices'], /there is no command "polices"\nTry rds-iam --help\.$/],
     ['a command that every object has', ['toString'], /there is no command "toString"/],
     [
       'an unknown option',
       ['policy', '--resource', 'x'],
-      /Unknown option '--resource'.*[\s\S]*Try middy-rds-iam policy --help\.$/,
+      /Unknown option '--resource'.*[\s\S]*Try rds-iam policy --help\.$/,
     ],
     ['an option without its value', ['policy', '--user'], /argument missing/],
     ['an option twice', ['check', 'x.json', ...app, '--user', 'b'], /--user is given twice/],
@@ -168,7 +169,7 @@ describe('middy-rds-iam', () => {
   }
 })
 
-describe('middy-rds-iam policy', () => {
+describe('rds-iam policy', () => {
   it('prints what connectPolicy makes', () => {
     assert.deepEqual(JSON.parse(print(['policy', ...where, ...app])), policy)
     const several = ['--resource-id', resourceId, '--resource-id', 'prx-0a1b', '--user', 'app', '--user', '*']
@@ -184,7 +185,7 @@ describe('middy-rds-iam policy', () => {
   })
 })
 
-describe('middy-rds-iam check', () => {
+describe('rds-iam check', () => {
   it('ends with 0 where the user may connect', () => {
     const text = print(['check', write('right.json', policy), ...app, ...where])
     assert.match(text, /^may connect: statement 1 of the policy allows rds-db:connect on arn:\S+\/app\n$/)
@@ -254,7 +255,7 @@ describe('middy-rds-iam check', () => {
   })
 })
 
-describe('middy-rds-iam users', () => {
+describe('rds-iam users', () => {
   const name = `o'neil "x"`
 
   it('prints the SQL of createUserSql', () => {
@@ -294,7 +295,7 @@ describe('middy-rds-iam users', () => {
   })
 })
 
-describe('middy-rds-iam token', () => {
+describe('rds-iam token', () => {
   const keys = { AWS_ACCESS_KEY_ID: 'ASIAEXAMPLE', AWS_SECRET_ACCESS_KEY: 'very/secret+key' }
   const session = { ...keys, AWS_SESSION_TOKEN: 'IQoJb3JpZ2luX2VjE/+==' }
   const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
@@ -398,7 +399,7 @@ describe('colours', () => {
     ? false
     : 'there is no script of util-linux, which makes a terminal'
   const atTerminal = (env: Readonly<Record<string, string>>) => {
-    const command = `'${process.execPath}' '${cli}' check none.json ${app.join(' ')}`
+    const command = `'${process.execPath}' ${nodeFlags.join(' ')} '${cli}' check none.json ${app.join(' ')}`
     write('none.json', '{}')
     return spawnSync('script', ['-qec', command, '/dev/null'], {
       env: { ...environment, TERM: 'xterm-256color', ...env },

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { findMysqlKinds, type Gated, useMysql, usePostgres } from '../../../test/support/database.ts'
 import { assertNoSecret, stepNames } from '../../../test/support/diagnosis.ts'
+import { nodeFlags } from '../../../test/support/node-process.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-diagnose-'))
@@ -38,8 +39,11 @@ async function run(
   cli = join(root, 'kit', 'src', 'cli', 'rds-iam.ts'),
 ) {
   const result = await new Promise<{ status: number; stdout: string; stderr: string }>(resolve =>
-    execFile(process.execPath, [cli, 'diagnose', ...args], { env, cwd: folder }, (error, stdout, stderr) =>
-      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    execFile(
+      process.execPath,
+      [...nodeFlags, cli, 'diagnose', ...args],
+      { env, cwd: folder },
+      (error, stdout, stderr) => resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
     ),
   )
   assertNoSecret(result.stdout + result.stderr, [secret.secretAccessKey, secret.sessionToken])
@@ -143,20 +147,24 @@ for (const [title, args, message] of [
     const { status, stdout, stderr } = await run(args)
     assert.deepEqual([status, stdout], [2, ''])
     assert.match(stderr, message)
-    assert.match(stderr, /Try middy-rds-iam diagnose --help\.$/m)
+    assert.match(stderr, /Try rds-iam diagnose --help\.$/m)
   })
 }
 
 test('says which driver has to be installed', async () => {
   // Where no package is found.
   const alone = join(folder, 'alone')
-  cpSync(join(root, 'src'), join(alone, 'src'), { recursive: true })
-  cpSync(join(root, 'package.json'), join(alone, 'package.json'))
+  const packages = [
+    [root, join(alone, 'node_modules', 'middy-rds-iam')],
+    [join(root, 'kit'), alone],
+  ] as const
+  for (const [from, to] of packages)
+    for (const part of ['src', 'package.json']) cpSync(join(from, part), join(to, part), { recursive: true })
   for (const [engine, driver] of [
     ['postgres', 'pg'],
     ['mysql', 'mysql2'],
   ] as const) {
-    const { status, stderr } = await run(['--engine', engine], bare, join(alone, 'src', 'cli.ts'))
+    const { status, stderr } = await run(['--engine', engine], bare, join(alone, 'src', 'cli', 'rds-iam.ts'))
     assert.equal(status, 2)
     assert.match(stderr, new RegExp(`the driver is not installed: npm install ${driver}$`, 'm'))
   }

@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { after, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { nodeFlags } from '../../../test/support/node-process.ts'
 import { describeMysql, tryMysql } from '../gateway/mysql-support.ts'
 import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from '../gateway/support.ts'
 
-const cli = fileURLToPath(new URL('../../src/cli/gateway.ts', import.meta.url))
+const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'rds-iam-gateway-test-'))
 after(() => rmSync(folder, { recursive: true }))
 const environment = Object.fromEntries(
@@ -25,7 +26,9 @@ interface Running {
 }
 
 async function start(t: TestContext, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
-  const child = spawn(process.execPath, [cli, ...args], { env: { ...environment, ...env } })
+  const child = spawn(process.execPath, [...nodeFlags, cli, 'gateway', ...args], {
+    env: { ...environment, ...env },
+  })
   t.after(() => child.kill('SIGKILL'))
   let errors = ''
   child.stderr.on('data', chunk => {
@@ -158,20 +161,28 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'an upstream without a port',
       ['--upstream', 'localhost', '--region', region],
-      /--upstream must be host:port, got "localhost"/,
+      /--upstream is not host:port; got "localhost"/,
     ],
     [
       'a port that is none',
       [...upstream, '--region', region, '--port', 'x'],
-      /--port must be a whole number, got "x"/,
+      /--port is not a whole number; got "x"/,
     ],
     [
       'an engine that there is none of',
       [...upstream, '--region', region, '--engine', 'oracle'],
-      /--engine must be postgres or mysql, got "oracle"/,
+      /--engine is neither postgres nor mysql; got "oracle"/,
     ],
-    ['a limit of nothing', [...upstream, '--region', region, '--limit', '0'], /maxConnectionsPerSecond/],
-    ['a wrong Region', [...upstream, '--region', 'Ireland'], /`region` must be a Region's name/],
+    [
+      'a limit of nothing',
+      [...upstream, '--region', region, '--limit', '0'],
+      /- --limit is not a whole number of at least 1; got 0/,
+    ],
+    [
+      'a wrong Region',
+      [...upstream, '--region', 'Ireland'],
+      /- --region is not the name of a Region, such as eu-west-1; got "Ireland"/,
+    ],
     [
       'a policy without what it is for',
       [...upstream, '--region', region, '--policy', broken],
@@ -219,7 +230,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
         '--parameter',
         'User',
       ],
-      /--parameter must be Name=Value, got "User"/,
+      /--parameter is not Name=Value; got "User"/,
     ],
     [
       'a template whose references have no value',
@@ -239,7 +250,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'the name of an instance in place of its resource id',
       [...upstream, '--region', region, '--policy', right, '--resource-id', 'orders'],
-      /`policy\.resourceId` is not a resource id .*DbiResourceId.*; got "orders"/,
+      /- --resource-id is not a resource id .*DbiResourceId.*; got "orders"/,
     ],
     [
       'a policy that is no JSON',
@@ -259,12 +270,17 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
   ]
   for (const [what, args, message] of cases) {
     it(what, () => {
-      const { status, stderr, stdout } = spawnSync(process.execPath, [cli, ...args], {
-        env: environment,
-        encoding: 'utf8',
-      })
+      const { status, stderr, stdout } = spawnSync(
+        process.execPath,
+        [...nodeFlags, cli, 'gateway', ...args],
+        {
+          env: environment,
+          encoding: 'utf8',
+        },
+      )
       assert.match(stderr, message)
-      assert.match(stderr, /^rds-iam-gateway: /)
+      assert.match(stderr, /^error: /)
+      assert.match(stderr, /^Try rds-iam gateway --help\.$/m)
       assert.ok(!stderr.includes('    at '), stderr)
       assert.equal(stdout, '')
       assert.equal(status, 2)
@@ -272,7 +288,9 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
   }
 
   it('and --help explains it', () => {
-    const { status, stdout } = spawnSync(process.execPath, [cli, '--help'], { encoding: 'utf8' })
+    const { status, stdout } = spawnSync(process.execPath, [...nodeFlags, cli, 'gateway', '--help'], {
+      encoding: 'utf8',
+    })
     assert.equal(status, 0)
     for (const option of [
       'upstream',

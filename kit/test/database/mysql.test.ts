@@ -6,9 +6,11 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
-import { createIamMysqlDatabase } from '../../src/database/iam-mysql-database.ts'
-import { type Mysql, type MysqlKind, MysqlUnavailable, startMysql } from '../../src/database/mysql.ts'
-import { findMysqlProgram } from '../../src/database/mysql-program.ts'
+import { nodeFlags } from '../../../test/support/node-process.ts'
+import { type Mysql, startMysql } from '../../src/database/mysql.ts'
+import { createMysqlDatabase } from '../../src/database/mysql-database.ts'
+import { findMysqlProgram, type MysqlKind } from '../../src/database/mysql-program.ts'
+import { NotInstalled } from '../../src/database/not-installed.ts'
 
 const module = new URL('../../src/database/mysql.ts', import.meta.url).href
 
@@ -62,11 +64,9 @@ for (const kind of ['mysql', 'mariadb'] as const) {
     it('makes users that reach their own database and no other', async () => {
       const server = await startMysql({ kind })
       try {
-        const { database, user } = await createIamMysqlDatabase(server, {
-          database: 'my_orders',
-          user: "orders' app",
-        })
-        await createIamMysqlDatabase(server, { database: 'myxorders', user: 'other' })
+        const [database, user] = ['my_orders', "orders' app"]
+        await createMysqlDatabase(server, database, [user])
+        await createMysqlDatabase(server, 'myxorders', ['other'])
         const connection = await mysql.createConnection({
           host: '127.0.0.1',
           port: server.port,
@@ -93,7 +93,7 @@ for (const kind of ['mysql', 'mariadb'] as const) {
           const [{ folder }] = await server.query('SELECT @@datadir AS folder')
           console.log(JSON.stringify({ port: server.port, folder }))
           setInterval(() => {}, 1000)`
-        const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+        const child = spawn(process.execPath, [...nodeFlags, '--input-type=module', '--eval', script], {
           stdio: ['ignore', 'pipe', 'inherit'],
         })
         const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
@@ -111,7 +111,7 @@ for (const kind of ['mysql', 'mariadb'] as const) {
 
     it('does not keep a process from ending that forgot to stop it', { timeout: 30_000 }, async () => {
       const script = `import { startMysql } from ${JSON.stringify(module)}; console.log((await startMysql({ kind: '${kind}' })).port)`
-      const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      const child = spawn(process.execPath, [...nodeFlags, '--input-type=module', '--eval', script], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const [port] = await once(child.stdout.setEncoding('utf8'), 'data')
@@ -126,7 +126,7 @@ function whyMissing(kind: MysqlKind): string | undefined {
     findMysqlProgram(kind)
     return undefined
   } catch (error) {
-    if (!(error instanceof MysqlUnavailable)) throw error
+    if (!(error instanceof NotInstalled)) throw error
     return error.message
   }
 }

@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { createIamDatabase } from '../../src/database/iam-database.ts'
+import { nodeFlags } from '../../../test/support/node-process.ts'
 import { type Postgres, startPostgres } from '../../src/database/postgres.ts'
+import { createPostgresDatabase } from '../../src/database/postgres-database.ts'
 
 async function isOpen(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
@@ -60,12 +61,13 @@ test('says what the server said when it does not start', async () => {
 test('makes database users as RDS documents them', async () => {
   const postgres = await startPostgres()
   try {
-    const { database, user } = await createIamDatabase(postgres, { database: 'orders', user: 'Orders app' })
+    const [database, user] = ['orders', 'Orders app']
+    await createPostgresDatabase(postgres, database, [user])
     assert.deepEqual(
       await postgres.query(`SELECT pg_has_role('${user}', 'rds_iam', 'member') AS member`, database),
       [{ member: true }],
     )
-    await createIamDatabase(postgres, { database: 'other', user: 'other' })
+    await createPostgresDatabase(postgres, 'other', ['other'])
   } finally {
     await postgres.stop()
   }
@@ -84,7 +86,7 @@ for (const [signal, status] of [
       const [{ folder }] = await postgres.query("SELECT current_setting('data_directory') AS folder")
       console.log(JSON.stringify({ port: postgres.port, folder }))
       setInterval(() => {}, 1000)`
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    const child = spawn(process.execPath, [...nodeFlags, '--input-type=module', '--eval', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
@@ -103,7 +105,7 @@ for (const [signal, status] of [
 test('does not keep a process from ending that forgot to stop it', async () => {
   const module = new URL('../../src/database/postgres.ts', import.meta.url).href
   const script = `import { startPostgres } from ${JSON.stringify(module)}; console.log((await startPostgres()).port)`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+  const child = spawn(process.execPath, [...nodeFlags, '--input-type=module', '--eval', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [port] = await once(child.stdout.setEncoding('utf8'), 'data')

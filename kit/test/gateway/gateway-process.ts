@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { nodeFlags } from '../../../test/support/node-process.ts'
 import type { Gateway, GatewayOptions } from '../../src/index.ts'
 import { region, type Scope } from './support.ts'
 
@@ -25,7 +26,9 @@ export async function startGatewayProcess(
   options: Partial<GatewayOptions> & Pick<GatewayOptions, 'upstream'>,
 ): Promise<GatewayProcess> {
   const program = new URL('gateway-program.ts', import.meta.url)
-  const child = fork(program, [JSON.stringify({ region, ...options })], { execArgv: ['--expose-gc'] })
+  const child = fork(program, [JSON.stringify({ region, ...options })], {
+    execArgv: [...nodeFlags, '--expose-gc'],
+  })
   scope.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`the gateway's process ended with ${signal ?? code}`)

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type * as tls from 'node:tls'
 import mysql from 'mysql2/promise'
-import { type Mysql, type MysqlKind, MysqlUnavailable, startMysql } from '../../src/database/mysql.ts'
-import type { Gateway, GatewayOptions } from '../../src/index.ts'
+import { type Mysql, type MysqlKind, startMysql } from '../../src/database/mysql.ts'
+import { type Gateway, type GatewayOptions, NotInstalled } from '../../src/index.ts'
 import { type Fixture, openGateway, openTls, openWire, type Scope, signToken, type Wire } from './support.ts'
 
 const kinds: readonly MysqlKind[] = ['mysql', 'mariadb']
@@ -17,7 +17,7 @@ export async function describeMysql(scope: Scope, tests: (server: Mysql) => void
     const kind = kinds[index] ?? ''
     if (outcome.status === 'fulfilled')
       describe(`${kind} ${outcome.value.version}`, () => tests(outcome.value))
-    else if (outcome.reason instanceof MysqlUnavailable) it(kind, { skip: outcome.reason.message }, () => {})
+    else if (outcome.reason instanceof NotInstalled) it(kind, { skip: outcome.reason.message }, () => {})
     else throw outcome.reason
   }
 }

@@ -111,24 +111,24 @@ describe('a malformed policy keeps the gateway from starting, and the error says
       'allow all',
       '`policy.document` must be an object with Version and Statement, got "allow all"',
     ],
-    ['no statement', { Version: '2012-10-17' }, '.Statement must be an object, got nothing'],
+    ['no statement', { Version: '2012-10-17' }, '.Statement` must be an object, got nothing'],
     [
       'an invented version',
       { Version: '2019-05-20', Statement: allow },
-      '.Version must be "2012-10-17", got "2019-05-20"',
+      '.Version` must be "2012-10-17", got "2019-05-20"',
     ],
     ['an unknown element', { Versoin: '2012-10-17', Statement: allow }, 'has an unknown element Versoin'],
-    ['a statement that is none', { Statement: [null] }, '.Statement[0] must be an object, got null'],
+    ['a statement that is none', { Statement: [null] }, '.Statement[0]` must be an object, got null'],
     [
       'an effect in another case',
       statement({ Effect: 'allow' }),
-      '.Statement[1].Effect must be "Allow" or "Deny", got "allow"',
+      '.Statement[1].Effect` must be "Allow" or "Deny", got "allow"',
     ],
-    ['no action', statement({ Action: undefined }), '.Statement[1] must have either Action or NotAction'],
+    ['no action', statement({ Action: undefined }), '.Statement[1]` must have either Action or NotAction'],
     [
       'both kinds of resource',
       statement({ NotResource: '*' }),
-      '.Statement[1] must have either Resource or NotResource',
+      '.Statement[1]` must have either Resource or NotResource',
     ],
     [
       'an action without its service',
@@ -138,12 +138,12 @@ describe('a malformed policy keeps the gateway from starting, and the error says
     [
       'a list that is empty',
       statement({ Resource: [] }),
-      '.Statement[1].Resource must be a text or a list of texts, got []',
+      '.Statement[1].Resource` must be a text or a list of texts, got []',
     ],
     [
       'a resource that is no text',
       statement({ Resource: { 'Fn::Sub': '…' } }),
-      '.Statement[1].Resource must be a text',
+      '.Statement[1].Resource` must be a text',
     ],
     ['a resource that is no ARN', statement({ Resource: 'orders' }), 'the resource "orders" must be an ARN'],
     [
@@ -151,8 +151,8 @@ describe('a malformed policy keeps the gateway from starting, and the error says
       statement({ Resource: `${arn.slice(0, -3)}\${aws:username}` }),
       'has a policy variable',
     ],
-    ['a condition', statement({ Condition: { Bool: {} } }), '.Statement[1].Condition is not supported'],
-    ['a principal', statement({ Principal: '*' }), '.Statement[1].Principal is not an element'],
+    ['a condition', statement({ Condition: { Bool: {} } }), '.Statement[1].Condition` is not supported'],
+    ['a principal', statement({ Principal: '*' }), '.Statement[1].Principal` is not an element'],
   ]
   for (const [what, document, message] of cases) {
     it(what, async () => {

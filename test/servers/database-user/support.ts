@@ -1,6 +1,6 @@
-import { createDatabase } from '../../../kit/src/database/iam-database.ts'
 import { type MysqlKind, startMysql } from '../../../kit/src/database/mysql.ts'
 import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
 import { buildFunction } from '../../../local/build-function.ts'
 import { type FunctionProcess, startFunction } from '../../../local/function-process.ts'
 import type { Invocation } from '../../../local/runtime-api.ts'
@@ -46,7 +46,7 @@ async function preparePostgres({ query }: MasterServer): Promise<void> {
     DO $$ BEGIN EXECUTE format('COPY (SELECT line FROM hba ORDER BY id) TO %L', current_setting('hba_file')); END $$;
     SELECT pg_reload_conf()`)
   for (const database of ['notes', 'other']) {
-    await createDatabase({ query } as Parameters<typeof createDatabase>[0], database)
+    await createPostgresDatabase({ query }, database)
     await query(`ALTER DATABASE ${database} OWNER TO ${master}`)
   }
   await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)

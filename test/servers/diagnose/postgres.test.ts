@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIamDatabase } from '../../../kit/src/database/iam-database.ts'
+import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
 import { diagnosePg } from '../../../src/diagnose/diagnose-pg.ts'
 import { credentials, usePostgres } from '../../support/database.ts'
 import { checked, stepOf, stepsThat } from '../../support/diagnosis.ts'
@@ -13,7 +13,8 @@ const { postgres, gate } = await usePostgres()
 const direct = await startTlsPostgres(
   'hostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust',
 )
-const { user, database } = await createIamDatabase(direct.server)
+const [user, database] = ['notes_app', 'notes']
+await createPostgresDatabase(direct.server, database, [user])
 await direct.server.query("CREATE USER scram_user PASSWORD 'secret'")
 const directOptions = {
   host: 'localhost',

@@ -6,20 +6,20 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { buildFunction } from '../../../local/build-function.ts'
 import { startFunction } from '../../../local/function-process.ts'
-import { MysqlUnavailable, standInIdentity, startStack } from '../../../local/stack.ts'
+import { NotInstalled, standInIdentity, startStack } from '../../../local/stack.ts'
 import { readTemplate } from '../../../local/template.ts'
 
 const stack = await startStack('mysql').catch((error: unknown) => {
-  if (error instanceof MysqlUnavailable) return error
+  if (error instanceof NotInstalled) return error
   throw error
 })
-const skip = stack instanceof MysqlUnavailable && stack.message
+const skip = stack instanceof NotInstalled && stack.message
 
 test('knows every character set but the large ones, and says which file of these it lacks', {
   skip,
 }, async () => {
-  assert.ok(!(stack instanceof MysqlUnavailable))
-  after(() => stack.stop())
+  assert.ok(!(stack instanceof NotInstalled))
+  after(() => stack.database.close())
   const sample = readTemplate().Resources.MysqlNotesFunction
   const BuildProperties = {
     ...sample.Metadata.BuildProperties,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import pg from 'pg'
-import { createIamDatabase } from '../../../kit/src/database/iam-database.ts'
+import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
 import { type IamPgOptions, iamPg, iamPgPool, RdsIamError } from '../../../src/pg.ts'
 import { usePostgres } from '../../support/database.ts'
 import { inLambda, lambdaContext, recordingLogger } from '../../support/lambda.ts'
@@ -39,7 +39,8 @@ async function startTlsServer() {
   const { server, ca } = await startTlsPostgres(
     'hostssl all scram_user all scram-sha-256\nhost all all 127.0.0.1/32 trust',
   )
-  const { user, database } = await createIamDatabase(server)
+  const [user, database] = ['notes_app', 'notes']
+  await createPostgresDatabase(server, database, [user])
   await server.query(`CREATE TABLE note (text text); GRANT ALL ON note TO ${user}`, database)
   await server.query(`CREATE USER scram_user PASSWORD 'secret'`)
   return { port: server.port, ca }

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { RdsIamError } from 'middy-rds-iam'
+import type { Endpoint } from 'middy-rds-iam/identifiers'
+
+/** The command line is wrong; the message says what. */
+export class UsageError extends Error {}
+
+/** Reads the flags of a command line and, where a command takes them, words. */
+export function readArguments<T extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: T,
+  { words = false }: { readonly words?: boolean } = {},
+) {
+  const { values, positionals, tokens } = parse(args, options, words)
+  const given = tokens.flatMap(token => (token.kind === 'option' ? [token.name] : []))
+  // The last one would be taken without a word, of two policies for example.
+  const twice = given.find((name, index) => given.indexOf(name) < index && !options[name]?.multiple)
+  if (twice !== undefined) throw new UsageError(`--${twice} is given twice`)
+  return { values, words: positionals }
+}
+
+function parse<T extends ParseArgsOptionsConfig>(args: readonly string[], options: T, words: boolean) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: words, tokens: true })
+  } catch (error) {
+    throw new UsageError(messageOf(error))
+  }
+}
+
+export function readNumber(flag: string, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw new UsageError(`${flag} is not a whole number; got ${JSON.stringify(text)}`)
+}
+
+export function readEngine(text: string): 'postgres' | 'mysql' {
+  if (text === 'postgres' || text === 'mysql') return text
+  throw new UsageError(`--engine is neither postgres nor mysql; got ${JSON.stringify(text)}`)
+}
+
+/** Reads `host:port`. What is wrong with the two, the options say. */
+export function readAddress(flag: string, text: string): Endpoint {
+  const [, host, port] = /^(.+):(\d+)$/.exec(text) ?? []
+  if (host === undefined) throw new UsageError(`${flag} is not host:port; got ${JSON.stringify(text)}`)
+  // An IPv6 address is written in brackets in front of a port.
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+}
+
+/** Reads the file that a flag or a word names, and makes something of its text. `-` is the standard input. */
+export function readInput<T>(name: string, path: string, parse: (text: string) => T): T {
+  try {
+    return parse(readFileSync(path === '-' ? 0 : path, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`${name}: ${messageOf(error)}`)
+  }
+}
+
+/**
+ * Calls a function with what the command line says, and names options as the command line does where they are wrong: `--resource-id` in
+ * place of `resourceId`.
+ *
+ * @param flags The flags of options that are called otherwise: `{ users: 'user' }`.
+ */
+export async function callWithFlags<T>(
+  call: () => T | Promise<T>,
+  flags: Readonly<Record<string, string>> = {},
+): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (!(error instanceof RdsIamError) || error.code !== 'RDS_IAM_OPTIONS') throw error
+    const toFlag = (_: string, name: string) => `- --${flagOf(name, flags)}`
+    throw new UsageError(error.message.replace(/^\w+: /, '').replace(/^- `([^`]+)`/gm, toFlag))
+  }
+}
+
+/** Of `policy.document.Statement[0]`, where `policy.document` is called `policy`, it is `policy .Statement[0]`. */
+function flagOf(name: string, flags: Readonly<Record<string, string>>): string {
+  const isPartOf = (option: string) =>
+    name === option || (name.startsWith(option) && /^[.[]/.test(name.slice(option.length)))
+  const option = Object.keys(flags).find(isPartOf)
+  const part = name.slice(option?.length ?? name.length).replace(/^\[\d+\]/, '')
+  const flag = option === undefined ? undefined : flags[option]
+  const spelled = name.replace(/\[\d+\]$/, '').replace(/[A-Z]/g, capital => `-${capital.toLowerCase()}`)
+  return `${flag ?? spelled}${part === '' ? '' : ` ${part}`}`
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

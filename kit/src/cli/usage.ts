@@ -1,2 +1,0 @@
-/** The command line is wrong; the message says what and what to do. */
-export class UsageError extends Error {}

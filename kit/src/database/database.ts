@@ -1,0 +1,156 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isIpAddress } from 'middy-rds-iam/identifiers'
+import type { Decision, GatewayStats } from '../gateway/decision.ts'
+import { startGateway } from '../gateway/gateway.ts'
+import type { DatabaseOptions } from './database-options.ts'
+import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
+import { engines } from './engines.ts'
+
+/** A database that runs on this machine behind a gateway, and is reached as one on RDS is. */
+export interface Database {
+  readonly engine: 'postgres' | 'mysql'
+  /** The real server, for example `'PostgreSQL 18.4'` or `'MariaDB 10.11.19'`. */
+  readonly server: string
+  /** Where the real server listens: it lets everybody in, and is for more gateways in front of it. */
+  readonly upstream: { readonly host: string; readonly port: number }
+  /** The gateway's name, which tokens are signed for: `'localhost'`, unless `options.host` says another one. */
+  readonly host: string
+  /** The gateway's port. */
+  readonly port: number
+  /** The first of the users. */
+  readonly user: string
+  readonly users: readonly string[]
+  /** The database's name. */
+  readonly database: string
+  readonly region: string
+  /** The certificate authority to trust, PEM. Another one at each start. */
+  readonly ca: string
+  /** The path of a file with the same, which ends with the database. */
+  readonly caFile: string
+  /** The key pair that tokens are to be signed with. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /**
+   * Environment variables for a function: `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE`, or `MYSQL_HOST` and so on; `AWS_REGION` and
+   * the key pair; and `DATABASE_CA`, the certificate authority, for `tls: { ca: process.env.DATABASE_CA }`. What would take the place
+   * of the key pair is empty.
+   */
+  readonly environment: Readonly<Record<string, string>>
+  /** All that the gateway decided so far. */
+  readonly decisions: readonly Decision[]
+  /** Counts of the gateway's. */
+  readonly stats: () => GatewayStats
+  /** Runs SQL in the database as the superuser; resolves to the rows of the last statement. */
+  query(sql: string): Promise<Record<string, unknown>[]>
+  /** Ends the gateway and the server and removes the data; calling it again is fine. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Starts a real PostgreSQL, MySQL or MariaDB with one database in it, and the gateway that authenticates as RDS does in front of it. Its
+ * data lies in the system's temporary folder and is gone when the database is closed, or this process ends.
+ *
+ * @example
+ * ```ts
+ * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup: 'CREATE TABLE orders (id integer)' })
+ * Object.assign(process.env, database.environment)
+ * const { handler } = await import('../src/handler.ts')
+ * await database.close()
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the gateway cannot listen.
+ * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
+ */
+export async function startDatabase(options: DatabaseOptions): Promise<Database> {
+  const settings = readDatabaseOptions(options)
+  const { users, database, region, credentials } = settings
+  const engine = engines[settings.engine]
+  const decisions: Decision[] = []
+  const ends: (() => Promise<void>)[] = []
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= endAll(ends)
+    return closing
+  }
+  try {
+    const server = await engine.start(settings.kind)
+    ends.push(() => server.stop())
+    await engine.create(server, database, users, settings.setup)
+    const upstream = { host: '127.0.0.1', port: server.port }
+    const gateway = await startGateway({
+      ...gatewayOptions(options),
+      engine: settings.engine,
+      region,
+      users,
+      upstream,
+      onDecision: decision => {
+        decisions.push(decision)
+        options.onDecision?.(decision)
+      },
+    })
+    ends.push(() => gateway.close())
+    const caFile = join(server.folder, 'ca.pem')
+    writeFileSync(caFile, gateway.ca)
+    const host = nameOf(options.host)
+    return {
+      engine: settings.engine,
+      server: server.name,
+      upstream,
+      host,
+      port: gateway.port,
+      user: users[0],
+      users,
+      database,
+      region,
+      ca: gateway.ca,
+      caFile,
+      credentials,
+      environment: environmentOf(settings, { host, port: gateway.port, ca: gateway.ca }),
+      decisions,
+      stats: gateway.stats,
+      query: sql => server.query(sql, database),
+      close,
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** What was started last ends first. */
+async function endAll(ends: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const end of ends.toReversed()) await end()
+}
+
+function gatewayOptions({ host, port, endpoints, credentials, policy, limit, ...rest }: DatabaseOptions) {
+  const { handshakeTimeoutMs, now } = rest
+  const where = { host, port, endpoints }
+  return { ...where, credentials, policy, maxConnectionsPerSecond: limit, handshakeTimeoutMs, now }
+}
+
+/** A name that leads to the address that the gateway listens on, because no token is signed for an address. */
+function nameOf(address = '127.0.0.1'): string {
+  if (!isIpAddress(address)) return address.toLowerCase()
+  // Docker's bridge, for example, which containers know by this name.
+  return /^(127\.|0\.0\.0\.0$|::1?$)/.test(address) ? 'localhost' : 'host.docker.internal'
+}
+
+function environmentOf(
+  { engine, users, database, region, credentials }: DatabaseSettings,
+  { host, port, ca }: { readonly host: string; readonly port: number; readonly ca: string },
+): Readonly<Record<string, string>> {
+  const { variables } = engines[engine]
+  return {
+    [variables.host]: host,
+    [variables.port]: String(port),
+    [variables.user]: users[0],
+    [variables.database]: database,
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    AWS_SESSION_TOKEN: credentials.sessionToken ?? '',
+    AWS_PROFILE: '',
+    DATABASE_CA: ca,
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * Something that a database needs is not on this machine: the message says what, and how to install it. A test may say so and be
+ * skipped.
+ */
+export class NotInstalled extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'NotInstalled'
+  }
+}
