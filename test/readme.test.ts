@@ -10,14 +10,15 @@ const root = join(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
 test('every TypeScript snippet compiles as it stands', async () => {
-  const snippets = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(match => match[1] ?? '')
+  const texts = [readme, readFileSync(join(root, 'kit', 'README.md'), 'utf8')]
+  const snippets = texts.flatMap(text => [...text.matchAll(/```ts\n(.*?)```/gs)].map(match => match[1] ?? ''))
   assert.ok(snippets.length >= 5)
   // Inside the repository, so that the packages that the snippets import are found.
   const folder = join(root, '.local', `readme-${process.pid}`)
   mkdirSync(folder, { recursive: true })
   after(() => rmSync(folder, { recursive: true, force: true }))
   for (const [index, snippet] of snippets.entries())
-    writeFileSync(join(folder, `snippet-${index}.ts`), snippet)
+    writeFileSync(join(folder, /^\/\/ ([\w.]+\.ts)\n/.exec(snippet)?.[1] ?? `snippet-${index}.ts`), snippet)
   const paths = {
     'middy-rds-iam': ['../../src/index.ts'],
     'middy-rds-iam/diagnose/mysql2': ['../../src/diagnose/diagnose-mysql2.ts'],

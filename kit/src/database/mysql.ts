@@ -99,7 +99,7 @@ async function makeData(program: MysqlProgram, { path, user, watcher }: ServerFo
       : [findOnPath('mariadb-install-db', 'mysql_install_db'), ['--no-defaults', ...mariadb]]
   if (command === undefined) throw new Error('mariadb-install-db is not installed beside mariadbd')
   // By the user that the server runs as: run by root, mariadb-install-db would give files of the system's to that user.
-  const child = spawn(command, [...flags, `--datadir=${data}`], {
+  const child = spawn(command, [...flags, `--datadir=${data}`, `--tmpdir=${path}`], {
     cwd: path,
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: the script has children.

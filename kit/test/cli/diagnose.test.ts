@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -155,16 +155,22 @@ test('says which driver has to be installed', async () => {
   // Where no package is found.
   const alone = join(folder, 'alone')
   const packages = [
-    [root, join(alone, 'node_modules', 'middy-rds-iam')],
-    [join(root, 'kit'), alone],
+    [root, alone],
+    [join(root, 'kit'), join(alone, 'kit')],
   ] as const
   for (const [from, to] of packages)
     for (const part of ['src', 'package.json']) cpSync(join(from, part), join(to, part), { recursive: true })
+  mkdirSync(join(alone, 'node_modules'))
+  symlinkSync('..', join(alone, 'node_modules', 'middy-rds-iam'))
   for (const [engine, driver] of [
     ['postgres', 'pg'],
     ['mysql', 'mysql2'],
   ] as const) {
-    const { status, stderr } = await run(['--engine', engine], bare, join(alone, 'src', 'cli', 'rds-iam.ts'))
+    const { status, stderr } = await run(
+      ['--engine', engine],
+      bare,
+      join(alone, 'kit', 'src', 'cli', 'rds-iam.ts'),
+    )
     assert.equal(status, 2)
     assert.match(stderr, new RegExp(`the driver is not installed: npm install ${driver}$`, 'm'))
   }
