@@ -14,7 +14,10 @@ export interface FunctionProcess {
   /** Stops the process between two invocations as Lambda does: no timer fires, no packet is answered. */
   freeze(): void
   thaw(): void
-  /** Tells the process to end by SIGTERM, as Lambda does where an extension is registered, and waits until it has. */
+  /**
+   * Tells the process to end by SIGTERM, as Lambda does where an extension is registered, and waits until it
+   * has.
+   */
   shutDown(): Promise<ProcessEnd>
   /** Ends the process; what is invoked afterwards fails with `Runtime.ExitError`. */
   stop(): Promise<void>

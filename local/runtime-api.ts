@@ -11,7 +11,10 @@ export interface InvocationError {
   readonly trace?: readonly string[]
 }
 
-/** What came of one invocation: `payload` where the handler returned, `error` where it, or the process, failed. */
+/**
+ * What came of one invocation: `payload` where the handler returned, `error` where it, or the process,
+ * failed.
+ */
 export interface Invocation {
   readonly requestId: string
   readonly payload?: unknown
@@ -20,7 +23,10 @@ export interface Invocation {
   readonly cold: boolean
   /** From handing the event to the function to its response, in milliseconds. */
   readonly durationMs: number
-  /** From `startRuntimeApi()` until the function asked for its first event, in milliseconds; on the cold invocation alone. */
+  /**
+   * From `startRuntimeApi()` until the function asked for its first event, in milliseconds; on the cold
+   * invocation alone.
+   */
   readonly initMs?: number
 }
 
@@ -31,7 +37,8 @@ export interface RuntimeApi {
   /**
    * Hands an event to the function; events wait for each other, as in one execution environment.
    *
-   * @param timeoutMs Until the deadline that the function is told of; at the deadline, the invocation fails with `Sandbox.Timedout`.
+   * @param timeoutMs Until the deadline that the function is told of; at the deadline, the invocation fails
+   * with `Sandbox.Timedout`.
    */
   invoke(event: unknown, timeoutMs: number): Promise<Invocation>
   /** Fails what is under way, what waits, and what will be invoked: the function's process is no more. */

@@ -7,15 +7,18 @@ export type EngineName = 'postgres' | 'mysql'
 export const databaseName = 'notes'
 export const userName = 'notes_app'
 
-/** The very SQL that is to be run on RDS for the sample function, as far as a server that is not Amazon's takes it. */
+/**
+ * The very SQL that is to be run on RDS for the sample function, as far as a server that is not Amazon's
+ * takes it.
+ */
 export function readSampleSql(engine: EngineName): string {
   const sql = readFileSync(join(root, 'src', 'sample', `notes-${engine}.sql`), 'utf8')
   return engine === 'postgres' ? sql : withoutAws(sql)
 }
 
 /**
- * No server but Amazon's has its plugin: here the user has no password, and the gateway, which alone speaks to this server, is what
- * asks for TLS and a token.
+ * No server but Amazon's has its plugin: here the user has no password, and the gateway, which alone speaks
+ * to this server, is what asks for TLS and a token.
  */
 function withoutAws(sql: string): string {
   const onAws = [

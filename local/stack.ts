@@ -42,11 +42,17 @@ export interface Sample {
 export interface Stack extends Sample {
   readonly engine: EngineName
   readonly database: Database
-  /** The environment variables that `template.yaml` declares, filled in for a function that reaches the gateway as `host`. */
+  /**
+   * The environment variables that `template.yaml` declares, filled in for a function that reaches the
+   * gateway as `host`.
+   */
   functionEnvironment(host: string): Record<string, string>
 }
 
-/** Where the gateway listens and tells its decisions, which server it must be for `mysql`, and whose policy it evaluates. */
+/**
+ * Where the gateway listens and tells its decisions, which server it must be for `mysql`, and whose policy it
+ * evaluates.
+ */
 export interface StackOptions extends Pick<DatabaseOptions, 'host' | 'port' | 'onDecision' | 'kind'> {
   /** @default the one in the checkout */
   readonly template?: Template | undefined
@@ -55,7 +61,10 @@ export interface StackOptions extends Pick<DatabaseOptions, 'host' | 'port' | 'o
 /** An IAM user of the database whom the template's policy does not name. */
 export const otherUserName = 'notes_reader'
 
-/** The Region and the credentials of a function on this machine: those of `sam local invoke` without an AWS account. */
+/**
+ * The Region and the credentials of a function on this machine: those of `sam local invoke` without an AWS
+ * account.
+ */
 export const standInIdentity = {
   AWS_REGION: 'eu-west-1',
   AWS_ACCESS_KEY_ID: 'defaultkey',

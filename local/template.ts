@@ -6,7 +6,10 @@ import { parseTemplate } from '../kit/src/gateway/template-file.ts'
 /** The checkout's own folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** A function in `template.yaml`, as far as something here reads it; CloudFormation's own functions stay unresolved. */
+/**
+ * A function in `template.yaml`, as far as something here reads it; CloudFormation's own functions stay
+ * unresolved.
+ */
 export interface FunctionResource {
   readonly Type: 'AWS::Serverless::Function'
   readonly Condition: string
@@ -68,7 +71,8 @@ interface WrittenTemplate extends Template {
 }
 
 /**
- * Reads a template, with `!Ref X` as `{ Ref: 'X' }` and so on, and in each function what `Globals` has for all of them.
+ * Reads a template, with `!Ref X` as `{ Ref: 'X' }` and so on, and in each function what `Globals` has for
+ * all of them.
  *
  * @param file As it is written, or as `sam build` leaves it.
  */

@@ -1,6 +1,6 @@
-// npm run demo: the whole way on one machine, for each engine. A real server, the gateway in front of it, the sample function built as
-// `sam build` does and run in a process of its own; then the same function as it must not be let in. Exit 0 only if all was as it
-// should be.
+// npm run demo: the whole way on one machine, for each engine. A real server, the gateway in front of it, the
+// sample function built as `sam build` does and run in a process of its own; then the same function as it
+// must not be let in. Exit 0 only if all was as it should be.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
@@ -79,7 +79,10 @@ async function showInvocations(stack: Stack, folder: string): Promise<void> {
   expect('TLS version at the gateway', tls?.version, 'TLSv1.3')
 }
 
-/** Starts the function so that it must not be let in; shows what its user reads, and what only the gateway knows. */
+/**
+ * Starts the function so that it must not be let in; shows what its user reads, and what only the gateway
+ * knows.
+ */
 async function showRefusal(
   stack: Stack,
   folder: string,

@@ -1,5 +1,5 @@
-// npm run gateway: keeps the sample's database and the gateway in front of it up until Ctrl-C, for `sam local invoke`, or a handler in
-// a debugger. The data lasts as long.
+// npm run gateway: keeps the sample's database and the gateway in front of it up until Ctrl-C, for `sam local
+// invoke`, or a handler in a debugger. The data lasts as long.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { callWithFlags, readArguments, readEngine, readNumber } from '../kit/src/cli/arguments.ts'

@@ -1,4 +1,5 @@
-// npm run invoke -- events/add-note.json: builds the sample function, starts all it needs, invokes it once and prints its response.
+// npm run invoke -- events/add-note.json: builds the sample function, starts all it needs, invokes it once
+// and prints its response.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { readArguments, readEngine, UsageError } from '../kit/src/cli/arguments.ts'

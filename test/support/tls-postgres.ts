@@ -5,7 +5,8 @@ import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
 /**
  * A PostgreSQL server that speaks TLS itself, stopped after the test file's last test.
  *
- * @param rules Whom it lets in and how, as `pg_hba.conf` has it; whoever it stands for, the tests' own superuser comes in without TLS.
+ * @param rules Whom it lets in and how, as `pg_hba.conf` has it; whoever it stands for, the tests' own
+ * superuser comes in without TLS.
  */
 export async function startTlsPostgres(
   rules: string,

@@ -56,8 +56,8 @@ export function readInput<T>(name: string, path: string, parse: (text: string) =
 }
 
 /**
- * Calls a function with what the command line says, and names options as the command line does where they are wrong: `--resource-id` in
- * place of `resourceId`.
+ * Calls a function with what the command line says, and names options as the command line does where they are
+ * wrong: `--resource-id` in place of `resourceId`.
  *
  * @param flags The flags of options that are called otherwise: `{ users: 'user' }`.
  */
@@ -74,7 +74,7 @@ export async function callWithFlags<T>(
   }
 }
 
-/** Of `policy.document.Statement[0]`, where `policy.document` is called `policy`, it is `policy .Statement[0]`. */
+/** Where `policy.document` is called `policy`, it is `policy .Statement[0]` of `policy.document.Statement[0]`. */
 function flagOf(name: string, flags: Readonly<Record<string, string>>): string {
   const isPartOf = (option: string) =>
     name === option || (name.startsWith(option) && /^[.[]/.test(name.slice(option.length)))

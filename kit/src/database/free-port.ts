@@ -4,8 +4,8 @@ import { createServer } from 'node:net'
 const PORT_ATTEMPTS = 5
 
 /**
- * Starts a server on the wanted port or, where it is taken, on a free one; a port that another process takes between
- * its being found and its being used is no failure.
+ * Starts a server on the wanted port or, where it is taken, on a free one; a port that another process takes
+ * between its being found and its being used is no failure.
  *
  * @param start Resolves to the running server, or to the log of one that ended before it was ready.
  * @param wanted The port to try first.

@@ -4,8 +4,9 @@ import type { Server } from './server.ts'
 /**
  * Creates a database, and database users.
  *
- * On Amazon RDS a user is `CREATE USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL`. No other server
- * has that plugin: here the user has no password, and the gateway, which alone speaks to this server, is what asks for TLS and a token.
+ * On Amazon RDS a user is `CREATE USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'
+ * REQUIRE SSL`. No other server has that plugin: here the user has no password, and the gateway, which alone
+ * speaks to this server, is what asks for TLS and a token.
  *
  * @param users May do everything in the database. Those that the setup creates may do what it lets them do.
  * @param setup SQL that is run in the database before.

@@ -11,7 +11,9 @@ export interface MysqlProgram {
   readonly kind: MysqlKind
   /** The path of `mariadbd` or `mysqld`. */
   readonly server: string
-  /** The folder of the npm package, which holds an empty server's data too, where the program is from there. */
+  /**
+   * The folder of the npm package, which holds an empty server's data too, where the program is from there.
+   */
   readonly npmFolder?: string
 }
 

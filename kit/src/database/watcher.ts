@@ -9,8 +9,8 @@ export interface Watcher {
 }
 
 /**
- * Starts a shell that waits for this process to be gone, because the pipe between them closes then whatever the reason; it then ends
- * the watched process and removes the folder.
+ * Starts a shell that waits for this process to be gone, because the pipe between them closes then whatever
+ * the reason; it then ends the watched process and removes the folder.
  *
  * @param signal How to end it, and all that belongs to it, at once.
  */

@@ -17,7 +17,8 @@ export type PolicyEvaluation = { readonly allowed: boolean; readonly detail: str
 /**
  * Reads a policy once and gives a function that evaluates it for a user as IAM does.
  *
- * @param report Called with everything that is wrong with the document: where, `.Statement[0]` for example, and what.
+ * @param report Called with everything that is wrong with the document: where, `.Statement[0]` for example,
+ * and what.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
 export function readPolicy(

@@ -58,7 +58,8 @@ export type Given = Readonly<Record<string, unknown>>
 /**
  * Checks the options and fills in the defaults.
  *
- * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once; values that may be secret are not shown.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once; values that may be secret are not
+ * shown.
  */
 export function readOptions(options: GatewayOptions): GatewaySettings {
   const checks = createChecks()

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { after, test } from 'node:test'
 import mysql, { type Connection, type Pool, type PoolConnection } from 'mysql2'
-import { MysqlUnavailable, startMysql } from '../../../kit/src/database/mysql.ts'
+import { startMysql } from '../../../kit/src/database/mysql.ts'
+import { NotInstalled } from '../../../kit/src/database/not-installed.ts'
 import {
   characterSetOf,
   coreOf,
@@ -26,14 +27,14 @@ import {
 } from '../../../src/drivers/mysql2/internals.ts'
 
 const server = await startMysql().catch((error: unknown) => {
-  if (error instanceof MysqlUnavailable) return error
+  if (error instanceof NotInstalled) return error
   throw error
 })
-const skip = server instanceof MysqlUnavailable && server.message
-if (!(server instanceof MysqlUnavailable)) after(() => server.stop())
+const skip = server instanceof NotInstalled && server.message
+if (!(server instanceof NotInstalled)) after(() => server.stop())
 const options = {
   host: '127.0.0.1',
-  port: server instanceof MysqlUnavailable ? 0 : server.port,
+  port: server instanceof NotInstalled ? 0 : server.port,
   user: 'root',
   charset: 'utf8mb4_unicode_ci',
 }
