@@ -74,7 +74,7 @@ export async function callWithFlags<T>(
   }
 }
 
-/** Where `policy.document` is called `policy`, it is `policy .Statement[0]` of `policy.document.Statement[0]`. */
+/** `policy.document.Statement[0]` is `policy .Statement[0]`, where `policy.document` is called `policy`. */
 function flagOf(name: string, flags: Readonly<Record<string, string>>): string {
   const isPartOf = (option: string) =>
     name === option || (name.startsWith(option) && /^[.[]/.test(name.slice(option.length)))

@@ -56,7 +56,7 @@ export interface Database {
  *
  * @example
  * ```ts
- * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup: 'CREATE TABLE orders (id integer)' })
+ * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup: 'CREATE TABLE …' })
  * Object.assign(process.env, database.environment)
  * const { handler } = await import('../src/handler.ts')
  * await database.close()
