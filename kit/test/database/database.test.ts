@@ -72,6 +72,7 @@ for (const server of servers) {
       users: ['orders_app', 'report'],
       setup: 'CREATE TABLE orders (id integer); INSERT INTO orders VALUES (7)',
     })
+    t.after(() => database.close())
     assert.match(database.server, /^(PostgreSQL 18|MySQL|MariaDB)[ .\d]+$/)
     assert.deepEqual(
       [database.user, database.database, database.host],
