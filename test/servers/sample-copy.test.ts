@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { NotInstalled } from '../../kit/src/database/not-installed.ts'
 import { buildFunction } from '../../local/build-function.ts'
 import { freshenPackage } from '../../local/fresh-package.ts'
 import { startFunction } from '../../local/function-process.ts'
-import { engineNames, MysqlUnavailable, standInIdentity, startSample, startStack } from '../../local/stack.ts'
+import { engineNames, standInIdentity, startSample, startStack } from '../../local/stack.ts'
 import { type FunctionName, readTemplate, root } from '../../local/template.ts'
 import type { DiagnosisReport } from '../../src/diagnose/diagnosis-report.ts'
 
@@ -92,11 +93,11 @@ for (const name of functionNames) {
 for (const engine of engineNames) {
   test(`connects and answers every event, on ${engine}`, { skip }, async t => {
     const stack = await startStack(engine).catch((error: unknown) => {
-      if (error instanceof MysqlUnavailable) return error
+      if (error instanceof NotInstalled) return error
       throw error
     })
-    if (stack instanceof MysqlUnavailable) return t.skip(stack.message)
-    t.after(() => stack.stop())
+    if (stack instanceof NotInstalled) return t.skip(stack.message)
+    t.after(() => stack.database.close())
     const notes = await startSample(stack, await build(stack.functionName))
     t.after(() => notes.stop())
     const added = await notes.invoke({ action: 'add', text: 'from a copy' })
