@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type CachedToken, createTokenCache } from '../../src/token/cache.ts'
 import type { Token } from '../../src/token/token.ts'
+import { assertProperty } from '../support/properties.ts'
 
 const marginMs = 60_000
 const start = Date.UTC(2026, 0, 1)
@@ -41,7 +42,7 @@ interface Signing {
 
 test('whatever happens in whatever order: one signing at a time, no token past its end, no failure kept', async () => {
   const seen = { reused: 0, fresh: 0, failed: 0, joined: 0 }
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async steps => {
       let nowMs = start
       let signings = 0

@@ -6,6 +6,7 @@ import { hostProblem, isIpAddress } from '../../src/identifiers/endpoint.ts'
 import { isRegionName, partitionOf, regionOfHost } from '../../src/identifiers/region.ts'
 import { readAddress, readRegion } from '../../src/options/address.ts'
 import { createChecks } from '../../src/options/checks.ts'
+import { assertProperty } from '../support/properties.ts'
 import { unicode } from './garbage.ts'
 
 const letters = (minLength: number, maxLength: number) =>
@@ -49,7 +50,7 @@ test('an RDS endpoint in any case is read in lower case, with the Region that it
     })
     .filter(({ name }) => name.length <= 253)
     .chain(({ region, name }) => inAnyCase(name).map(host => ({ region, host })))
-  fc.assert(
+  assertProperty(
     fc.property(names, fc.integer({ min: 1, max: 65_535 }), ({ region, host }, port) => {
       const checks = createChecks()
       const address = readAddress(checks, { host, port, user: 'app' }, defaults)
@@ -65,7 +66,7 @@ test('an RDS endpoint in any case is read in lower case, with the Region that it
 
 test('the endpoint behind a CNAME, a tunnel or an address is the one that is signed for and verified', () => {
   const hosts = fc.oneof(fc.domain(), fc.ipV4(), fc.ipV6(), fc.constant('localhost'))
-  fc.assert(
+  assertProperty(
     fc.property(hosts, region, fc.option(fc.integer({ min: 1, max: 65_535 })), (host, region, port) => {
       const checks = createChecks()
       const name = `Orders.C1x2.${region}.rds.amazonaws.com`
@@ -89,8 +90,8 @@ test('whatever else is put into a host name is refused, and no text breaks the r
       return name.slice(0, index) + character + name.slice(index)
     })
     .filter(text => isIP(text) === 0 && !/^[\w.-]*$/.test(text))
-  fc.assert(fc.property(broken, text => assert.equal(typeof hostProblem(text), 'string')))
-  fc.assert(
+  assertProperty(fc.property(broken, text => assert.equal(typeof hostProblem(text), 'string')))
+  assertProperty(
     fc.property(fc.oneof(unicode(), fc.webUrl(), fc.emailAddress(), fc.ipV6()), text => {
       const problem = hostProblem(text)
       if (problem === undefined) assert.match(text, isIpAddress(text) ? /^[\da-f.:]+$/i : /^[\w.-]+$/)
@@ -101,13 +102,13 @@ test('whatever else is put into a host name is refused, and no text breaks the r
 })
 
 test('the name of a Region is told from every other text', () => {
-  fc.assert(fc.property(region, name => assert.ok(isRegionName(name))))
+  assertProperty(fc.property(region, name => assert.ok(isRegionName(name))))
   const other = fc
     .tuple(region, fc.constantFrom(' ', '\n', 'a', '-', '.', 'E'))
     .chain(([name, more]) =>
       fc.nat({ max: name.length }).map(at => [name, name.slice(0, at) + more + name.slice(at)] as const),
     )
-  fc.assert(
+  assertProperty(
     fc.property(other, ([, text]) => {
       const parts = text.split('-')
       const isName =
@@ -120,7 +121,7 @@ test('the name of a Region is told from every other text', () => {
       assert.equal(isRegionName(text), isName, text)
     }),
   )
-  fc.assert(fc.property(fc.domain(), name => assert.equal(regionOfHost(name), undefined)))
+  assertProperty(fc.property(fc.domain(), name => assert.equal(regionOfHost(name), undefined)))
 })
 
 test('a Region is in the partition that its area names', () => {
@@ -132,7 +133,7 @@ test('a Region is in the partition that its area names', () => {
     ['cnx-', 'aws'],
   )
   const place = fc.stringMatching(/^[a-z]{4,9}-[1-9]$/)
-  fc.assert(
+  assertProperty(
     fc.property(inPartition, place, ([area, partition], place) => {
       assert.equal(partitionOf(`${area}${place}`), partition)
     }),

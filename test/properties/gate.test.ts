@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { limitConnections } from '../../kit/src/gateway/limit.ts'
 import { countTokens } from '../../kit/src/gateway/token-count.ts'
+import { assertProperty } from '../support/properties.ts'
 
 test('the limit lets so many through in any second, and shuts nobody out for long, wherever the clock goes', () => {
   const moves = fc.array(
     fc.oneof(fc.integer({ min: 0, max: 400 }), fc.integer({ min: -100_000, max: 100_000 })),
   )
-  fc.assert(
+  assertProperty(
     fc.property(fc.integer({ min: 1, max: 5 }), moves, (perSecond, moves) => {
       const pass = limitConnections(perSecond)
       const passed: number[] = []
@@ -29,7 +30,7 @@ test('tokens are counted once each, and forgotten when they can come no more', (
   const minute = 60_000
   // Each token comes for twenty minutes at most, as often as it likes.
   const uses = fc.array(fc.record({ token: fc.nat({ max: 50 }), minute: fc.nat({ max: 20 }) }))
-  fc.assert(
+  assertProperty(
     fc.property(uses, uses => {
       const count = countTokens()
       const inTime = uses

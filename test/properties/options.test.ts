@@ -8,6 +8,7 @@ import { readOptions } from '../../kit/src/gateway/settings.ts'
 import { RdsIamError } from '../../src/errors/rds-iam-error.ts'
 import { readSettings, type Settings } from '../../src/options/settings.ts'
 import { setEnvironment } from '../support/environment.ts'
+import { assertProperty } from '../support/properties.ts'
 import { garbage, unicode } from './garbage.ts'
 
 const { ca } = await makeAuthority()
@@ -157,7 +158,7 @@ function read(given: unknown): Settings | ReadonlySet<string> {
 
 for (const [name, [judge, near]] of Object.entries(options)) {
   test(`\`${name}\` is taken where it is right, and named where it is wrong`, () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.oneof(near, garbage), value => {
         const isRight = value === undefined ? name !== 'user' : judge(value)
         const outcome = read({ ...right, [name]: value })
@@ -212,7 +213,7 @@ test('`host`, `endpoint` and `region` are judged together', () => {
     ),
     garbage,
   )
-  fc.assert(
+  assertProperty(
     fc.property(hosts, endpoints, regions, (host, endpoint, region) => {
       const wrong = new Set<string>()
       if (!isHost(host)) wrong.add('host')
@@ -246,7 +247,7 @@ test('every wrong option is named at once, and no right one', () => {
     Object.fromEntries(Object.entries(options).map(([name, [, near]]) => [name, fc.oneof(near, garbage)])),
     { requiredKeys: [] },
   )
-  fc.assert(
+  assertProperty(
     fc.property(given, given => {
       const wrong = Object.entries(given)
         .filter(([name, value]) => value !== undefined && !options[name]?.[0](value))
@@ -263,7 +264,7 @@ test('an option by another name is named', () => {
   const name = fc
     .string({ minLength: 1 })
     .filter(name => !['host', 'user', 'endpoint', 'region', ...Object.keys(options)].includes(name))
-  fc.assert(
+  assertProperty(
     fc.property(name, garbage, (name, value) => {
       const given = Object.defineProperty({ ...right }, name, { value, enumerable: true })
       assert.throws(
@@ -278,7 +279,7 @@ test('an option by another name is named', () => {
 })
 
 test('what are no options at all is refused', () => {
-  fc.assert(
+  assertProperty(
     fc.property(garbage, given => {
       const outcome = read(given)
       assert.ok(outcome instanceof Set && outcome.size > 0)
@@ -289,7 +290,7 @@ test('what are no options at all is refused', () => {
 test('right options give the documented settings', () => {
   const whole = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: undefined })
   const text = fc.constantFrom('app', 'App', 'Zoë', 'a b')
-  fc.assert(
+  assertProperty(
     fc.property(
       text,
       fc.option(text, { nil: undefined }),
@@ -439,7 +440,7 @@ const gatewayOptions: Readonly<Record<string, readonly [judge: Judge, near: fc.A
 for (const [name, [judge, near]] of Object.entries(gatewayOptions)) {
   test(`the gateway's \`${name}\` is taken where it is right, and named where it is wrong`, () => {
     const needed = name === 'upstream' || name === 'region'
-    fc.assert(
+    assertProperty(
       fc.property(fc.oneof(near, garbage), value => {
         const isRight = value === undefined ? !needed : judge(value)
         const given = { upstream: { port: 5432 }, region: 'eu-west-1', [name]: value }

@@ -17,6 +17,7 @@ import {
 } from '../../kit/src/gateway/postgres-messages.ts'
 import { packets as mysql } from '../../kit/test/gateway/mysql-support.ts'
 import { message, packets as postgres } from '../../kit/test/gateway/support.ts'
+import { assertProperty } from '../support/properties.ts'
 import { split, splits } from './garbage.ts'
 
 const buffers = (maxLength = 200) => fc.uint8Array({ maxLength }).map(bytes => Buffer.from(bytes))
@@ -39,7 +40,7 @@ function streamOf(bytes: Buffer, sizes: readonly number[]): PassThrough {
 test('PostgreSQL’s messages are the same however their bytes are split', async () => {
   const parameters = fc.dictionary(name, name, { minKeys: 1, maxKeys: 4, noNullPrototype: true })
   const messages = fc.array(fc.tuple(fc.constantFrom('R', 'S', 'K', 'Z', 'E'), buffers()), { maxLength: 5 })
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parameters, name, messages, splits, async (parameters, password, messages, sizes) => {
       const startup = postgres.startup(parameters)
       const parts = [startup, postgres.password(password), ...messages.map(given => message(...given))]
@@ -56,7 +57,7 @@ test('PostgreSQL’s messages are the same however their bytes are split', async
 })
 
 test('MySQL’s packets are the same however their bytes are split', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.array(buffers(), { maxLength: 8 }), splits, async (bodies, sizes) => {
       const stream = streamOf(
         Buffer.concat(bodies.map((body, index) => encodePacket(250 + index, body))),
@@ -71,7 +72,7 @@ test('MySQL’s packets are the same however their bytes are split', async () =>
 
 test('bytes are read in the sizes that are asked for, or the reading ends with the stream', async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 10 })
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(buffers(400), splits, sizes, async (bytes, pieces, sizes) => {
       const stream = streamOf(bytes, pieces)
       let at = 0
@@ -105,7 +106,7 @@ const nearly = (right: readonly Buffer[]) =>
 test('no bytes break the reading of PostgreSQL’s messages: they are refused, or the peer is gone', async () => {
   const right = [postgres.startup(), postgres.password('x'), postgres.sslRequest, postgres.query('select 1')]
   const isExpected = (error: unknown) => error instanceof Refusal || error instanceof PeerGone
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.oneof(buffers(), nearly(right)), splits, async (bytes, sizes) => {
       await readFirstPacket(streamOf(bytes, sizes))
         .then(({ bytes }) => parseStartup(bytes))
@@ -128,7 +129,7 @@ test('no bytes break the reading of MySQL’s packets: they are malformed, or th
   const isMalformed = (error: unknown) => error instanceof MalformedPacket
   const readers = [parseHandshakeResponse, parseChangeUser, parseGreeting, parseError] as const
   const read: number[] = readers.map(() => 0)
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.oneof(buffers(), nearly([...bodies, greeting])), splits, async (bytes, sizes) => {
       for (const [index, reader] of readers.entries()) {
         try {
@@ -155,7 +156,7 @@ test('COM_CHANGE_USER is found wherever a stream of commands is split, and nothi
     .map(([code, rest, sequence]) => ({ sequence, body: Buffer.concat([Buffer.of(code), rest]) }))
   const anything = fc.oneof(command, fc.constant({ sequence: 0, body: Buffer.alloc(0) }))
   let found = 0
-  fc.assert(
+  assertProperty(
     fc.property(fc.array(anything, { maxLength: 8 }), splits, (commands, sizes) => {
       const encoded = commands.map(({ sequence, body }) => encodePacket(sequence, body))
       const index = commands.findIndex(({ sequence, body }) => sequence === 0 && body[0] === changeUser)

@@ -8,6 +8,7 @@ import type { AwsCredentials } from '../../src/token/credentials.ts'
 import { signWithEnvironment } from '../../src/token/environment-signer.ts'
 import type { SignerRequest } from '../../src/token/signer-request.ts'
 import { readToken } from '../../src/token/token.ts'
+import { assertProperty } from '../support/properties.ts'
 import { unicode } from './garbage.ts'
 
 const reserved = '!*\'();:@&=+$,/?%#[] "<>\\^`{|}~-._'
@@ -57,7 +58,7 @@ function takeApart(token: string): readonly string[] {
 
 test('the own signature is that of @aws-sdk/rds-signer, and the gateway and the reader take both', async t => {
   t.mock.timers.enable({ apis: ['Date'] })
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(requests, credentials, dates, async (request, pair, date) => {
       t.mock.timers.setTime(date.getTime())
       const { host: hostname, port, region, user: username } = request
@@ -85,7 +86,7 @@ test('the own signature is that of @aws-sdk/rds-signer, and the gateway and the 
 })
 
 test('credentials that end take their tokens with them', () => {
-  fc.assert(
+  assertProperty(
     fc.property(requests, credentials, fc.integer({ min: -1_000, max: 1_000 }), (request, pair, seconds) => {
       const token = signWithEnvironment(request, pair)
       const own = readToken(request, token)
@@ -122,7 +123,7 @@ function change(text: string, { at, how, character }: Change): string {
 const inOneCase = (token: string) => token.replace(/%[0-9a-f]{2}/gi, code => code.toUpperCase())
 
 test('the gateway refuses a token that differs by any one character', () => {
-  fc.assert(
+  assertProperty(
     fc.property(requests, credentials, changes, (request, pair, how) => {
       const token = signWithEnvironment(request, pair)
       const changed = change(token, how)
@@ -143,7 +144,7 @@ const keyOf = ({ secretAccessKey }: AwsCredentials) =>
     .replace(/(00)+$/, '')
 
 test('the gateway refuses a token for a user, host, port, Region, key or session that differs by one character', () => {
-  fc.assert(
+  assertProperty(
     fc.property(requests, credentials, changes, fc.nat({ max: 6 }), (request, pair, how, which) => {
       const token = signWithEnvironment(request, pair)
       const { accessKeyId, secretAccessKey, sessionToken } = pair
@@ -199,7 +200,7 @@ test('no text breaks the gateway or the reader, and none is taken for a token', 
   const almost = fc
     .array(fc.tuple(name, value), { maxLength: 12 })
     .map(pairs => `db:5432/?${pairs.map(pair => pair.join('=')).join('&')}`)
-  fc.assert(
+  assertProperty(
     fc.property(fc.oneof(almost, unicode(), fc.webUrl()), text => {
       assert.equal(verifyToken(text, expectation(request, pair, Date.UTC(2026, 0, 1))).reason, 'InvalidToken')
       const read = readToken(request, text)
@@ -227,7 +228,7 @@ test('a date is what it says, or none', () => {
       `db:5432/?DBUser=app&X-Amz-Credential=AKIA/1/eu-west-1/rds-db/aws4_request&X-Amz-Date=${date}&X-Amz-Expires=${expires}&X-Amz-Signature=0`,
     )
   const write = (ms: number) => new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '')
-  fc.assert(
+  assertProperty(
     fc.property(digits, ([year, [month, day, hour, minute, second]]) => {
       const two = (value = 0) => String(value).padStart(2, '0')
       const date = `${String(year).padStart(4, '0')}${two(month)}${two(day)}T${two(hour)}${two(minute)}${two(second)}Z`
@@ -236,7 +237,7 @@ test('a date is what it says, or none', () => {
     }),
     { numRuns: 1_000 },
   )
-  fc.assert(
+  assertProperty(
     fc.property(dates, date => {
       const ms = Math.floor(date.getTime() / 1_000) * 1_000
       assert.equal(parseAmzDate(write(ms)), ms)

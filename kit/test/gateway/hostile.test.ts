@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { split, splits } from '../../../test/properties/garbage.ts'
+import { assertProperty, effort } from '../../../test/support/properties.ts'
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
 import {
   hostileBytes,
@@ -32,12 +33,14 @@ await describeMysql({ after }, server => {
 describe('postgres', () => describeHostility(postgresProtocol, postgres))
 
 function describeHostility(protocol: Protocol, server: { readonly port: number }): void {
-  it('takes whatever bytes come, however split, and goes on', limit, async t => {
+  it('takes whatever bytes come, however split, and goes on', {
+    timeout: limit.timeout * effort,
+  }, async t => {
     const subject = await openSubject(t, protocol, server, 60_000)
     const bytes = hostileBytes(protocol)
     const endings = fc.constantFrom<Ending>('end', 'cut')
     for (const stage of stages) {
-      await fc.assert(
+      await assertProperty(
         fc.asyncProperty(bytes, splits, fc.nat({ max: 9 }), endings, async (bytes, sizes, tail, ending) => {
           // One of ten goes on for 300 kB.
           const endless = Array<Buffer>(tail === 0 ? 30 : 0).fill(Buffer.alloc(10_000, 'x'))
