@@ -1,4 +1,5 @@
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../kit/src/index.ts'
+import type { Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
+import { startGateway } from '../support/gateway.ts'
 import type { Engine, Server } from './engines.ts'
 import { keys } from './seen.ts'
 

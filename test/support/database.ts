@@ -7,8 +7,8 @@ import {
   type GatewayOptions,
   NotInstalled,
   startDatabase,
-  startGateway,
 } from '../../kit/src/index.ts'
+import { startGateway } from './gateway.ts'
 
 /** The key pair that the gateway knows unless told otherwise. */
 export const credentials = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }

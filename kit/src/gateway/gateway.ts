@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { RdsIamError } from 'middy-rds-iam'
 import { isIpAddress } from 'middy-rds-iam/identifiers'
-import { makeAuthority } from './certificate.ts'
+import { type Authority, makeAuthority } from './certificate.ts'
 import type { GatewayStats } from './decision.ts'
 import { makeGate } from './gate.ts'
 import type { Site } from './handshake.ts'
@@ -43,7 +43,11 @@ const ownNames = ['localhost', 'host.docker.internal']
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const settings = readOptions(options)
-  const authority = await makeAuthority()
+  return startWithAuthority(settings, await makeAuthority())
+}
+
+/** Starts a gateway that has its certificate from an authority that is there already: to make one takes its time. */
+export async function startWithAuthority(settings: GatewaySettings, authority: Authority): Promise<Gateway> {
   const addresses = isIpAddress(settings.host) ? [settings.host, '127.0.0.1', '::1'] : ['127.0.0.1', '::1']
   const names = isIpAddress(settings.host) ? ownNames : [...ownNames, settings.host.toLowerCase()]
   const hosts = settings.endpoints.map(endpoint => endpoint.host)

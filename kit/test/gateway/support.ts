@@ -3,8 +3,9 @@ import { connect, type Socket } from 'node:net'
 import * as tls from 'node:tls'
 import { Signer } from '@aws-sdk/rds-signer'
 import pg from 'pg'
+import { startGateway } from '../../../test/support/gateway.ts'
 import { type Postgres, startPostgres } from '../../src/database/postgres.ts'
-import { type Decision, type Gateway, type GatewayOptions, startGateway } from '../../src/index.ts'
+import type { Decision, Gateway, GatewayOptions } from '../../src/index.ts'
 
 export const region = 'eu-west-1'
 export const standIn = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
