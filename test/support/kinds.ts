@@ -34,8 +34,18 @@ function handlerOf(middleware: object, wrap: (db: never) => Db): Handler {
 export const sessionOf = (sql: Sql) => async (db: Pick<Db, 'query'>) =>
   Number((await db.query(sql.session))[0]?.value)
 
-/** Every middleware on every server of this machine. */
-export async function useKinds(): Promise<{ readonly kinds: readonly Kind[]; readonly missing: string }> {
+/** Each middleware on one server, for promises in which the server has no part. */
+export const oneOfEach = (kinds: readonly Kind[]): readonly Kind[] =>
+  kinds.filter(({ create }, index) => kinds.findLastIndex(kind => kind.create === create) === index)
+
+/**
+ * Every middleware on every server of this machine.
+ *
+ * @param isOneEnough Whether one server of MySQL and MariaDB will do.
+ */
+export async function useKinds(
+  isOneEnough = false,
+): Promise<{ readonly kinds: readonly Kind[]; readonly missing: string }> {
   const { postgres, gate } = await usePostgres()
   const kinds: Kind[] = []
   for (const create of [iamPg, iamPgPool]) {
@@ -51,7 +61,7 @@ export async function useKinds(): Promise<{ readonly kinds: readonly Kind[]; rea
     })
   }
   const { kinds: servers, missing } = findMysqlKinds()
-  for (const server of servers) {
+  for (const server of isOneEnough ? servers.slice(-1) : servers) {
     const { mysql, gate } = await useMysql(server)
     for (const create of [iamMysql, iamMysqlPool] as ((options: IamMysqlOptions) => object)[]) {
       kinds.push({
@@ -67,5 +77,5 @@ export async function useKinds(): Promise<{ readonly kinds: readonly Kind[]; rea
       })
     }
   }
-  return { kinds, missing }
+  return { kinds, missing: isOneEnough && servers.length > 0 ? '' : missing }
 }

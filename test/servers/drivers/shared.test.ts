@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import middy, { type MiddlewareObj } from '@middy/core'
 import { RdsIamError, type RdsIamOptions } from '../../../src/pg.ts'
 import { type Db, mysqlDb, pgDb } from '../../support/db.ts'
-import { type Kind, sessionOf, useKinds } from '../../support/kinds.ts'
+import { type Kind, oneOfEach, sessionOf, useKinds } from '../../support/kinds.ts'
 import { inLambda, lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import { startRelay } from '../../support/relay.ts'
 
@@ -25,7 +25,7 @@ async function lendThroughRelay({ gate, create }: Pick<Kind, 'gate' | 'create'>,
   return { gateway, relay, before }
 }
 
-/** What every middleware keeps. */
+/** What every middleware keeps, on every server. */
 const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
   async 'opens one connection and signs one token for 100 warm invocations'({ gate, createHandler, sql }) {
     const { gateway, options } = await gate()
@@ -45,38 +45,6 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     await handler(sessionOf(sql), lambdaContext())
     if (sql.canReset) await handler(sessionOf(sql), lambdaContext())
     assert.equal(gateway.stats().connections, 1)
-  },
-
-  async 'asks a connection of an invocation that ended without `after` for a sign of life'({
-    gate,
-    create,
-    sql,
-  }) {
-    const { gateway, relay, before } = await lendThroughRelay({ gate, create }, { pingAfterIdleMs: 50 })
-    const query = (db: { query(sql: string): Promise<unknown> }) => db.query(sql.session)
-    await query(await before(30_000))
-    relay.swallow()
-    relay.heal()
-    const thawsAtMs = Date.now() + 100
-    while (Date.now() < thawsAtMs) {}
-    await before(10_000)
-    assert.equal(gateway.stats().connections, 2)
-  },
-
-  async 'leaves an invocation time where an earlier one ended without `after` and its connection does not answer'({
-    name,
-    gate,
-    create,
-  }) {
-    const { relay, before } = await lendThroughRelay({ gate, create }, { max: 2 })
-    const connection = await (name.startsWith('iamPg') ? pgDb : mysqlDb)(await before(30_000)).take()
-    await connection.query('BEGIN')
-    relay.swallow()
-    connection.release()
-    relay.heal()
-    const deadlineMs = Date.now() + 900
-    await before(900)
-    assert.ok(Date.now() < deadlineMs)
   },
 
   async 'authenticates every new connection, and signs one token for those that open side by side'({
@@ -156,29 +124,12 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     await handler(async db => {
       await db.query(sql.session)
       db.query(sql.sleep)
+      db.query(sql.sleep)
     }, lambdaContext())
     await handler(sessionOf(sql), lambdaContext())
     await new Promise(resolve => setImmediate(resolve))
     process.off('unhandledRejection', note)
     assert.deepEqual(unhandled, [])
-  },
-
-  async 'gives a handler that middy cut off no part in the next invocation'({ gate, createHandler, sql }) {
-    const { options } = await gate()
-    const handler = inLambda(() => createHandler({ ...options, prefetch: false }))
-    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
-    let late: Promise<unknown> = Promise.resolve()
-    const cutOff = handler(async db => {
-      await db.query(sql.session)
-      late = opened.then(() => db.query(sql.session))
-      late.catch(() => {})
-      await late
-    }, lambdaContext(800))
-    await assert.rejects(cutOff, { name: 'TimeoutError' })
-    await handler(sessionOf(sql), lambdaContext())
-    open()
-    await assert.rejects(late)
-    await handler(sessionOf(sql), lambdaContext())
   },
 
   async 'lends a connection again after the handler ended its own'({ gate, createHandler, sql }) {
@@ -192,51 +143,11 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     assert.notEqual(await handler(sessionOf(sql), lambdaContext()), first)
   },
 
-  async 'finds a flow that was silently dropped by a ping, and replaces the connection'({
-    gate,
-    createHandler,
-    sql,
-  }) {
-    const { gateway, options } = await gate()
-    const relay = await startRelay(gateway.port)
-    const endpoint = { host: 'localhost', port: gateway.port }
-    const handler = createHandler({ ...options, port: relay.port, endpoint, pingAfterIdleMs: 0 })
-    const first = await handler(sessionOf(sql), lambdaContext())
-    relay.swallow()
-    relay.heal()
-    assert.notEqual(await handler(sessionOf(sql), lambdaContext()), first)
-    assert.equal(gateway.stats().connections, 2)
-  },
-
   async 'keeps a connection that answers the ping'({ gate, createHandler, sql }) {
     const { gateway, options } = await gate()
     const handler = createHandler({ ...options, pingAfterIdleMs: 0 })
     for (let count = 0; count < 3; count += 1) await handler(sessionOf(sql), lambdaContext())
     assert.equal(gateway.stats().connections, 1)
-  },
-
-  async 'keeps no failed connect, and leaves no socket behind: the next invocation tries again'({
-    gate,
-    createHandler,
-    sql,
-  }) {
-    const { gateway, options } = await gate()
-    let attempts = 0
-    const handler = createHandler({
-      ...options,
-      credentials: async () => {
-        attempts += 1
-        if (attempts === 1) throw new Error('no network')
-        return options.credentials
-      },
-    })
-    await assert.rejects(handler(sessionOf(sql), lambdaContext()), {
-      code: 'RDS_IAM_CREDENTIALS',
-      message: /no network/,
-    })
-    while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))
-    assert.ok(await handler(sessionOf(sql), lambdaContext()))
-    assert.equal(gateway.stats().admitted, 1)
   },
 
   async 'replaces a refused token that had been signed earlier, and tries once more'({
@@ -376,6 +287,133 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     }
   },
 
+  async 'names what is wrong where nothing listens, or the database is missing'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const fail = (changes: RdsIamOptions) =>
+      createHandler({ ...options, ...changes })(sessionOf(sql), lambdaContext())
+    await assert.rejects(fail({ database: 'nowhere' }), { code: 'RDS_IAM_DATABASE', message: /nowhere/ })
+    await gateway.close()
+    await assert.rejects(fail({ connectTimeoutMs: 500 }), {
+      code: 'RDS_IAM_UNREACHABLE',
+      message: /ECONNREFUSED/,
+    })
+  },
+
+  async 'passes errors of the queries of the handler on as they are'({ gate, createHandler, sql }) {
+    const { options } = await gate()
+    let thrown: unknown
+    const handler = createHandler(options)
+    await assert.rejects(
+      handler(
+        db =>
+          db.query('SELECT nothing FROM nowhere').catch(error => {
+            thrown = error
+            throw error
+          }),
+        lambdaContext(),
+      ),
+      error => error === thrown && (error as { code?: string }).code === sql.missingTable,
+    )
+    assert.ok(await handler(sessionOf(sql), lambdaContext()))
+  },
+}
+
+/** What every middleware keeps whatever the server: nothing in them is up to it. */
+const promisesWithoutServer: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
+  async 'asks a connection of an invocation that ended without `after` for a sign of life'({
+    gate,
+    create,
+    sql,
+  }) {
+    const { gateway, relay, before } = await lendThroughRelay({ gate, create }, { pingAfterIdleMs: 50 })
+    const query = (db: { query(sql: string): Promise<unknown> }) => db.query(sql.session)
+    await query(await before(30_000))
+    relay.swallow()
+    relay.heal()
+    const thawsAtMs = Date.now() + 100
+    while (Date.now() < thawsAtMs) {}
+    await before(10_000)
+    assert.equal(gateway.stats().connections, 2)
+  },
+
+  async 'leaves an invocation time where an earlier one ended without `after` and its connection does not answer'({
+    name,
+    gate,
+    create,
+  }) {
+    const { relay, before } = await lendThroughRelay({ gate, create }, { max: 2 })
+    const connection = await (name.startsWith('iamPg') ? pgDb : mysqlDb)(await before(30_000)).take()
+    await connection.query('BEGIN')
+    relay.swallow()
+    connection.release()
+    relay.heal()
+    const deadlineMs = Date.now() + 900
+    await before(900)
+    assert.ok(Date.now() < deadlineMs)
+  },
+
+  async 'gives a handler that middy cut off no part in the next invocation'({ gate, createHandler, sql }) {
+    const { options } = await gate()
+    const handler = inLambda(() => createHandler({ ...options, prefetch: false }))
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+    let late: Promise<unknown> = Promise.resolve()
+    const cutOff = handler(async db => {
+      await db.query(sql.session)
+      late = opened.then(() => db.query("INSERT INTO note VALUES ('late')"))
+      late.catch(() => {})
+      await late
+    }, lambdaContext(800))
+    await assert.rejects(cutOff, { name: 'TimeoutError' })
+    await handler(sessionOf(sql), lambdaContext())
+    open()
+    await assert.rejects(late)
+    assert.deepEqual(await handler(db => db.query('SELECT text FROM note'), lambdaContext()), [])
+  },
+
+  async 'finds a flow that was silently dropped by a ping, and replaces the connection'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const relay = await startRelay(gateway.port)
+    const endpoint = { host: 'localhost', port: gateway.port }
+    const handler = createHandler({ ...options, port: relay.port, endpoint, pingAfterIdleMs: 0 })
+    const first = await handler(sessionOf(sql), lambdaContext())
+    relay.swallow()
+    relay.heal()
+    assert.notEqual(await handler(sessionOf(sql), lambdaContext()), first)
+    assert.equal(gateway.stats().connections, 2)
+  },
+
+  async 'keeps no failed connect, and leaves no socket behind: the next invocation tries again'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    let attempts = 0
+    const handler = createHandler({
+      ...options,
+      credentials: async () => {
+        attempts += 1
+        if (attempts === 1) throw new Error('no network')
+        return options.credentials
+      },
+    })
+    await assert.rejects(handler(sessionOf(sql), lambdaContext()), {
+      code: 'RDS_IAM_CREDENTIALS',
+      message: /no network/,
+    })
+    while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))
+    assert.ok(await handler(sessionOf(sql), lambdaContext()))
+    assert.equal(gateway.stats().admitted, 1)
+  },
+
   async 'says that all connections are in use where one is waited for in vain'({ gate, createHandler, sql }) {
     const { options } = await gate()
     const handler = createHandler({ ...options, max: 1, connectTimeoutMs: 400 })
@@ -466,40 +504,6 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     })
   },
 
-  async 'names what is wrong where nothing listens, or the database is missing'({
-    gate,
-    createHandler,
-    sql,
-  }) {
-    const { gateway, options } = await gate()
-    const fail = (changes: RdsIamOptions) =>
-      createHandler({ ...options, ...changes })(sessionOf(sql), lambdaContext())
-    await assert.rejects(fail({ database: 'nowhere' }), { code: 'RDS_IAM_DATABASE', message: /nowhere/ })
-    await gateway.close()
-    await assert.rejects(fail({ connectTimeoutMs: 500 }), {
-      code: 'RDS_IAM_UNREACHABLE',
-      message: /ECONNREFUSED/,
-    })
-  },
-
-  async 'passes errors of the queries of the handler on as they are'({ gate, createHandler, sql }) {
-    const { options } = await gate()
-    let thrown: unknown
-    const handler = createHandler(options)
-    await assert.rejects(
-      handler(
-        db =>
-          db.query('SELECT nothing FROM nowhere').catch(error => {
-            thrown = error
-            throw error
-          }),
-        lambdaContext(),
-      ),
-      error => error === thrown && (error as { code?: string }).code === sql.missingTable,
-    )
-    assert.ok(await handler(sessionOf(sql), lambdaContext()))
-  },
-
   async 'takes no name on the context that is in use'({ gate, create }) {
     const { options } = await gate()
     const clash = middy()
@@ -510,10 +514,29 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
       message: /contextKey/,
     })
   },
+
+  async 'says that nothing was tried where the invocation has no time left, and lends what needs no connecting'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { options } = await gate()
+    const handler = createHandler(options)
+    await assert.rejects(handler(sessionOf(sql), lambdaContext(100)), {
+      code: 'RDS_IAM_UNREACHABLE',
+      message: /no time left to connect.*Nothing was tried/,
+    })
+    const first = await handler(sessionOf(sql), lambdaContext())
+    assert.equal(await handler(sessionOf(sql), lambdaContext(100)), first)
+  },
 }
 
 for (const kind of kinds) {
   for (const [title, check] of Object.entries(promises)) test(`${kind.name} ${title}`, () => check(kind))
+}
+for (const kind of oneOfEach(kinds)) {
+  for (const [title, check] of Object.entries(promisesWithoutServer))
+    test(`${kind.name} ${title}`, () => check(kind))
 }
 
 test('has been run on MySQL and MariaDB', { skip: missing === '' ? false : missing }, () => {})

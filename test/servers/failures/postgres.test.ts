@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
-import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import { type Postgres, startPostgres } from '../../../kit/src/database/postgres.ts'
 import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { startRelay } from '../../support/relay.ts'
@@ -86,10 +86,23 @@ await crowded.query(`CREATE USER ${user}`)
 const { options: throughCrowded } = await open({ upstream: { port: crowded.port } })
 await hold(crowded.port, 3)
 
-/** A standby that has nobody to follow: what it is asked for before it is ready, it answers for good. */
-async function startStandby(settings: Readonly<Record<string, string>>): Promise<Options> {
+/** Waits until a server refuses everybody in these words: it is told to, or goes through others, a moment before. */
+async function waitForRefusal(refusing: Postgres, words: string): Promise<void> {
+  for (;;) {
+    const message = await refusing.query('SELECT 1').then(
+      () => '',
+      (error: Error) => error.message,
+    )
+    if (message === words) return
+    await turn()
+  }
+}
+
+/** A standby that has nobody to follow: it goes on answering in these words. */
+async function startStandby(settings: Readonly<Record<string, string>>, words: string): Promise<Options> {
   const standby = await startPostgres({ isStandby: true, settings: { ...settings, primary_conninfo: '' } })
   after(() => standby.stop())
+  await waitForRefusal(standby, words)
   return (await open({ upstream: { port: standby.port } })).options
 }
 
@@ -181,11 +194,11 @@ const provocations: Readonly<Record<string, () => Promise<Provocation> | Provoca
     return { options: throughCrowded }
   },
   'the database system is starting up': async () => ({
-    options: await startStandby({ restore_command: 'sleep 3600' }),
+    options: await startStandby({ restore_command: 'sleep 3600' }, 'the database system is starting up'),
   }),
   'the database system is not accepting connections': async () => {
-    const options = await startStandby({ hot_standby: 'off', restore_command: 'false' })
-    return { options }
+    const settings = { hot_standby: 'off', restore_command: 'false' }
+    return { options: await startStandby(settings, 'the database system is not accepting connections') }
   },
   'the database system is shutting down': async () => {
     const leaving = await startPostgres()
@@ -194,6 +207,7 @@ const provocations: Readonly<Record<string, () => Promise<Provocation> | Provoca
     const { options } = await open({ upstream: { port: leaving.port } })
     // It waits for its sessions, and takes no other.
     process.kill(leaving.pid, 'SIGTERM')
+    await waitForRefusal(leaving, 'the database system is shutting down')
     return { options }
   },
   'terminating connection due to administrator command': () => ({
