@@ -1,5 +1,6 @@
 // Every fault that takes no seconds, on PostgreSQL and on what is there of MySQL and MariaDB. The slow ones, and the other server, are in
 // faults.slow.ts, which `npm run test:faults` runs.
+import { test } from 'node:test'
 import { findMysqlKinds } from '../support/database.ts'
 import { mysqlEngine, postgresEngine } from './engines.ts'
 import { faults } from './rows/index.ts'
@@ -12,3 +13,7 @@ runTable(
   engines,
   kinds.length > 0 ? '' : missing,
 )
+
+test('the faults that take seconds, and every fault on the other server of MySQL', {
+  skip: 'left out: npm run test:faults runs them',
+}, () => {})

@@ -8,7 +8,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { after, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { nodeFlags } from '../../../test/support/node-process.ts'
-import { describeMysql, tryMysql } from '../gateway/mysql-support.ts'
+import { describeAnyMysql, tryMysql } from '../gateway/mysql-support.ts'
 import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from '../gateway/support.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
@@ -51,7 +51,7 @@ function readLines(lines: Interface, errors: () => string): () => Promise<string
 }
 
 // First in the file: tests that are told of while the servers start would be taken for all that there are.
-await describeMysql({ after }, server => {
+await describeAnyMysql({ after }, server => {
   it('is for MySQL and MariaDB with --engine mysql', async t => {
     const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
     const { gateway, nextLine } = await start(t, args)

@@ -15,7 +15,7 @@ import {
   type Stage,
   stages,
 } from './hostile-protocols.ts'
-import { describeMysql } from './mysql-support.ts'
+import { describeAnyMysql } from './mysql-support.ts'
 import { openPostgres, type Scope, type Wire } from './support.ts'
 import { openTap } from './tap.ts'
 
@@ -25,7 +25,7 @@ const limit = { timeout: 60_000 }
 const settleMs = 15_000
 
 const postgres = await openPostgres({ after })
-await describeMysql({ after }, server => {
+await describeAnyMysql({ after }, server => {
   // It greets each of 500 clients before the gateway knows what they are.
   before(() => server.query('SET GLOBAL max_connections = 1000'))
   describeHostility(mysqlProtocol, server)

@@ -3,23 +3,41 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type * as tls from 'node:tls'
 import mysql from 'mysql2/promise'
+import { findMysqlKinds } from '../../../test/support/database.ts'
 import { type Mysql, type MysqlKind, startMysql } from '../../src/database/mysql.ts'
-import { type Gateway, type GatewayOptions, NotInstalled } from '../../src/index.ts'
+import type { Gateway, GatewayOptions } from '../../src/index.ts'
 import { type Fixture, openGateway, openTls, openWire, type Scope, signToken, type Wire } from './support.ts'
 
-const kinds: readonly MysqlKind[] = ['mysql', 'mariadb']
+/**
+ * Says the same of every kind of server that there is on this machine; where one is missing, says so.
+ *
+ * @param tests What they say; `isLast` is true once, for what the server has no part in.
+ */
+export async function describeMysql(
+  scope: Scope,
+  tests: (server: Mysql, isLast: boolean) => void,
+): Promise<void> {
+  const { kinds, missing } = findMysqlKinds()
+  await describeEach(scope, kinds, tests)
+  if (missing !== '') it('MySQL and MariaDB', { skip: missing }, () => {})
+}
 
-/** Says the same of every kind of server that there is on this machine; of one that there is not, says why it is skipped. */
-export async function describeMysql(scope: Scope, tests: (server: Mysql) => void): Promise<void> {
+/** Says it of one server that there is on this machine, whichever it is. */
+export async function describeAnyMysql(scope: Scope, tests: (server: Mysql) => void): Promise<void> {
+  const { kinds, missing } = findMysqlKinds()
+  await describeEach(scope, kinds.slice(-1), tests)
+  if (kinds.length === 0) it('MySQL or MariaDB', { skip: missing }, () => {})
+}
+
+async function describeEach(
+  scope: Scope,
+  kinds: readonly MysqlKind[],
+  tests: (server: Mysql, isLast: boolean) => void,
+): Promise<void> {
   // All of them before the first test is told of: that one does not wait for the rest of the file.
-  const servers = await Promise.allSettled(kinds.map(kind => openMysql(scope, kind)))
-  for (const [index, outcome] of servers.entries()) {
-    const kind = kinds[index] ?? ''
-    if (outcome.status === 'fulfilled')
-      describe(`${kind} ${outcome.value.version}`, () => tests(outcome.value))
-    else if (outcome.reason instanceof NotInstalled) it(kind, { skip: outcome.reason.message }, () => {})
-    else throw outcome.reason
-  }
+  const servers = await Promise.all(kinds.map(kind => openMysql(scope, kind)))
+  for (const [index, server] of servers.entries())
+    describe(`${server.kind} ${server.version}`, () => tests(server, index === servers.length - 1))
 }
 
 /** A server that ends when the test file does, with the users that tests log in as. */

@@ -252,12 +252,13 @@ for (const kind of kinds) {
     assert.equal(gateway.stats().connections, 1)
   })
 
-  test(`${kind}: says once that the pool's own queue is full`, async () => {
+  test(`${kind}: says once that the pool's own queue is full`, async t => {
     const { options } = await gate()
     const client = { queueLimit: 1 }
-    const handler = createPoolHandler({ ...options, client, max: 1, connectTimeoutMs: 100 })
+    const handler = createPoolHandler({ ...options, client, max: 1 })
     await handler(async pool => {
       const taken = await pool.getConnection()
+      t.mock.timers.enable({ apis: ['setTimeout'] })
       let answers = 0
       const queued = pool.query('SELECT 1').finally(() => {
         answers += 1
@@ -272,8 +273,11 @@ for (const kind of kinds) {
         }),
         { code: 'RDS_IAM_THROTTLED' },
       )
+      // Longer than any of them waits.
+      t.mock.timers.tick(10_000)
       await assert.rejects(queued, { code: 'RDS_IAM_THROTTLED', message: /max is 1/ })
-      await new Promise(resolve => setTimeout(resolve, 120))
+      await new Promise(resolve => setImmediate(resolve))
+      t.mock.timers.reset()
       assert.equal(answers, 2)
       taken.release()
       await pool.query('SELECT 3')
