@@ -108,7 +108,8 @@ async function makeData(program: MysqlProgram, { path, user, watcher }: ServerFo
       : [findOnPath('mariadb-install-db', 'mysql_install_db'), ['--no-defaults', ...mariadb]]
   if (command === undefined) throw new Error('mariadb-install-db is not installed beside mariadbd')
   // By the user that the server runs as: run by root, mariadb-install-db would give files of the system's to
-  // that user.
+  // that user. Not in /tmp: several at a time would take each other's temporary tables for what a crash left,
+  // and remove them.
   const child = spawn(command, [...flags, `--datadir=${data}`, `--tmpdir=${path}`], {
     cwd: path,
     stdio: ['ignore', 'pipe', 'pipe'],
