@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import { findFreePort } from '../../../kit/src/database/free-port.ts'
 import { makeAuthority } from '../../../kit/src/index.ts'
 import { RdsIamError, type RdsIamOptions } from '../../../src/pg.ts'
 import type { Db } from '../../support/db.ts'
 import { type Kind, sessionOf, useKinds } from '../../support/kinds.ts'
-import { inLambda, lambdaContext, recordingLogger } from '../../support/lambda.ts'
+import { contextWithoutDeadline, inLambda, lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import { startRelay } from '../../support/relay.ts'
 
 // The gateway and the network refuse here, never a server: one of each protocol will do.
@@ -60,8 +60,14 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const { gateway, options } = await gate()
     const refusedAtFirstLine: number[] = []
     const logger = loggerThat(() => refusedAtFirstLine.push(gateway.stats().connections))
-    const handler = createHandler({ ...options, logger, credentials: unknown, connectTimeoutMs: 1_500 })
-    await assert.rejects(handler(sessionOf(sql), lambdaContext()), (error: unknown) => {
+    const handler = createHandler({ ...options, logger, credentials: unknown, connectTimeoutMs: 9_000 })
+    const nearlyOverAtMs = Date.now() + 9_400
+    const handling = handler(sessionOf(sql), lambdaContext())
+    // Once it was refused twice, there is no time for another attempt.
+    while (gateway.stats().refused < 2) await new Promise(resolve => setImmediate(resolve))
+    mock.timers.enable({ apis: ['Date'], now: nearlyOverAtMs })
+    const ended = handling.finally(() => mock.timers.reset())
+    await assert.rejects(ended, (error: unknown) => {
       assert.ok(error instanceof RdsIamError)
       assert.equal(error.code, 'RDS_IAM_ACCESS_DENIED')
       const { refused } = gateway.stats()
@@ -166,7 +172,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
   async 'blames the credentials where signing does not end in time'({ gate, createHandler, sql }) {
     const { gateway, options } = await gate()
     const signer = () => new Promise<never>(() => {})
-    const handler = createHandler({ ...options, signer, connectTimeoutMs: 800 })
+    const handler = createHandler({ ...options, signer, connectTimeoutMs: 1_000 })
     await assert.rejects(handler(sessionOf(sql), lambdaContext()), {
       code: 'RDS_IAM_CREDENTIALS',
       message: /signing did not finish in time/,
@@ -231,24 +237,23 @@ const poolPromises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const note = (reason: unknown) => void unhandled.push(reason)
     process.on('unhandledRejection', note)
     const logger = recordingLogger()
-    const connectTimeoutMs = 1_000
-    const handler = inLambda(() =>
-      createHandler({ ...options, logger, prefetch: false, max: 1, connectTimeoutMs }),
-    )
+    const handler = inLambda(() => createHandler({ ...options, logger, prefetch: false, max: 1 }))
     let late = 0
-    await handler(async db => {
+    const leave = handler(async db => {
       await db.query(sql.session)
+      mock.timers.enable({ apis: ['setTimeout'] })
       for (let count = 0; count < 3; count += 1) db.query(sql.sleep).finally(() => (late += 1))
-    }, lambdaContext())
-    assert.deepEqual(logger.warnings(), [
-      'The handler did not release every connection of the pool; they are closed',
-    ])
+    }, contextWithoutDeadline())
     const waitInVain = async (db: Db) => {
       await sessionOf(sql)(db)
       // Until after the time that the forgotten ones would have waited.
-      await new Promise(resolve => setTimeout(resolve, connectTimeoutMs + 100))
+      mock.timers.tick(15_000)
+      await new Promise(resolve => setImmediate(resolve))
     }
-    await handler(waitInVain, lambdaContext())
+    await leave.then(() => handler(waitInVain, contextWithoutDeadline())).finally(() => mock.timers.reset())
+    assert.deepEqual(logger.warnings(), [
+      'The handler did not release every connection of the pool; they are closed',
+    ])
     process.off('unhandledRejection', note)
     assert.deepEqual({ unhandled, late }, { unhandled: [], late: 0 })
     assert.ok(gateway.stats().connections <= 3)

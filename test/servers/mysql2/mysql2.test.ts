@@ -20,6 +20,7 @@ import {
 import { credentials, findMysqlKinds, useMysql } from '../../support/database.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import { packet, startRecordingMysqlServer } from '../../support/recording-mysql-server.ts'
+import { untilTriedAgain } from '../../support/time.ts'
 
 function createHandler(options: IamMysqlOptions) {
   const handler = middy<(connection: Connection) => unknown>()
@@ -360,7 +361,7 @@ for (const create of [createHandler, createPoolHandler]) {
     })
     const { port } = server.address() as AddressInfo
     await assert.rejects(
-      create({ ...fakeOptions(port), connectTimeoutMs: 500 })((db: Connection | Pool) => db.query('DO 1')),
+      untilTriedAgain(() => create(fakeOptions(port))((db: Connection | Pool) => db.query('DO 1'))),
       { code: 'RDS_IAM_THROTTLED', message: /Too many connections/ },
     )
     assert.match(String(await ended), /EPIPE|ECONNRESET|true/)

@@ -31,7 +31,6 @@ const address = {
   region: 'eu-west-1',
   tls: { ca: authority.ca },
   credentials,
-  connectTimeoutMs: 3_000,
 }
 
 type Options = Pick<IamMysqlOptions, 'host' | 'endpoint' | 'tls' | 'client'>
