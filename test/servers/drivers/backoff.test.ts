@@ -188,7 +188,10 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     const { options } = await gate()
     const { promise: opened, resolve: open } = Promise.withResolvers<void>()
     const logger = loggerThat(open)
-    const handler = inLambda(() => createHandler({ ...options, credentials: unknown, logger }))
+    const connectTimeoutMs = 1_500
+    const handler = inLambda(() =>
+      createHandler({ ...options, credentials: unknown, logger, connectTimeoutMs }),
+    )
     await opened
     const context = lambdaContext(1_000)
     await assert.rejects(handler(sessionOf(sql), context), { code: 'RDS_IAM_ACCESS_DENIED' })
