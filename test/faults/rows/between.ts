@@ -100,7 +100,7 @@ export const betweenFaults: readonly Fault[] = [
         }),
         // Longer than a ping is thought unnecessary for, shorter than the token lives.
         // The time for a new connection is short.
-        { aheadMs: 600_000, options: { connectTimeoutMs: 1_000 } },
+        { aheadMs: 600_000, options: { connectTimeoutMs: 2_000 } },
       ),
   },
 ]

@@ -131,12 +131,12 @@ export const invocationFaults: readonly Fault[] = [
     async run({ start }) {
       const subject = await start({
         prepare: relay => relay.stall(),
-        options: { connectTimeoutMs: 500 },
+        options: { connectTimeoutMs: 1500 },
       })
       await subject.relay.whenConnected(1)
       subject.freeze()
       subject.relay.swallow()
-      await new Promise(resolve => setTimeout(resolve, 600))
+      await new Promise(resolve => setTimeout(resolve, 1600))
       subject.relay.resume()
       subject.relay.heal()
       subject.thaw()

@@ -142,7 +142,7 @@ export const serverFaults: readonly Fault[] = [
   {
     name: 'the server is unreachable for good: the error gets out in time',
     async run({ start, site: { moveClock } }) {
-      const subject = await start({ options: { connectTimeoutMs: 800 } })
+      const subject = await start({ options: { connectTimeoutMs: 1500 } })
       await subject.ask()
       subject.relay.swallow()
       moveClock(minutes)
