@@ -106,7 +106,8 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
     assert.match(steps[5]?.finding ?? '', /^the function's role, in the environment: access key defaultkey/)
     const broken = await startSample(stack, folder, { [stack.variables.user]: 'nobody' })
     try {
-      assert.equal((await broken.invoke({ action: 'whoami' })).error?.errorType, 'RdsIamError')
+      const { error: refusal } = await broken.invoke({ action: 'whoami' }, { timeoutMs: 3_000 })
+      assert.equal(refusal?.errorType, 'RdsIamError')
       const { error, payload } = await broken.invoke(readEvent('diagnose.json'))
       assert.equal(error, undefined)
       const failed = (payload as DiagnosisReport).steps.find(({ status }) => status === 'failed')
