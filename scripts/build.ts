@@ -92,6 +92,9 @@ function coreOf(modules: readonly string[]): Plugin {
 
 const importedFile = /(\b(?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g
 
+/** The lines that may import a file; not those of docstrings, whose examples may too. */
+const isCode = (line: string) => !/^\s*\*/.test(line)
+
 /** Writes the declarations of the entries, and of the modules that they name. */
 function declare(folder: string, entries: readonly string[]): void {
   const scratch = mkdtempSync(join(tmpdir(), 'declarations-'))
@@ -108,10 +111,12 @@ function declare(folder: string, entries: readonly string[]): void {
       if (written.has(file)) continue
       written.add(file)
       const text = readFileSync(join(scratch, file), 'utf8')
-      for (const [, , , path = ''] of text.matchAll(importedFile))
+      const lines = text.split('\n')
+      for (const [, , , path = ''] of lines.filter(isCode).join('\n').matchAll(importedFile))
         waiting.push(join(dirname(file), `${path}.d.ts`))
+      const built = lines.map(line => (isCode(line) ? line.replace(importedFile, '$1$2$3.js$2') : line))
       mkdirSync(join(folder, 'dist', dirname(file)), { recursive: true })
-      writeFileSync(join(folder, 'dist', file), text.replace(importedFile, '$1$2$3.js$2'))
+      writeFileSync(join(folder, 'dist', file), built.join('\n'))
     }
   } finally {
     rmSync(scratch, { recursive: true })
