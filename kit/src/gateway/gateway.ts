@@ -46,7 +46,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return startWithAuthority(settings, await makeAuthority())
 }
 
-/** Starts a gateway that has its certificate from an authority that is there already: to make one takes its time. */
+/**
+ * Starts a gateway that has its certificate from an authority that is there already: to make one takes time.
+ *
+ * @internal
+ */
 export async function startWithAuthority(settings: GatewaySettings, authority: Authority): Promise<Gateway> {
   const addresses = isIpAddress(settings.host) ? [settings.host, '127.0.0.1', '::1'] : ['127.0.0.1', '::1']
   const names = isIpAddress(settings.host) ? ownNames : [...ownNames, settings.host.toLowerCase()]
