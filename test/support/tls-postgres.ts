@@ -24,7 +24,7 @@ export async function startTlsPostgres(
   await write('server.crt', cert)
   await write('server.key', key)
   await write('pg_hba.conf', `${rules}\nhostnossl all postgres 127.0.0.1/32 trust\n`)
-  await server.query(`COPY (SELECT) TO PROGRAM 'chmod 600 server.key'`)
+  await server.query(`COPY (SELECT) TO PROGRAM 'cat > server.none; chmod 600 server.key'`)
   await server.query('ALTER SYSTEM SET ssl = on')
   await server.query('SELECT pg_reload_conf()')
   // The server reads its configuration again a moment later.
