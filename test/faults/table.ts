@@ -18,12 +18,13 @@ export function runTable(faults: readonly Fault[], engines: readonly Engine[], m
   const columns: string[] = []
   const cells = new Map<string, string>()
 
-  test('survives', { concurrency: true }, async t => {
+  test('survives', { concurrency: true }, async all => {
     // The engines side by side: much of the time is waiting.
     const runs = engines.map(engine =>
-      t.test(`on ${engine.name}`, async t => {
+      all.test(`on ${engine.name}`, async t => {
         const site = await startSite(engine)
-        t.after(() => site.stop())
+        // Not while the others go on: to remove a server's files blocks the process.
+        all.after(() => site.stop())
         for (const middleware of engine.middlewares) {
           const column = `${middleware}, ${engine.name}`
           columns.push(column)
