@@ -19,12 +19,12 @@ export function silenceMs(lastUsedMs: number): number {
 }
 
 /**
- * Whether a connection may have ended unseen since it was used. A freeze lasts for longer than a millisecond:
+ * Whether a connection may have ended unseen since it was used. A freeze lasts for a millisecond or longer:
  * without such a pause, nothing can have happened unseen.
  */
 export function isQuiet(lastUsedMs: number, pingAfterIdleMs: number): boolean {
   const silence = silenceMs(lastUsedMs)
-  return silence > 1 || silence >= pingAfterIdleMs
+  return silence >= 1 || silence >= pingAfterIdleMs
 }
 
 /**

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 
@@ -31,6 +32,20 @@ export interface Relay {
   /** Sends new connections to another port. */
   aim(targetPort: number): void
   close(): void
+}
+
+/** Whether the kernel takes one of these ports for connected to the relay, as far as it tells: Linux does. */
+function isOpenFor(peers: readonly (number | undefined)[], relayPort: number): boolean {
+  if (process.platform !== 'linux') return false
+  const established = '01'
+  const hex = (number: number) => number.toString(16).toUpperCase().padStart(4, '0')
+  return readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .some(line => {
+      const [, local = '', remote = '', state] = line.trim().split(/\s+/)
+      const isPeer = peers.some(peer => peer !== undefined && local.endsWith(`:${hex(peer)}`))
+      return isPeer && remote.endsWith(`:${hex(relayPort)}`) && state === established
+    })
 }
 
 interface Flow {
@@ -94,7 +109,10 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
       else socket.once('finish', resolve).once('close', () => resolve())
     })
   const whenEnded = async (): Promise<void> => {
+    const peers = [...flows].map(({ client }) => client.remotePort)
     await Promise.all(sockets().map(whenTold))
+    // On a busy machine, the kernel tells the other end a moment later.
+    while (isOpenFor(peers, port)) await new Promise(resolve => setImmediate(resolve))
   }
 
   return {
