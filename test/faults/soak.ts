@@ -1,6 +1,6 @@
 // Thousands of invocations with faults at random in between: `npm run soak`, or `npm run soak -- --short --seed 7`. Fails where an
 // invocation fails that had a reachable database, or where a function's process grows.
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../kit/src/cli/arguments.ts'
 import { findMysqlKinds } from '../support/database.ts'
 import { type Bench, createBench, type Subject } from './bench.ts'
 import { mysqlEngine, postgresEngine } from './engines.ts'
@@ -9,12 +9,10 @@ import { createRandom, findGrowth, type Random } from './growth.ts'
 import { assertNothingSecretSeen } from './seen.ts'
 import { startSite } from './site.ts'
 
-const { values } = parseArgs({
-  options: {
-    short: { type: 'boolean', default: false },
-    seed: { type: 'string' },
-    invocations: { type: 'string' },
-  },
+const { values } = readArguments(process.argv.slice(2), {
+  short: { type: 'boolean', default: false },
+  seed: { type: 'string' },
+  invocations: { type: 'string' },
 })
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 /** For each middleware; there are two of each driver. */
