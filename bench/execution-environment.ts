@@ -5,7 +5,7 @@ import { type FunctionProcess, startFunction } from '../local/function-process.t
 import { type Stack, standInIdentity } from '../local/stack.ts'
 import { median } from './median.ts'
 
-/** What one execution environment of a function took, from the start of its process to its last invocation. */
+/** What one execution environment took, from the start of its process to its last invocation. */
 export interface Run {
   /** From the start of the process to the first row. */
   readonly coldStartMs: number

@@ -6,7 +6,10 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2
 }
 
-/** The median of what `compare` makes of two series round by round, which a slow spell of the machine falls on together. */
+/**
+ * The median of what `compare` makes of two series, round by round: a slow spell of the machine falls on both
+ * sides of a round.
+ */
 export function medianOfRounds(
   a: readonly number[],
   b: readonly number[],

@@ -29,7 +29,9 @@ export function printTable(
     console.log(`  ${name.padEnd(44)}${cells.map(show).join('')}`)
 }
 
-/** Prints each budget as met or missed. A missed one is for a reader to judge: the machine may have been busy. */
+/**
+ * Prints each budget as met or missed. A missed one is for a reader to judge: the machine may have been busy.
+ */
 export function printBudgets(budgets: readonly Budget[]): void {
   console.log()
   for (const { what, measured, limit, unit } of budgets) {

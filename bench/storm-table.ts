@@ -5,7 +5,7 @@ const sizes = [1_000, 10_000, 100_000]
 const limits = [10, 200, 256]
 const strategies: readonly Strategy[] = ['full jitter', 'exponential', 'immediate']
 
-/** What one storm may take of the patience of whoever runs this: about half a minute, for the comparisons less. */
+/** The most attempts that one storm simulates: about half a minute, and less for the comparisons. */
 const maxAttempts: Readonly<Record<Strategy, number>> = {
   'full jitter': 1_000_000,
   exponential: 250_000,

@@ -51,7 +51,10 @@ const answers = {
   refused: Object.assign(new Error('PAM authentication failed for user "app"'), { code: '28000' }),
 }
 
-/** Lets environments connect by the package's own connector, retries and tokens, through a simulated limit in simulated time. */
+/**
+ * Lets environments connect by the package's own connector, retries and tokens, through a simulated limit in
+ * simulated time.
+ */
 export async function simulateStorm(storm: Storm): Promise<StormResult> {
   const clock = createVirtualClock(randomOf(storm))
   const startMs = clock.now()
@@ -108,7 +111,10 @@ export async function simulateStorm(storm: Storm): Promise<StormResult> {
   return { connected, elapsedMs, attempts, failedInvocations, worstWaitMs }
 }
 
-/** Chance is all that the strategies differ in: full jitter takes a random part of the pause, the others none or all of it. */
+/**
+ * The strategies differ in chance alone: full jitter takes a random part of the pause, the others none or all
+ * of it.
+ */
 function randomOf({ strategy, seed }: Storm): () => number {
   if (strategy === 'full jitter') return seededRandom(seed)
   return strategy === 'immediate' ? () => 0 : () => 1

@@ -52,7 +52,9 @@ async function timeInvocation(handler: Handler): Promise<number> {
   return durationMs * 1000
 }
 
-/** Takes both by turns, each as often after itself as after the other, which leaves it warmer or colder caches. */
+/**
+ * Takes both by turns, each as often after itself as after the other, which leaves it warmer or colder caches.
+ */
 async function measure(
   pair: Pair,
   rounds: number,

@@ -1,11 +1,13 @@
-// The process that a function runs in, as AWS's own Node.js runtime: loads the handler that _HANDLER names, then takes one event after
-// the other from the Runtime API. Plain JavaScript, so that stripping types does not count into a cold start.
+// The process that a function runs in, as AWS's own Node.js runtime: loads the handler that _HANDLER names,
+// then takes one event after the other from the Runtime API. Plain JavaScript, so that stripping types does not
+// count into a cold start.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const { AWS_LAMBDA_RUNTIME_API: api, LAMBDA_TASK_ROOT: taskRoot, _HANDLER: handlerName } = process.env
-// Not imported: an ES import of node:http reads all that it exports, and so loads undici, 30 ms that no function on AWS waits for.
+// Not imported: an ES import of node:http reads all that it exports, and so loads undici, 30 ms that no
+// function on AWS waits for.
 const { Agent, request } = process.getBuiltinModule('node:http')
 // node:http, not fetch: a request for the next event may wait for hours.
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })

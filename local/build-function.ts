@@ -8,8 +8,8 @@ import { type FunctionResource, root } from './template.ts'
 
 /**
  * Bundles a function as `sam build` does: the same esbuild, called with the arguments that SAM CLI makes of
- * `BuildProperties`. What it imports of this package by name comes from `dist/`, which is built first where it
- * is old.
+ * `BuildProperties`. What it imports of this package by name comes from `dist/`, which is built first where
+ * it is old.
  *
  * The result lies inside the project, so that what the bundle leaves out, and Lambda's runtime brings, is
  * found in `node_modules`.

@@ -41,7 +41,10 @@ export function publishedManifest(manifest: Manifest): Manifest {
 
 const asideOf = (folder: string) => join(folder, 'package.json.development')
 
-/** Puts the published manifest in the place of the one that this repository works with, which stands beside it meanwhile. */
+/**
+ * Puts the published manifest in the place of the one that this repository works with, which stands beside it
+ * meanwhile.
+ */
 export function swapManifest(folder: string): void {
   const published = publishedManifest(readManifest(folder))
   renameSync(join(folder, 'package.json'), asideOf(folder))

@@ -1,4 +1,5 @@
--- What the sample function needs in a database on Amazon RDS or Aurora MySQL, or RDS for MariaDB. Run it once, as the master user:
+-- What the sample function needs in a database on Amazon RDS or Aurora MySQL, or RDS for MariaDB. Run it
+-- once, as the master user:
 --   mysql -h <endpoint> -u <master user> -p notes < src/sample/notes-mysql.sql
 
 -- https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html

@@ -1,4 +1,5 @@
--- What the sample function needs in a database on Amazon RDS or Aurora PostgreSQL. Run it once, as the master user:
+-- What the sample function needs in a database on Amazon RDS or Aurora PostgreSQL. Run it once, as the master
+-- user:
 --   psql "host=<endpoint> user=<master user> dbname=notes" -f src/sample/notes-postgres.sql
 
 -- https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html

@@ -29,8 +29,8 @@ interface Signed {
  * Makes a function that signs authentication tokens for one database user.
  *
  * Where the credentials stand in the environment, as in Lambda, it signs by itself. For every other kind of
- * credentials,
- * `@aws-sdk/rds-signer` does, which takes tens of milliseconds to load and is not loaded before the first token.
+ * credentials, `@aws-sdk/rds-signer` does, which takes tens of milliseconds to load and is not loaded before
+ * the first token.
  */
 export function createSigner({ request, credentials, signer }: SignerSettings): () => Promise<Token> {
   let signWithSdk: (() => Promise<Signed>) | undefined

@@ -1,4 +1,4 @@
-// What the package imports and does until it has its first token, where the credentials stand in the environment.
+// What the package imports and does until it has its first token, with credentials from the environment.
 import { createTokenSource } from 'middy-rds-iam'
 
 export { iamMysql } from 'middy-rds-iam/mysql2'

@@ -30,10 +30,11 @@ export interface Gateway {
 const ownNames = ['localhost', 'host.docker.internal']
 
 /**
- * Starts a gateway in front of a PostgreSQL, MySQL or MariaDB server: it authenticates as Amazon RDS does with IAM, TLS and all.
+ * Starts a gateway in front of a PostgreSQL, MySQL or MariaDB server. It authenticates as Amazon RDS does with
+ * IAM, over TLS.
  *
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, naming all problems, or where
- * the address cannot be listened on.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, naming all problems,
+ * or where the address cannot be listened on.
  * @example
  * ```ts
  * const gateway = await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
@@ -119,11 +120,14 @@ async function listen(
   }
 }
 
-/** Resolves once every socket has said that it is closed, as a listener for that may be what somebody waits for. */
+/**
+ * Resolves once every socket has said that it is closed: the caller may wait for what a listener does then.
+ */
 async function end(server: ReturnType<typeof createServer>, held: ReadonlySet<Socket>): Promise<void> {
   const closed = [...held].map(socket => new Promise(resolve => socket.once('close', resolve)))
   closed.push(new Promise(resolve => server.close(resolve)))
-  // TLS before the TCP under it: the other way round, where a TLS handshake has ended in this very turn, Node crashes.
+  // TLS before the TCP under it: the other way round, where a TLS handshake has ended in this very turn, Node
+  // crashes.
   for (const socket of [...held].reverse()) socket.destroy()
   await Promise.all(closed)
 }
