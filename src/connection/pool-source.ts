@@ -80,8 +80,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   }
 
   const waitForPrefetch = async ({ deadlineMs }: Asker, late: () => Error): Promise<void> => {
-    await prefetch.wait(deadlineMs, late)
-    if (!prefetch.isStale() || current === undefined) return
+    if ((await prefetch.wait(deadlineMs, late)) || current === undefined) return
     // It lost its time in a freeze, and maybe its flow: another pool takes the place of this one.
     current.close()
     prefetch.forget()

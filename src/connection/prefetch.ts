@@ -20,10 +20,12 @@ export interface Prefetch {
   /**
    * Waits until it has ended or its time is over.
    *
+   * @returns Whether it has ended. What has not was frozen in between.
+   *
    * @param deadlineMs When the invocation has to give up, in milliseconds since the epoch.
    * @param late What to reject with then, unless the prefetch has seen a failure itself.
    */
-  wait(deadlineMs: number, late: () => Error): Promise<void>
+  wait(deadlineMs: number, late: () => Error): Promise<boolean>
   /** No longer waits for it. */
   forget(): void
 }
@@ -48,13 +50,14 @@ export function createPrefetch(): Prefetch {
     isPending: () => running !== undefined && endsMs > Date.now(),
     isStale: () => running !== undefined && endsMs <= Date.now(),
     async wait(deadlineMs, late) {
-      if (running === undefined) return
+      if (running === undefined) return true
       const waiting = withDeadline(
         running,
         Math.min(deadlineMs, endsMs) - Date.now(),
         () => failure ?? late(),
       )
       await (endsMs < deadlineMs ? waiting.catch(() => {}) : waiting)
+      return running === undefined
     },
     forget() {
       running = undefined

@@ -11,7 +11,7 @@ import { checkSession } from './session-check.ts'
 /** A driver's own pool, as far as acquiring and releasing need it. */
 export interface PoolInternals<Connection> {
   /**
-   * Asks the pool once. It opens a connection at once for that, or lends an idle one, or lets the caller
+   * Asks the pool once. It opens a connection at once for that, or gives an idle one, or lets the caller
    * wait.
    */
   ask(asker: Asker): Asked<Connection>
@@ -25,13 +25,20 @@ export interface PoolInternals<Connection> {
   isEnding(connection: Connection): boolean
   /** Puts a connection back among the idle ones. */
   putBack(connection: Connection): void
-  /** Takes a connection out of the pool, and closes it at once. */
-  remove(connection: Connection): void
+  /**
+   * Takes a connection out of the pool, and closes it at once.
+   *
+   * @param isAbandoned Whether nobody waits for its queries any more: an error that nobody awaits would end the
+   * process.
+   */
+  remove(connection: Connection, isAbandoned: boolean): void
   /** Takes an idle connection out of the pool, and ends it politely. Resolves when its socket is closed. */
   end(connection: Connection): Promise<void>
   /** How many connections there are, opening ones included, and how many of them are idle. */
   counts(): { readonly all: number; readonly idle: number }
   isOpen(): boolean
+  /** Whether the driver says by this error that its user has ended the pool. */
+  isEnd(error: unknown): boolean
   close(): void
 }
 
@@ -84,6 +91,12 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   const tellClosed = (reason: ConnectionClosedReason, connections: number): void =>
     access.emit({ event: 'connection:closed', reason, connections })
 
+  /** Puts a connection back that the handler does not have. mysql2 may have taken it for the handler's. */
+  const putBack = (connection: Connection): void => {
+    acquired.delete(connection)
+    internals.putBack(connection)
+  }
+
   /**
    * Waits for what the pool was asked for, but not beyond the deadline for one that another caller may never
    * release.
@@ -96,7 +109,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       return new Error(`all connections are in use (max is ${settings.max})`)
     }
     connection.then(
-      connection => isLate && internals.putBack(connection),
+      connection => isLate && putBack(connection),
       () => {},
     )
     return withDeadline(connection, deadlineMs - Date.now(), late)
@@ -106,14 +119,13 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     for (;;) {
       try {
         const connection = await wait(internals.ask(asker), asker)
-        // A driver lends what is idle as it is, and hears of an end later than its socket.
+        // A driver gives what is idle as it is, and hears of an end later than its socket.
         if (internals.sessionOf(connection).isUsable() || Date.now() >= asker.deadlineMs)
           return { connection }
-        internals.remove(connection)
+        internals.remove(connection, true)
         tellClosed('lost', 1)
       } catch (error) {
-        // A pool that the handler has ended says so itself.
-        if (!internals.isOpen()) throw error
+        if (internals.isEnd(error)) throw error
         return { error, token: internals.tokenOf(error) }
       }
     }
@@ -128,7 +140,8 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
 
   const takeBack = (connection: Connection, reason?: ConnectionClosedReason): void => {
     const keep = () => internals.putBack(connection)
-    const discard = () => internals.remove(connection)
+    // The user who ended a connection hears of its queries.
+    const discard = (reason: ConnectionClosedReason) => internals.remove(connection, reason !== 'ended')
     const keeper = { access, settings, keep, discard }
     const returned = returnSession(internals.sessionOf(connection), keeper, reason)
     if (returned === undefined) return
@@ -152,16 +165,18 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     acquire(serve) {
       const request = {}
       requests.add(request)
+      // What the handler's own function throws is no failure of the request. Until then it can be forgotten.
+      const tell = (error: Error | undefined, connection: Connection | undefined): void =>
+        process.nextTick(() => {
+          if (requests.delete(request)) serve(error, connection)
+        })
       open(askerNow(), () => requests.has(request)).then(
         connection => {
-          if (!requests.delete(request)) return internals.putBack(connection)
+          if (!requests.has(request)) return putBack(connection)
           acquired.add(connection)
-          // What the handler's own function throws is no failure of the request.
-          process.nextTick(serve, undefined, connection)
+          tell(undefined, connection)
         },
-        error => {
-          if (requests.delete(request)) process.nextTick(serve, error, undefined)
-        },
+        error => tell(error, undefined),
       )
     },
     isAcquired: connection => acquired.has(connection),
@@ -179,27 +194,28 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     },
     discardAcquired() {
       const counts = { closed: acquired.size, forgotten: forgetRequests() }
-      for (const connection of acquired) internals.remove(connection)
+      for (const connection of acquired) internals.remove(connection, true)
       acquired.clear()
       return counts
     },
     whenRestored: () => (restoring.size === 0 ? undefined : Promise.all(restoring)),
     async warm(asker) {
-      internals.putBack(await open(asker))
+      putBack(await open(asker))
     },
     checkIdle: (asker, silenceMs) =>
       withIdle(asker, async connection => {
         const { deadlineMs } = asker
         if (await checkSession(access, internals.sessionOf(connection), { silenceMs, deadlineMs }))
-          return internals.putBack(connection)
-        internals.remove(connection)
+          return putBack(connection)
+        internals.remove(connection, true)
         tellClosed('silent', 1)
       }),
     async closeIdle() {
       const { idle } = internals.counts()
       if (idle === 0) return
       tellClosed('shutdown', idle)
-      await withIdle(askerNow(), connection => internals.end(connection))
+      const end = async () => internals.end(await internals.ask(askerNow()).connection)
+      await Promise.allSettled(Array.from({ length: idle }, end))
     },
     close: () => internals.close(),
   }

@@ -11,7 +11,7 @@ export interface Keeper {
   /** Keeps the connection for its next user. */
   keep(): void
   /** Closes the connection. */
-  discard(): void
+  discard(reason: ConnectionClosedReason): void
 }
 
 /**
@@ -27,7 +27,7 @@ export function returnSession(
   reason?: ConnectionClosedReason,
 ): Promise<void> | undefined {
   const close = (reason: ConnectionClosedReason): undefined => {
-    keeper.discard()
+    keeper.discard(reason)
     keeper.access.emit({ event: 'connection:closed', reason, connections: 1 })
   }
   if (reason !== undefined) return close(reason)

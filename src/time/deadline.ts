@@ -1,5 +1,5 @@
 /** How long a small answer may take, in milliseconds: far more than a round trip inside a VPC. */
-export const answerTimeoutMs = 1_000
+const answerTimeoutMs = 1_000
 
 /**
  * Waits for a promise, but no longer than a time.

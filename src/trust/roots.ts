@@ -19,7 +19,7 @@ export interface TrustSettings {
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
  */
-export const runtimeCaFile = '/var/runtime/ca-cert.pem'
+const runtimeCaFile = '/var/runtime/ca-cert.pem'
 
 /**
  * Loads the certificate authorities to trust for a database, each as PEM: those of Amazon RDS in its Region,

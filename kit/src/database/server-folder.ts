@@ -22,7 +22,7 @@ export interface ServerFolder {
  * @param signal What ends the server at once, for the watcher.
  */
 export function makeServerFolder(name: string, signal: 'QUIT' | 'KILL'): ServerFolder {
-  const path = mkdtempSync(join(tmpdir(), `middy-rds-iam-${name}-`))
+  const path = mkdtempSync(join(tmpdir(), `rds-iam-kit-${name}-`))
   // Once is not always enough: rmSync takes a file that a process on its way out removes at the same time for
   // the end of its work.
   const removeFolder = () =>

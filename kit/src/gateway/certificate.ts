@@ -38,7 +38,7 @@ const generateKeys = promisify(generateKeyPair)
 export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority> {
   const keys = await makeKeys()
   const issuer = [
-    { name: 'organizationName', value: 'middy-rds-iam, for local development' },
+    { name: 'organizationName', value: 'rds-iam-kit, for local development' },
     { name: 'commonName', value: `${name} CA` },
   ]
   const authority = prepare(keys, new Date(Date.now() - dayMs), new Date(Date.now() + 30 * dayMs))

@@ -9,7 +9,7 @@ import { destroy } from './internals.ts'
 import { createSession } from './session.ts'
 
 /** What a connection is told of the settings. */
-export type ConnectionSettings = Pick<Settings, 'host' | 'port' | 'user' | 'database' | 'endpoint' | 'client'>
+export type ClientSettings = Pick<Settings, 'host' | 'port' | 'user' | 'database' | 'endpoint' | 'client'>
 
 /** What the options of mysql2's connections are made of, beside the settings. */
 export interface ConnectionParts {
@@ -22,7 +22,7 @@ export interface ConnectionParts {
 
 /** Opens one connection that authenticates with a token, and leaves nothing behind where it fails. */
 export function openConnection(
-  settings: ConnectionSettings,
+  settings: ClientSettings,
   { tls, timeoutMs, token }: ConnectRequest,
 ): Promise<CoreConnection> {
   return new Promise((resolve, reject) => {
@@ -47,7 +47,7 @@ export function reasonOf(error: Error): Error {
 }
 
 /** The options by which mysql2 dials one address, verifies the other, and asks for a token. */
-export function connectionOptions(settings: ConnectionSettings, parts: ConnectionParts): ConnectionOptions {
+export function connectionOptions(settings: ClientSettings, parts: ConnectionParts): ConnectionOptions {
   const { endpoint, user, database, client } = settings
   const { tls, timeoutMs, tokenFor, onDial } = parts
   const options: ConnectionOptions = {
@@ -70,7 +70,7 @@ export function connectionOptions(settings: ConnectionSettings, parts: Connectio
 }
 
 /** mysql2 sets up no socket but those that it opens itself. */
-function dial({ host, port, client }: ConnectionSettings): Socket {
+function dial({ host, port, client }: ClientSettings): Socket {
   const { enableKeepAlive, keepAliveInitialDelay, localAddress } = client as ConnectionOptions
   return connect({
     host,

@@ -141,8 +141,8 @@ export function destroy(core: CoreConnection): void {
   streamOf(core).destroy()
 }
 
-/** The part of a pool that lends and takes back. */
-export interface Lending {
+/** What mysql2's own pool does, below this package. */
+export interface PoolHooks {
   /** Asks mysql2 for a connection. @returns The one that it opens at once, if it does. */
   get(callback: GetCallback): PoolConnection | undefined
   /** Puts a connection back among the idle ones, or gives it to the next caller that waits. */
@@ -156,11 +156,11 @@ export interface Lending {
  * @param release What happens instead where anybody releases one. A connection that ended is released too, to
  * make room.
  */
-export function interceptLending(
+export function interceptPool(
   pool: Pool,
   acquire: (callback: GetCallback) => void,
   release: (connection: PoolConnection, makeRoom: () => void) => void,
-): Lending {
+): PoolHooks {
   const internals = pool as unknown as PoolInternals
   const getConnection = internals.getConnection.bind(pool)
   const releaseConnection = internals.releaseConnection.bind(pool)
@@ -182,6 +182,16 @@ export function interceptLending(
   }
 }
 
+/** Bounds a connection that has not begun to connect, by its configuration, in milliseconds. */
+export function setConnectTimeout(config: object, timeoutMs: number): void {
+  ;(config as { connectTimeout: number }).connectTimeout = Math.max(1, timeoutMs)
+}
+
+/** Whether a connection has authenticated, and as whom. */
+export function userOf(core: CoreConnection): string | undefined {
+  return core.state === 'authenticated' ? core.config.user : undefined
+}
+
 /** Whether a connection is still its pool's. */
 export function isInPool(connection: PoolConnection): boolean {
   return Boolean(poolInternalsOf(connection)._pool)
@@ -196,6 +206,9 @@ export function countsOf(pool: Pool): { readonly all: number; readonly idle: num
   const { _allConnections, _freeConnections } = pool as unknown as PoolInternals
   return { all: _allConnections.length, idle: _freeConnections.length }
 }
+
+/** What mysql2 says to callers of a pool that has ended. */
+export const poolIsClosed = 'Pool is closed.'
 
 export function isClosed(pool: Pool): boolean {
   return (pool as unknown as PoolInternals)._closed

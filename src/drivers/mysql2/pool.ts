@@ -12,11 +12,13 @@ import { connectionOptions, reasonOf } from './connection.ts'
 import {
   countsOf,
   destroy,
-  interceptLending,
+  interceptPool,
   isClosed,
   isEnding,
   isInPool,
+  poolIsClosed,
   removeFromPool,
+  setConnectTimeout,
 } from './internals.ts'
 import { createSession, sessionOf } from './session.ts'
 
@@ -51,8 +53,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
     tls,
     timeoutMs: settings.connectTimeoutMs,
     onDial(config) {
-      if (asking !== undefined)
-        (config as { connectTimeout: number }).connectTimeout = Math.max(1, asking.deadlineMs - Date.now())
+      if (asking !== undefined) setConnectTimeout(config, asking.deadlineMs - Date.now())
       const token = createAttemptToken(access.tokens)
       openings.set(config, { startedMs: performance.now(), token })
       token.prepare()
@@ -67,7 +68,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
   })
   const pool = mysql.createPool({ ...settings.client, ...options, connectionLimit: settings.max })
 
-  const lending = interceptLending(
+  const hooks = interceptPool(
     pool,
     callback =>
       requests.acquire((error, connection) => callback(error ?? null, connection as PoolConnection)),
@@ -83,7 +84,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
     const mayWait = countsOf(pool).idle === 0
     asking = asker
     const connection = new Promise<PoolConnection>((resolve, reject) => {
-      opened = lending.get((error, connection) => {
+      opened = hooks.get((error, connection) => {
         if (!error) return resolve(connection)
         const reason = reasonOf(error)
         const token = opened && openings.get(opened.config)?.token
@@ -107,14 +108,15 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
       tokenOf: error => tokens.get(error as object),
       sessionOf,
       isEnding,
-      putBack: connection => lending.putBack(connection),
-      remove: destroy,
+      putBack: connection => hooks.putBack(connection),
+      remove: connection => destroy(connection),
       end(connection) {
         removeFromPool(connection)
         return sessionOf(connection).close()
       },
       counts: () => countsOf(pool),
       isOpen: () => !isClosed(pool),
+      isEnd: error => error instanceof Error && error.message === poolIsClosed,
       close: () => pool.end(() => {}),
     },
   })

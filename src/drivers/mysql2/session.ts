@@ -9,6 +9,7 @@ import {
   resetConnection,
   setCharacterSet,
   streamOf,
+  userOf,
   watchPackets,
 } from './internals.ts'
 import { readStatus } from './status.ts'
@@ -51,9 +52,8 @@ export function createSession(
   const session: Session = {
     isUsable() {
       const { readable, writable, destroyed } = streamOf(core)
-      const isOpen = core.state === 'authenticated' && readable && writable && !destroyed
       // The handler may have changed the user, which nothing but a new connection puts right.
-      return isOpen && !isReadOnly && core.config.user === user
+      return userOf(core) === user && readable && writable && !destroyed && !isReadOnly
     },
     isBusy: () => isRunning(core),
     // The server's last message of a command is the end of it, an error too.

@@ -31,19 +31,21 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
   const { default: pg } = await import('pg')
   // By the error that an attempt to connect failed with.
   const tokens = new WeakMap<object, AttemptToken>()
-  // pg-pool makes a new `release` each time that it lends a client.
+  // What the user ended a client for.
+  const reasons = new WeakMap<PoolClient, Error | boolean>()
+  // pg-pool makes a new `release` each time that it gives a client.
   const releases = new WeakMap<PoolClient, PoolClient['release']>()
   // While pg-pool is asked; on whose behalf it opens a connection later, it does not tell.
   let asking: Asker | undefined
   let hasOpened = false
+  const leftMs = () => Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
 
   class TokenClient extends IamPgClient {
     readonly #token: AttemptToken
 
     constructor() {
       const token = createAttemptToken(access.tokens)
-      const timeoutMs = Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
-      super(settings, { tls, timeoutMs, token: token.take })
+      super(settings, { tls, timeoutMs: leftMs(), token: token.take })
       this.#token = token
       hasOpened = true
     }
@@ -78,9 +80,12 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
       }
       requests.acquire((error, client) => {
         if (client === undefined) return callback(error, undefined, () => {})
+        let isReleased = false
         client.release = error => {
           // In pg-pool's own words, which would let an unrestored session through.
-          if (!requests.isAcquired(client)) throw new Error(releasedTwice)
+          if (isReleased || !requests.isAcquired(client)) throw new Error(releasedTwice)
+          isReleased = true
+          if (error) reasons.set(client, error)
           requests.release(client, error ? 'ended' : undefined)
         }
         callback(undefined, client, client.release)
@@ -129,10 +134,12 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
     max,
     Client: TokenClient as unknown as new () => PoolClient,
   })
+  // pg-pool reads it each time that it begins to wait, for a new connection or for one that is in use.
+  Object.defineProperty(pool.options, 'connectionTimeoutMillis', { get: leftMs, enumerable: true })
   // Of a connection that nobody uses.
   pool.on('error', () => access.emit({ event: 'connection:closed', reason: 'lost', connections: 1 }))
 
-  const rawRelease = (client: PoolClient, isEnded?: boolean): void => releases.get(client)?.(isEnded)
+  const rawRelease = (client: PoolClient, reason?: Error | boolean): void => releases.get(client)?.(reason)
 
   const requests = createPoolRequests<PoolClient>({
     access,
@@ -140,15 +147,14 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
     askerNow,
     internals: {
       ask: asker => pool.ask(asker),
-      tokenOf: error => tokens.get(error as object),
+      tokenOf: error => tokens.get(error as object) ?? tokens.get((error as Error).cause as object),
       sessionOf,
       isEnding: () => false,
       putBack: client => rawRelease(client),
-      remove(client) {
+      remove(client, isAbandoned) {
         const session = sessionOf(client)
-        // pg-pool ends it politely, and that waits for the queries that are running.
-        if (!session.isUsable() || session.isBusy()) void session.close()
-        rawRelease(client, true)
+        if (isAbandoned && (!session.isUsable() || session.isBusy())) void session.close()
+        rawRelease(client, reasons.get(client) ?? true)
       },
       end(client) {
         const ended = new Promise<void>(resolve => client.once('end', resolve))
@@ -157,6 +163,7 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
       },
       counts: () => ({ all: pool.totalCount, idle: pool.idleCount }),
       isOpen: () => !pool.ending,
+      isEnd: () => false,
       close: () => void pool.end().catch(() => {}),
     },
   })

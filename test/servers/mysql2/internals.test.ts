@@ -13,12 +13,12 @@ import {
   destroy,
   endPolitely,
   type GetCallback,
-  interceptLending,
+  interceptPool,
   isClosed,
   isEnding,
   isInPool,
   isRunning,
-  type Lending,
+  type PoolHooks,
   removeFromPool,
   resetConnection,
   setCharacterSet,
@@ -132,7 +132,7 @@ test('coreOf leads from promises to what is below', { skip }, async t => {
 
 interface Intercepted {
   readonly pool: Pool
-  readonly lending: Lending
+  readonly hooks: PoolHooks
   readonly acquired: GetCallback[]
   readonly released: PoolConnection[]
 }
@@ -142,7 +142,7 @@ function createPool(t: Context): Intercepted {
   t.after(() => new Promise(resolve => pool.end(resolve)))
   const acquired: GetCallback[] = []
   const released: PoolConnection[] = []
-  const lending = interceptLending(
+  const hooks = interceptPool(
     pool,
     callback => void acquired.push(callback),
     (connection, makeRoom) => {
@@ -150,19 +150,17 @@ function createPool(t: Context): Intercepted {
       if (!isInPool(connection)) makeRoom()
     },
   )
-  return { pool, lending, acquired, released }
+  return { pool, hooks, acquired, released }
 }
 
-const get = ({ lending }: Intercepted) =>
+const get = ({ hooks }: Intercepted) =>
   new Promise<{ opened: PoolConnection | undefined; connection: PoolConnection }>((resolve, reject) => {
-    const opened = lending.get((error, connection) =>
-      error ? reject(error) : resolve({ opened, connection }),
-    )
+    const opened = hooks.get((error, connection) => (error ? reject(error) : resolve({ opened, connection })))
   })
 
 test('what asks a pool and what gives back to it comes here first', { skip }, async t => {
   const intercepted = createPool(t)
-  const { pool, lending, acquired, released } = intercepted
+  const { pool, hooks, acquired, released } = intercepted
   assert.deepEqual([countsOf(pool), isClosed(pool)], [{ all: 0, idle: 0 }, false])
   pool.getConnection(() => {})
   pool.query('SELECT 1', () => {})
@@ -173,7 +171,7 @@ test('what asks a pool and what gives back to it comes here first', { skip }, as
   connection.release()
   assert.deepEqual(released, [connection])
   assert.deepEqual(countsOf(pool), { all: 1, idle: 0 }, 'nothing came back by itself')
-  lending.putBack(connection)
+  hooks.putBack(connection)
   assert.deepEqual(countsOf(pool), { all: 1, idle: 1 })
   const again = await get(intercepted)
   assert.deepEqual([again.opened, again.connection], [undefined, connection], 'an idle one is not opened')
