@@ -21,7 +21,7 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  * @example
  * ```ts
  * export const handler = middy()
- *   .use(iamMysql({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders' }))
+ *   .use(iamMysql({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app', database: 'shop' }))
  *   .handler(async (event, context) => (await context.db.query('select now()'))[0])
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the
@@ -42,8 +42,8 @@ export function iamMysql<const Key extends string = 'db'>(
  * @example
  * ```ts
  * export const handler = middy()
- *   .use(iamMysqlPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders', max: 4 }))
- *   .handler(async (event, context) => Promise.all([context.db.query('select 1'), context.db.query('select 2')]))
+ *   .use(iamMysqlPool({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app', max: 4 }))
+ *   .handler((event, { db }) => Promise.all([db.query('select 1'), db.query('select 2')]))
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the
  * handler runs.

@@ -41,8 +41,8 @@ export function iamPg<const Key extends string = 'db'>(
  * @example
  * ```ts
  * export const handler = middy()
- *   .use(iamPgPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders', max: 4 }))
- *   .handler(async (event, context) => Promise.all([context.db.query('select 1'), context.db.query('select 2')]))
+ *   .use(iamPgPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', max: 4 }))
+ *   .handler((event, { db }) => Promise.all([db.query('select 1'), db.query('select 2')]))
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code before the
  * handler runs.

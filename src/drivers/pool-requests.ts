@@ -28,8 +28,8 @@ export interface PoolInternals<Connection> {
   /**
    * Takes a connection out of the pool, and closes it at once.
    *
-   * @param isAbandoned Whether nobody waits for its queries any more: an error that nobody awaits would end the
-   * process.
+   * @param isAbandoned Whether nobody waits for its queries any more: an error that nobody awaits would end
+   * the process.
    */
   remove(connection: Connection, isAbandoned: boolean): void
   /** Takes an idle connection out of the pool, and ends it politely. Resolves when its socket is closed. */

@@ -108,7 +108,9 @@ export interface TokenSignedEvent extends DatabaseEvent {
  *
  * @example
  * ```ts
- * subscribe('middy-rds-iam:connection:opened', message => record((message as ConnectionOpenedEvent).durationMs))
+ * subscribe('middy-rds-iam:connection:opened', message => {
+ *   record((message as ConnectionOpenedEvent).durationMs)
+ * })
  * ```
  */
 export type RdsIamEvent =

@@ -21,7 +21,8 @@ export interface TlsOptions {
 export interface RdsIamOptions {
   /**
    * The host to connect to: the endpoint of an instance, a cluster or an RDS Proxy, for example
-   * `orders.c1x2.eu-west-1.rds.amazonaws.com`; or a CNAME, a tunnel or an IP address, together with `endpoint`.
+   * `orders.c1x2.eu-west-1.rds.amazonaws.com`; or a CNAME, a tunnel or an IP address, together with
+   * `endpoint`.
    *
    * @default the environment variable `PGHOST`, with MySQL `MYSQL_HOST`
    */
@@ -133,9 +134,8 @@ export interface RdsIamOptions {
   readonly logger?: RdsIamLogger | undefined
   /**
    * Where to count connections, for example the `Metrics` of Powertools: `DatabaseConnectionsOpened`,
-   * `DatabaseConnectDuration`,
-   * `DatabaseConnectionsReplaced`, `DatabaseConnectRetries` and `DatabaseConnectRefusals`. They are only added; whose metrics they
-   * are publishes them.
+   * `DatabaseConnectDuration`, `DatabaseConnectionsReplaced`, `DatabaseConnectRetries` and
+   * `DatabaseConnectRefusals`. They are only added; the owner of the metrics publishes them.
    *
    * @default nowhere
    */

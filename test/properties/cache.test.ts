@@ -49,7 +49,7 @@ test('whatever happens in whatever order: one signing at a time, no token past i
       const running: Signing[] = []
       const failures = new Set<unknown>()
       const refused = new Set<Token>()
-      const lent: CachedToken[] = []
+      const cached: CachedToken[] = []
 
       const sign = () => {
         signings += 1
@@ -75,11 +75,11 @@ test('whatever happens in whatever order: one signing at a time, no token past i
         const waitedFor = running[0]?.number
         try {
           const one = await cache.get()
-          lent.push(one)
+          cached.push(one)
           const { token, reused } = one
           if (reused) {
             seen.reused += 1
-            assert.ok(!refused.has(token), 'a refused token was lent again')
+            assert.ok(!refused.has(token), 'a refused token was given again')
             assert.ok(nowMs < token.expiresAtMs - marginMs, 'a token was reused within its margin')
             assert.ok(nowMs >= token.signedAtMs, 'a token of the future was reused')
           } else {
@@ -89,7 +89,7 @@ test('whatever happens in whatever order: one signing at a time, no token past i
             if (number === waitedFor) seen.joined += 1
             // One that dies on its way is signed again, once: a signer that gives dead ones only must not be asked for ever.
             const isAlive = nowMs >= token.signedAtMs && nowMs < token.expiresAtMs
-            assert.ok(isAlive || number > (waitedFor ?? before + 1), 'a dead token was lent')
+            assert.ok(isAlive || number > (waitedFor ?? before + 1), 'a dead token was given')
           }
         } catch (error) {
           assert.ok(failures.has(error), `another failure than the signer's: ${error}`)
@@ -105,7 +105,7 @@ test('whatever happens in whatever order: one signing at a time, no token past i
         if (step.do === 'get') waiting.push(get().catch(error => void mistakes.push(error)))
         else if (step.do === 'move') nowMs += step.ms
         else if (step.do === 'refuse') {
-          const one = lent[step.which % (lent.length || 1)]
+          const one = cached[step.which % (cached.length || 1)]
           if (one === undefined) continue
           assert.equal(cache.refuse(one), one.reused)
           refused.add(one.token)

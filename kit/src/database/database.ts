@@ -56,7 +56,8 @@ export interface Database {
  *
  * @example
  * ```ts
- * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup: 'CREATE TABLE …' })
+ * const setup = 'CREATE TABLE note (text text)'
+ * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup })
  * Object.assign(process.env, database.environment)
  * const { handler } = await import('../src/handler.ts')
  * await database.close()

@@ -7,7 +7,7 @@ export interface ServerUser {
 }
 
 /**
- * A database server must not run as root: root lends it to `nobody`, who exists everywhere and owns nothing.
+ * A database server must not run as root: root hands it to `nobody`, who exists everywhere and owns nothing.
  * Anybody else runs it as is.
  */
 export function pickUser(): ServerUser | undefined {

@@ -4,7 +4,7 @@
  *
  * | reason | means |
  * |---|---|
- * | `InvalidToken` | changed, or signed for another host, port, Region, user or by an unknown key; or no token at all |
+ * | `InvalidToken` | changed, or signed for another host, port, Region or user or by an unknown key; or no token |
  * | `ExpiredToken` | older than its lifetime, or than the credentials that signed it |
  * | `NotAuthorized` | the policy does not allow it, or denies it |
  * | `ThrottlingException` | over the limit of new connections a second |

@@ -38,7 +38,8 @@ const ownNames = ['localhost', 'host.docker.internal']
  * @example
  * ```ts
  * const gateway = await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
- * // connect to localhost:${gateway.port}, trusting gateway.ca, with a token signed by defaultkey / defaultsecret
+ * // Connect to localhost:${gateway.port}, trusting gateway.ca, with a token signed by defaultkey and
+ * // defaultsecret.
  * await gateway.close()
  * ```
  */

@@ -42,8 +42,10 @@ interface WrittenStatement {
  *
  * @example
  * ```ts
- * const document = readTemplatePolicy(template, { region: 'eu-west-1', parameters: { DbiResourceId: 'db-ABCDEFGHIJKL01234' } })
- * await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1', policy: { document, resourceId: 'db-ABCDEFGHIJKL01234' } })
+ * const region = 'eu-west-1'
+ * const resourceId = 'db-ABCDEFGHIJKL01234'
+ * const document = readTemplatePolicy(template, { region, parameters: { DbiResourceId: resourceId } })
+ * await startGateway({ upstream: { port: 5432 }, region, policy: { document, resourceId } })
  * ```
  * @param template As parsed JSON or YAML, with `!Ref X` as `{ Ref: 'X' }` and so on.
  * @returns The policy as IAM would have it, for the gateway's `policy.document`.

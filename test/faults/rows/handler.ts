@@ -13,7 +13,7 @@ async function follow(
   go: (subject: Awaited<ReturnType<Bench['start']>>) => Promise<unknown>,
   { keeps, warns }: { readonly keeps: boolean; readonly warns?: RegExp },
 ): Promise<void> {
-  // One connection, so that a pool has no other to lend.
+  // One connection, so that a pool has no other to give.
   const subject = await start({ options: { max: 1 } })
   const { session } = await subject.ask()
   await go(subject)

@@ -12,7 +12,7 @@ import { untilTriedAgain, whileTimePasses } from '../../support/time.ts'
 const { kinds, missing } = await useKinds()
 
 /** Lends without ever taking back, as where neither `after` nor `onError` runs, through a relay. */
-async function lendThroughRelay({ gate, create }: Pick<Kind, 'gate' | 'create'>, given: RdsIamOptions) {
+async function acquireThroughRelay({ gate, create }: Pick<Kind, 'gate' | 'create'>, given: RdsIamOptions) {
   const { gateway, options } = await gate()
   const relay = await startRelay(gateway.port)
   const endpoint = { host: 'localhost', port: gateway.port }
@@ -133,7 +133,7 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     assert.deepEqual(unhandled, [])
   },
 
-  async 'lends a connection again after the handler ended its own'({ gate, createHandler, sql }) {
+  async 'gives a connection again after the handler ended its own'({ gate, createHandler, sql }) {
     const { options } = await gate()
     const handler = createHandler(options)
     const first = await handler(async db => {
@@ -330,7 +330,7 @@ const promisesWithoutServer: Readonly<Record<string, (kind: Kind) => Promise<voi
     create,
     sql,
   }) {
-    const { gateway, relay, before } = await lendThroughRelay({ gate, create }, { pingAfterIdleMs: 50 })
+    const { gateway, relay, before } = await acquireThroughRelay({ gate, create }, { pingAfterIdleMs: 50 })
     const query = (db: { query(sql: string): Promise<unknown> }) => db.query(sql.session)
     await query(await before(30_000))
     relay.swallow()
@@ -346,7 +346,7 @@ const promisesWithoutServer: Readonly<Record<string, (kind: Kind) => Promise<voi
     gate,
     create,
   }) {
-    const { relay, before } = await lendThroughRelay({ gate, create }, { max: 2 })
+    const { relay, before } = await acquireThroughRelay({ gate, create }, { max: 2 })
     const connection = await (name.startsWith('iamPg') ? pgDb : mysqlDb)(await before(30_000)).take()
     await connection.query('BEGIN')
     relay.swallow()
@@ -516,7 +516,7 @@ const promisesWithoutServer: Readonly<Record<string, (kind: Kind) => Promise<voi
     })
   },
 
-  async 'says that nothing was tried where the invocation has no time left, and lends what needs no connecting'({
+  async 'says that nothing was tried where the invocation has no time left, and gives what needs no connecting'({
     gate,
     createHandler,
     sql,

@@ -50,7 +50,7 @@ for (const kind of kinds) {
   )
   await server.query('CREATE TABLE once (id int PRIMARY KEY) ENGINE=InnoDB', 'notes')
 
-  test(`${kind}: lends a Connection of mysql2/promise, authenticated as the user over TLS`, async () => {
+  test(`${kind}: gives a Connection of mysql2/promise, authenticated as the user over TLS`, async () => {
     const { decisions, options } = await gate()
     const rows = await createHandler(options)(connection => {
       assert.ok(connection instanceof promises.Connection)
@@ -191,7 +191,7 @@ for (const kind of kinds) {
     )
   })
 
-  test(`${kind}: says so where the handler becomes another user, and does not lend that connection again`, async () => {
+  test(`${kind}: says so where the handler becomes another user, and does not give that connection again`, async () => {
     const { gateway, options } = await gate()
     const handler = createHandler(options)
     await handler(async db => {
@@ -329,7 +329,7 @@ for (const create of [createHandler, createPoolHandler]) {
     assert.equal(signed, 2)
   })
 
-  test(`does not lend a connection again that has become another user’s, ${create.name}`, async () => {
+  test(`does not give a connection again that has become another user’s, ${create.name}`, async () => {
     const server = await startRecordingMysqlServer({ certificate, trustsSessions: true })
     const handler = create(fakeOptions(server.port))
     await handler(async (db: Connection | Pool) => {
@@ -368,7 +368,7 @@ for (const create of [createHandler, createPoolHandler]) {
   })
 }
 
-test('lends no connection of a pool that has just been destroyed, and survives one that fails twice', async () => {
+test('gives no connection of a pool that has just been destroyed, and survives one that fails twice', async () => {
   const server = await startRecordingMysqlServer({ certificate })
   await createPoolHandler({ ...fakeOptions(server.port), max: 2 })(async pool => {
     const taken = await pool.getConnection()

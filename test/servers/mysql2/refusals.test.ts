@@ -35,7 +35,7 @@ const address = {
 
 type Options = Pick<IamMysqlOptions, 'host' | 'endpoint' | 'tls' | 'client'>
 
-/** A function that lends a connection, uses it, and ends it. */
+/** A function that acquires a connection, uses it, and ends it. */
 const prepare = (create: (options: IamMysqlOptions) => object, options: IamMysqlOptions) => {
   const handler = middy()
     .use(create(options) as MiddlewareObj)
@@ -103,12 +103,12 @@ const untrusted: readonly (readonly [string, MysqlOpening | Promise<MysqlOpening
 ]
 
 for (const [kind, prepareFor] of Object.entries(kinds)) {
-  const lend = (options: IamMysqlOptions) => prepareFor(options)()
+  const acquire = (options: IamMysqlOptions) => prepareFor(options)()
 
   for (const [title, opening, options] of accepted) {
     test(`${kind} gives its token to ${title}`, async () => {
       const server = await startRecordingMysqlServer(opening)
-      await lend({ ...address, port: server.port, ...options })
+      await acquire({ ...address, port: server.port, ...options })
       const received = await server.received()
       assert.match(received, /Action=connect&.*X-Amz-Signature=[^\0]+\0/)
       assert.match(received, /DBUser=app/)
@@ -118,7 +118,7 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
   for (const [title, opening, options] of untrusted) {
     test(`${kind} gives no byte of a token to ${title}`, async () => {
       const server = await startRecordingMysqlServer(await opening)
-      const error = await lend({ ...address, port: server.port, ...options }).catch(error => error)
+      const error = await acquire({ ...address, port: server.port, ...options }).catch(error => error)
       assert.ok(error instanceof RdsIamError, inspect(error))
       assert.equal(error.code, 'RDS_IAM_TRUST', error.message)
       assert.ok(server.connections() > 0, 'the server was never asked')
@@ -136,7 +136,7 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
   ]) {
     test(`${kind} says that the user is no IAM user where the server asks for ${plugin}`, async () => {
       const server = await startRecordingMysqlServer({ certificate, answer: switchTo(plugin) })
-      const error = await lend({ ...address, port: server.port }).catch(error => error)
+      const error = await acquire({ ...address, port: server.port }).catch(error => error)
       assert.ok(error instanceof RdsIamError, inspect(error))
       assert.equal(error.code, 'RDS_IAM_NOT_GRANTED', error.message)
       assert.match(error.message, /CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'/)
@@ -162,7 +162,9 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
   ] as readonly (readonly [string, MysqlOpening])[]) {
     test(`${kind} fails in words of its own, and without a token, on ${title}`, async () => {
       const server = await startRecordingMysqlServer(opening)
-      const error = await lend({ ...address, connectTimeoutMs: 700, port: server.port }).catch(error => error)
+      const error = await acquire({ ...address, connectTimeoutMs: 700, port: server.port }).catch(
+        error => error,
+      )
       assert.ok(error instanceof RdsIamError, inspect(error))
       assert.match(error.code, /RDS_IAM_(UNAVAILABLE|UNREACHABLE|TRUST)/, error.message)
       assert.doesNotMatch(await server.received(), noToken)
@@ -175,7 +177,7 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
       certificate,
       answer: packet(3, Buffer.from(refusal, 'latin1')),
     })
-    await assert.rejects(lend({ ...address, port: server.port }), { code: 'RDS_IAM_NOT_GRANTED' })
+    await assert.rejects(acquire({ ...address, port: server.port }), { code: 'RDS_IAM_NOT_GRANTED' })
     assert.doesNotMatch(await server.received(), noToken)
   })
 

@@ -54,7 +54,7 @@ const terminate = (pid: number) => postgres.query(`SELECT pg_terminate_backend($
 /** Waits until the client's process knows of the end of its connection, whoever tells it. */
 const seeEnd = (client: pg.Client) => new Promise<void>(resolve => client.once('end', resolve))
 
-test('lends a connected pg.Client, authenticated as the user over TLS', async () => {
+test('gives a connected pg.Client, authenticated as the user over TLS', async () => {
   const { options } = await gate()
   const handler = createHandler(options)
   const rows = await handler(async client => {

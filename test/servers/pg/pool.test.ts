@@ -22,7 +22,7 @@ function createHandler(options: IamPgPoolOptions) {
 const selectPid = async (pool: pg.Pool): Promise<number> =>
   (await pool.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
 
-test('lends a pg.Pool', async () => {
+test('gives a pg.Pool', async () => {
   const { options } = await gate()
   assert.ok(await createHandler(options)(pool => pool instanceof pg.Pool, lambdaContext()))
 })

@@ -38,7 +38,7 @@ const address = {
 
 type Options = Pick<IamPgOptions, 'host' | 'endpoint' | 'tls' | 'client'>
 
-const lendClient = (options: IamPgOptions): Promise<unknown> =>
+const acquireClient = (options: IamPgOptions): Promise<unknown> =>
   middy()
     .use(iamPg(options))
     .handler(async (_event, { db }) => {
@@ -46,7 +46,7 @@ const lendClient = (options: IamPgOptions): Promise<unknown> =>
       await db.end()
     })(undefined, lambdaContext() as never)
 
-const lendPool = (options: IamPgOptions): Promise<unknown> =>
+const acquirePool = (options: IamPgOptions): Promise<unknown> =>
   middy()
     .use(iamPgPool(options))
     .handler(async (_event, { db }) => {
@@ -54,7 +54,7 @@ const lendPool = (options: IamPgOptions): Promise<unknown> =>
       await db.end()
     })(undefined, lambdaContext() as never)
 
-const kinds = { iamPg: lendClient, iamPgPool: lendPool }
+const kinds = { iamPg: acquireClient, iamPgPool: acquirePool }
 
 const accepted: readonly (readonly [string, () => Opening | Promise<Opening>, Options])[] = [
   ['a certificate for the host', () => issue('localhost'), {}],
@@ -102,11 +102,11 @@ const refused: readonly (readonly [string, () => Opening | Promise<Opening>, Opt
   ['a yes to TLS and a request for the password in one', () => answer('S', passwordRequest)],
 ]
 
-for (const [kind, lend] of Object.entries(kinds)) {
+for (const [kind, acquire] of Object.entries(kinds)) {
   for (const [title, open, options] of accepted) {
     test(`${kind} gives its token to ${title}`, async () => {
       const server = await startRecordingServer(await open())
-      await lend({ ...address, port: server.port, ...options })
+      await acquire({ ...address, port: server.port, ...options })
       const received = await server.received()
       assert.match(received, /Action=connect&.*X-Amz-Signature=/)
       assert.match(received, /DBUser=app/)
@@ -116,7 +116,7 @@ for (const [kind, lend] of Object.entries(kinds)) {
   for (const [title, open, options] of refused) {
     test(`${kind} gives no byte of a token to ${title}`, async () => {
       const server = await startRecordingServer(await open())
-      const error = await lend({ ...address, port: server.port, ...options }).catch(error => error)
+      const error = await acquire({ ...address, port: server.port, ...options }).catch(error => error)
       await assertNoToken(server, error)
     })
   }
@@ -138,7 +138,7 @@ async function assertNoToken(
   assert.equal(error.code, 'RDS_IAM_TRUST', error.message)
 }
 
-for (const [kind, lend] of Object.entries(kinds)) {
+for (const [kind, acquire] of Object.entries(kinds)) {
   test(`${kind} is not talked out of verification by pg.defaults`, async t => {
     const before = { ...pg.defaults }
     t.after(() => Object.assign(pg.defaults, before))
@@ -146,13 +146,13 @@ for (const [kind, lend] of Object.entries(kinds)) {
     Object.assign(pg.defaults, { ssl: { rejectUnauthorized: false }, password: 'secret-default' })
     for (const opening of [await stranger.issue({ names: ['localhost'] }), answer('N')]) {
       const server = await startRecordingServer(opening)
-      const error = await lend({ ...address, port: server.port }).catch(error => error)
+      const error = await acquire({ ...address, port: server.port }).catch(error => error)
       await assertNoToken(server, error)
       assert.doesNotMatch(await server.received(), /secret-default/)
     }
     Object.assign(pg.defaults, { ssl: false })
     const server = await startRecordingServer(answer('N'))
-    await assertNoToken(server, await lend({ ...address, port: server.port }).catch(error => error))
+    await assertNoToken(server, await acquire({ ...address, port: server.port }).catch(error => error))
   })
 }
 

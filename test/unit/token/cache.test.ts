@@ -143,9 +143,9 @@ test('signs again when the process was frozen between the signing and its use, o
     bench.during = async () => {}
     bench.nowMs += hour
   }
-  const lent = await Promise.all(Array.from({ length: 10 }, () => bench.cache.get()))
+  const cached = await Promise.all(Array.from({ length: 10 }, () => bench.cache.get()))
   assert.equal(bench.signings, 2)
-  for (const { token } of lent) assert.equal(token.signedAtMs, start + hour)
+  for (const { token } of cached) assert.equal(token.signedAtMs, start + hour)
   assert.match(await bench.take(), /Signature=2$/)
 })
 
@@ -186,7 +186,7 @@ const request = {
 const keyOf = (value: string) => /X-Amz-Credential=([^%]+)/.exec(value)?.[1]
 
 for (const [title, rotate] of [
-  ['a refusal', (bench: RealBench) => void bench.cache.refuse(bench.lent)],
+  ['a refusal', (bench: RealBench) => void bench.cache.refuse(bench.cached)],
   ['the token’s end', (bench: RealBench) => bench.passTime(900 * second)],
 ] as const) {
   test(`signs with the provider’s new credentials after ${title}`, async t => {
@@ -194,10 +194,10 @@ for (const [title, rotate] of [
     let accessKeyId = 'FIRST'
     const credentials = async () => ({ accessKeyId, secretAccessKey: 'secret' })
     const cache = createTokenCache(createSigner({ request, credentials, signer: undefined }), marginMs)
-    const lent = await cache.get()
+    const cached = await cache.get()
     accessKeyId = 'SECOND'
     assert.equal(keyOf((await cache.get()).token.value), 'FIRST')
-    rotate({ cache, lent, passTime: ms => t.mock.timers.setTime(start + ms) })
+    rotate({ cache, cached, passTime: ms => t.mock.timers.setTime(start + ms) })
     assert.equal(keyOf((await cache.get()).token.value), 'SECOND')
   })
 
@@ -206,15 +206,15 @@ for (const [title, rotate] of [
     setEnvironment(t, { ...withoutCredentials, AWS_ACCESS_KEY_ID: 'FIRST', AWS_SECRET_ACCESS_KEY: 'secret' })
     const sign = createSigner({ request, credentials: undefined, signer: undefined })
     const cache = createTokenCache(sign, marginMs)
-    const lent = await cache.get()
+    const cached = await cache.get()
     process.env.AWS_ACCESS_KEY_ID = 'SECOND'
-    rotate({ cache, lent, passTime: ms => t.mock.timers.setTime(start + ms) })
+    rotate({ cache, cached, passTime: ms => t.mock.timers.setTime(start + ms) })
     assert.equal(keyOf((await cache.get()).token.value), 'SECOND')
   })
 }
 
 interface RealBench {
   readonly cache: ReturnType<typeof createTokenCache>
-  readonly lent: Awaited<ReturnType<ReturnType<typeof createTokenCache>['get']>>
+  readonly cached: Awaited<ReturnType<ReturnType<typeof createTokenCache>['get']>>
   readonly passTime: (ms: number) => void
 }
