@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg'
 import Client from 'pg/lib/client.js'
 import type { Settings } from '../../options/settings.ts'
+import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createTokenAuth, type TokenAuth } from './auth.ts'
 import { forgetPassword } from './internals.ts'
@@ -14,6 +15,7 @@ type Callback = Parameters<Client['connect']>[0]
 /** A `pg.Client` that authenticates with a token, and gives it to no server but the verified endpoint. */
 export class IamPgClient extends Client {
   readonly #auth: TokenAuth
+  readonly #tls: VerifiedTls
   #isStarted = false
 
   constructor(settings: ClientSettings, request: ConnectRequest) {
@@ -34,6 +36,7 @@ export class IamPgClient extends Client {
     // pg emits `error` twice when an idle connection is lost, and without a listener the process would end.
     this.on('error', () => {})
     this.#auth = createTokenAuth(this, endpoint, request.token)
+    this.#tls = request.tls
     createSession(this)
   }
 
@@ -58,6 +61,8 @@ export class IamPgClient extends Client {
       if (error) tell()
       else queueMicrotask(tell)
     })
+    // The handshake needs it. The first one takes longer to make than the server takes to agree to TLS.
+    void this.#tls.secureContext
     return undefined
   }
 }
