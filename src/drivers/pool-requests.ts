@@ -58,16 +58,20 @@ export interface PoolParts<Connection> {
   readonly askerNow: () => Asker
 }
 
+/** Is called with a connection, or with what the request for it failed with. */
+export type Serve<Connection> = (error: Error | undefined, connection: Connection | undefined) => void
+
 /**
  * How the handler gets connections of a pool and gives them back, and how the pool is looked after meanwhile.
  */
 export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'> {
+  /** Gives the handler a connection, and calls nothing where the request is forgotten before. */
+  acquire(serve: Serve<Connection>): void
   /**
-   * Gives the handler a connection, and calls nothing where the request is forgotten before.
-   *
-   * @param serve Called with the connection, or with what it failed with.
+   * Gives a connection to what `ask` let wait, where the driver cannot open one for it without asking again.
+   * It is no further request of the handler.
    */
-  acquire(serve: (error: Error | undefined, connection: Connection | undefined) => void): void
+  acquireAgain(serve: Serve<Connection>): void
   /** Whether the handler has the connection. */
   isAcquired(connection: Connection): boolean
   /**
@@ -166,7 +170,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       const request = {}
       requests.add(request)
       // What the handler's own function throws is no failure of the request. Until then it can be forgotten.
-      const tell = (error: Error | undefined, connection: Connection | undefined): void =>
+      const tell: Serve<Connection> = (error, connection) =>
         process.nextTick(() => {
           if (requests.delete(request)) serve(error, connection)
         })
@@ -177,6 +181,12 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
           tell(undefined, connection)
         },
         error => tell(error, undefined),
+      )
+    },
+    acquireAgain(serve) {
+      open(askerNow()).then(
+        connection => serve(undefined, connection),
+        error => serve(error, undefined),
       )
     },
     isAcquired: connection => acquired.has(connection),

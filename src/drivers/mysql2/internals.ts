@@ -149,21 +149,23 @@ export interface PoolHooks {
   putBack(connection: PoolConnection): void
 }
 
-/**
- * Puts this package between mysql2's pool and its callers.
- *
- * @param acquire What happens instead where anybody asks the pool for a connection.
- * @param release What happens instead where anybody releases one. A connection that ended is released too, to
- * make room.
- */
-export function interceptPool(
-  pool: Pool,
-  acquire: (callback: GetCallback) => void,
-  release: (connection: PoolConnection, makeRoom: () => void) => void,
-): PoolHooks {
+/** What happens instead where mysql2's own pool would act. */
+export interface PoolHandlers {
+  /** Anybody asks the pool for a connection. */
+  acquire(callback: GetCallback): void
+  /** mysql2 asks again for a caller of `get` that waits, because there is room for a new connection. */
+  acquireAgain(callback: GetCallback): void
+  /** Anybody releases a connection. One that ended is released too, to make room. */
+  release(connection: PoolConnection, makeRoom: () => void): void
+}
+
+/** Puts this package between mysql2's pool and its callers. */
+export function interceptPool(pool: Pool, { acquire, acquireAgain, release }: PoolHandlers): PoolHooks {
   const internals = pool as unknown as PoolInternals
   const getConnection = internals.getConnection.bind(pool)
-  const releaseConnection = internals.releaseConnection.bind(pool)
+  // Releasing is where mysql2 asks by itself, and it asks the pool that releases.
+  const asking: PoolInternals = Object.create(pool, { getConnection: { value: acquireAgain } })
+  const releaseConnection = internals.releaseConnection.bind(asking)
   internals.getConnection = acquire
   internals.releaseConnection = connection => release(connection, () => releaseConnection(connection))
   return {

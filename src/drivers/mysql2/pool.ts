@@ -7,11 +7,12 @@ import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
 import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { OpenPool } from '../driver.ts'
-import { type Asked, createPoolRequests } from '../pool-requests.ts'
+import { type Asked, createPoolRequests, type Serve } from '../pool-requests.ts'
 import { connectionOptions, reasonOf } from './connection.ts'
 import {
   countsOf,
   destroy,
+  type GetCallback,
   interceptPool,
   isClosed,
   isEnding,
@@ -21,6 +22,11 @@ import {
   setConnectTimeout,
 } from './internals.ts'
 import { createSession, sessionOf } from './session.ts'
+
+/** Serves a request by the callback that mysql2 knows it by. */
+function serveBy(callback: GetCallback): Serve<PoolConnection> {
+  return (error, connection) => callback(error ?? null, connection as PoolConnection)
+}
 
 /** What a pool is made of. */
 export interface MysqlPoolParts {
@@ -68,16 +74,15 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
   })
   const pool = mysql.createPool({ ...settings.client, ...options, connectionLimit: settings.max })
 
-  const hooks = interceptPool(
-    pool,
-    callback =>
-      requests.acquire((error, connection) => callback(error ?? null, connection as PoolConnection)),
-    (connection, makeRoom) => {
+  const hooks = interceptPool(pool, {
+    acquire: callback => requests.acquire(serveBy(callback)),
+    acquireAgain: callback => requests.acquireAgain(serveBy(callback)),
+    release(connection, makeRoom) {
       if (isInPool(connection)) return requests.release(connection)
       requests.forget(connection)
       makeRoom()
     },
-  )
+  })
 
   const ask = (asker: Asker): Asked<PoolConnection> => {
     let opened: PoolConnection | undefined
