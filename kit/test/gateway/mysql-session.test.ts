@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -19,6 +19,7 @@ import {
   queryRow,
   waitUntil,
 } from './mysql-support.ts'
+import { startRelay } from './relay.ts'
 import { signToken } from './support.ts'
 
 await describeMysql({ after }, (server, isLast) => {
@@ -40,21 +41,9 @@ await describeMysql({ after }, (server, isLast) => {
 
     it('ends at the server when the client’s connection breaks', async t => {
       const { gateway } = await openMysqlGateway(t, server)
-      // A relay that can be reset: a TLS socket cannot.
-      const relayed: Socket[] = []
-      const relay = createServer(inside => {
-        const outside = connect(gateway.port, '127.0.0.1')
-        relayed.push(
-          inside.on('error', () => {}),
-          outside.on('error', () => {}),
-        )
-        inside.pipe(outside).pipe(inside)
-      }).listen(0, '127.0.0.1')
-      await once(relay, 'listening')
-      t.after(() => relay.close())
-      const { port } = relay.address() as { port: number }
-      const connection = await connectMysql(gateway, { port })
-      for (const socket of relayed) socket.resetAndDestroy()
+      const relay = await startRelay(t, gateway)
+      const connection = await connectMysql(gateway, { port: relay.port })
+      relay.reset()
       await waitUntil(async () => !(await isOpen(connection.threadId)))
       await waitUntil(async () => gateway.stats().open === 0)
     })

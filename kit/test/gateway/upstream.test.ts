@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { startRelay } from './relay.ts'
 import {
   makeClient,
   openGateway,
@@ -60,23 +61,11 @@ describe('a session', () => {
   })
 
   it('ends at the server when the client’s connection breaks', async t => {
-    // A relay that can be reset: a TLS socket cannot.
-    const relayed: Socket[] = []
-    const relay = createServer(inside => {
-      const outside = connect(gateway.port, '127.0.0.1')
-      relayed.push(
-        inside.on('error', () => {}),
-        outside.on('error', () => {}),
-      )
-      inside.pipe(outside).pipe(inside)
-    }).listen(0, '127.0.0.1')
-    await once(relay, 'listening')
-    t.after(() => relay.close())
-    const { port } = relay.address() as { port: number }
-    const client = makeClient(gateway, undefined, { port })
+    const relay = await startRelay(t, gateway)
+    const client = makeClient(gateway, undefined, { port: relay.port })
     await client.connect()
     const { processID } = client as unknown as { processID: number }
-    for (const socket of relayed) socket.resetAndDestroy()
+    relay.reset()
     await waitUntil(async () => (await backends(processID)) === 0)
     assert.equal(gateway.stats().open, 0)
   })
