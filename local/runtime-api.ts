@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
+import { text as readText } from 'node:stream/consumers'
 
 /** As the caller of a function gets it. */
 export interface InvocationError {
@@ -192,10 +193,4 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
       await once(server, 'close')
     },
   }
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

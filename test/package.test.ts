@@ -224,6 +224,7 @@ test('takes less than 1.5 MB', () => {
 })
 
 test('brings the AWS SDK’s packages and nothing else, and npm warns of nothing', async t => {
+  // What npm would bring can only be seen where npm can bring it; without it the package is unpacked.
   if (!hasRegistry) return t.skip('the registry does not answer')
   assert.doesNotMatch(npmSaid, /warn/i)
   const { packages } = JSON.parse(

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { text as readText } from 'node:stream/consumers'
 import type { Invocation } from '../../../local/runtime-api.ts'
 
 /** What the custom resource speaks to on AWS, on loopback. */
@@ -102,10 +103,4 @@ export async function startAws(): Promise<Aws> {
       await once(server, 'close')
     },
   }
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }
