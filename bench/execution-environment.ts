@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { performance } from 'node:perf_hooks'
 import { isDeepStrictEqual } from 'node:util'
+import { createTokenSource } from 'middy-rds-iam'
 import { type FunctionProcess, startFunction } from '../local/function-process.ts'
 import { type Stack, standInIdentity } from '../local/stack.ts'
 import { median } from './median.ts'
@@ -23,21 +24,49 @@ export interface Run {
 
 export const invocationsPerRun = 100
 
-/** Starts the bundle `postgres/middleware.mjs` of a folder, for example, as a function of that name. */
-export function startBundle(stack: Stack, folder: string, name: string): Promise<FunctionProcess> {
+/**
+ * Starts the bundle `postgres/middleware.mjs` of a folder, for example, as a function of that name.
+ *
+ * @param environment Variables beside those of the database.
+ */
+export function startBundle(
+  stack: Stack,
+  folder: string,
+  name: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<FunctionProcess> {
   return startFunction({
     name,
     folder,
     handler: `${name}.handler`,
-    environment: { ...standInIdentity, ...stack.functionEnvironment('localhost') },
+    environment: { ...standInIdentity, ...stack.functionEnvironment('localhost'), ...environment },
   })
+}
+
+/** Signs a token for a function that does not sign any itself. */
+function signToken(stack: Stack): Promise<string> {
+  return createTokenSource({
+    host: 'localhost',
+    port: stack.database.port,
+    user: userOf(stack),
+    region: standInIdentity.AWS_REGION,
+    credentials: {
+      accessKeyId: standInIdentity.AWS_ACCESS_KEY_ID,
+      secretAccessKey: standInIdentity.AWS_SECRET_ACCESS_KEY,
+    },
+  })()
+}
+
+function userOf(stack: Stack): string {
+  return stack.functionEnvironment('localhost')[stack.variables.user] ?? ''
 }
 
 /** Starts a function, invokes it a hundred times and ends it. @throws Where an answer is wrong. */
 export async function runFunction(stack: Stack, folder: string, name: string): Promise<Run> {
   const decisionsBefore = stack.database.decisions.length
+  const token = name.endsWith('/floor') ? { DATABASE_TOKEN: await signToken(stack) } : {}
   const startedMs = performance.now()
-  const environment = await startBundle(stack, folder, name)
+  const environment = await startBundle(stack, folder, name, token)
   try {
     const { initMs = Number.NaN, durationMs } = await invoke(stack, environment, name, 1)
     const coldStartMs = performance.now() - startedMs
@@ -62,7 +91,7 @@ export async function runFunction(stack: Stack, folder: string, name: string): P
 
 async function invoke(stack: Stack, environment: FunctionProcess, name: string, number: number) {
   const invocation = await environment.invoke({ number })
-  const expected = { double: number * 2, user: stack.functionEnvironment('localhost')[stack.variables.user] }
+  const expected = { double: number * 2, user: userOf(stack) }
   if (isDeepStrictEqual(invocation.payload, expected)) return invocation
   const got = JSON.stringify(invocation.error ?? invocation.payload)
   throw new Error(

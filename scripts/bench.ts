@@ -1,5 +1,5 @@
-// npm run bench: the same function three times, with this package, written by hand, and as most samples have
-// it, against a real server and the gateway. Prints what each takes, and whether the project keeps to the
+// npm run bench: the same function four times, with this package, written by hand, as most samples have it, and
+// as little as the driver allows, against a real server and the gateway. Prints what each takes, and whether the project keeps to the
 // budgets that it set itself. Exit 1 where any answer was wrong; a missed budget is printed only, for the
 // machine may be busy.
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,10 +43,13 @@ const coldStartLimits: Readonly<Record<EngineName, number>> = { postgres: 0.75, 
 /** In kB. mysql2 by itself, as esbuild bundles it, has 1 030: half of that is left. */
 const bundleLimits: Readonly<Record<EngineName, number>> = { postgres: 130, mysql: 515 }
 
-const names = ['this package', 'hand-written', 'common sample', 'no database']
+const names = ['this package', 'hand-written', 'common sample', 'floor', 'no database']
 
 function functionsOf(engine: EngineName): readonly string[] {
-  return [...['middleware', 'hand-written', 'common-sample'].map(name => `${engine}/${name}`), 'no-database']
+  return [
+    ...['middleware', 'hand-written', 'common-sample', 'floor'].map(name => `${engine}/${name}`),
+    'no-database',
+  ]
 }
 
 async function measureRuns(stack: Stack, folder: string, effort: Effort): Promise<Budget[]> {
@@ -63,7 +66,7 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
       runs[index]?.push(await runFunction(stack, folder, file))
     }
   }
-  const [own = [], handWritten = []] = runs
+  const [own = [], handWritten = [], , floor = []] = runs
   const series = (of: readonly Run[], key: keyof Run) => of.map(run => run[key])
   const medians = (key: keyof Run) => runs.map(of => median(series(of, key)))
   printTable(`${effort.runs} execution environments, ${invocationsPerRun} invocations each`, names, {
@@ -83,6 +86,14 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
   }
   const compare = (key: keyof Run, how: (a: number, b: number) => number) =>
     medianOfRounds(series(own, key), series(handWritten, key), how)
+  const ratio = medianOfRounds(
+    series(floor, 'coldStartMs'),
+    series(handWritten, 'coldStartMs'),
+    (a, b) => a / b,
+  )
+  console.log(
+    `\n  the floor, driver and handshake alone, takes ${ratio.toFixed(2)} × of a hand-written cold start`,
+  )
   return [
     {
       what: 'cold start against hand-written',

@@ -1,6 +1,8 @@
-import { createHash, createHmac } from 'node:crypto'
 import type { AwsCredentials } from './credentials.ts'
 import type { SignerRequest } from './signer-request.ts'
+
+/** An ES import of it would load Web Crypto too, a millisecond of a cold start. */
+const crypto = () => process.getBuiltinModule('node:crypto')
 
 const algorithm = 'AWS4-HMAC-SHA256'
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives 15
@@ -48,9 +50,9 @@ function encode(text: string): string {
 }
 
 function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+  return crypto().createHash('sha256').update(text).digest('hex')
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest()
+  return crypto().createHmac('sha256', key).update(text).digest()
 }

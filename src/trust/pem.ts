@@ -1,5 +1,3 @@
-import { X509Certificate } from 'node:crypto'
-
 const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /** Finds the certificates in a text, each as PEM. */
@@ -22,6 +20,8 @@ export function pemProblem(text: string): string | undefined {
       ? `is a path ("${text}"); pass the text of the file`
       : `holds no certificate; got a text of ${text.length} characters`
   }
+  // An ES import of the module would load Web Crypto too, a millisecond of a cold start.
+  const { X509Certificate } = process.getBuiltinModule('node:crypto')
   for (const [index, pem] of certificates.entries()) {
     try {
       new X509Certificate(pem)
