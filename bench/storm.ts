@@ -85,7 +85,7 @@ export async function simulateStorm(storm: Storm): Promise<StormResult> {
     const sign = createSigner({ request: { ...endpoint, region, user }, credentials: undefined, signer })
     const access: Access = {
       ...createAccess(settings),
-      trust: async () => ({}) as VerifiedTls,
+      trust: { tls: {} as VerifiedTls, load: async () => ({}) as VerifiedTls },
       tokens: createTokenCache(sign, tokenMarginMs, clock.now),
     }
     const connect = createConnector({ connect: connectOnce, access, settings, clock })

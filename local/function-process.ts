@@ -8,7 +8,7 @@ import { type Invocation, type InvocationError, startRuntimeApi } from './runtim
 export interface FunctionProcess {
   readonly pid: number
   /** Invokes the function; a failed invocation resolves too, with `error`. */
-  invoke(event: unknown, options?: { readonly timeoutMs?: number }): Promise<Invocation>
+  invoke(event: unknown, options?: InvokeOptions): Promise<Invocation>
   /** What it wrote to standard output and standard error so far. */
   logs(): string
   /** Stops the process between two invocations as Lambda does: no timer fires, no packet is answered. */
@@ -21,6 +21,14 @@ export interface FunctionProcess {
   shutDown(): Promise<ProcessEnd>
   /** Ends the process; what is invoked afterwards fails with `Runtime.ExitError`. */
   stop(): Promise<void>
+}
+
+/** How long an invocation may take. */
+export interface InvokeOptions {
+  /** Until the deadline that the function is told of. @default the function's own */
+  readonly timeoutMs?: number
+  /** How much later it is ended. @default 0 */
+  readonly graceMs?: number
 }
 
 /** How a process ended: by itself with a code, or by a signal. */
@@ -107,7 +115,8 @@ export async function startFunction({
 
   return {
     pid: child.pid as number,
-    invoke: (event, { timeoutMs = defaultTimeoutMs } = {}) => api.invoke(event, timeoutMs),
+    invoke: (event, { timeoutMs = defaultTimeoutMs, graceMs = 0 } = {}) =>
+      api.invoke(event, timeoutMs, graceMs),
     logs: () => output,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),

@@ -38,10 +38,11 @@ export interface RuntimeApi {
   /**
    * Hands an event to the function; events wait for each other, as in one execution environment.
    *
-   * @param timeoutMs Until the deadline that the function is told of; at the deadline, the invocation fails
-   * with `Sandbox.Timedout`.
+   * @param timeoutMs Until the deadline that the function is told of.
+   * @param graceMs How much later than that the invocation fails with `Sandbox.Timedout`. Lambda gives none;
+   * a function that answers shortly before its deadline may be late on a busy machine.
    */
-  invoke(event: unknown, timeoutMs: number): Promise<Invocation>
+  invoke(event: unknown, timeoutMs: number, graceMs?: number): Promise<Invocation>
   /** Fails what is under way, what waits, and what will be invoked: the function's process is no more. */
   failAll(error: InvocationError): void
   close(): Promise<void>
@@ -51,6 +52,7 @@ interface PendingInvocation {
   readonly requestId: string
   readonly event: unknown
   readonly timeoutMs: number
+  readonly graceMs: number
   settle(outcome: { payload: unknown } | { error: InvocationError }): void
   startedMs: number
   timer?: NodeJS.Timeout
@@ -79,7 +81,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
     if (!askingForNext || current || endedBy) return
     current = waiting.shift()
     if (!current) return
-    const { requestId, event, timeoutMs } = current
+    const { requestId, event, timeoutMs, graceMs } = current
     current.startedMs = performance.now()
     current.timer = setTimeout(() => {
       const seconds = (timeoutMs / 1000).toFixed(2)
@@ -90,7 +92,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
         },
       })
       onTimeout()
-    }, timeoutMs)
+    }, timeoutMs + graceMs)
     const traceRoot = `1-${Math.floor(Date.now() / 1000).toString(16)}-${randomBytes(12).toString('hex')}`
     askingForNext.writeHead(200, {
       'Content-Type': 'application/json',
@@ -154,7 +156,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
 
   return {
     address: `127.0.0.1:${address.port}`,
-    invoke: (event, timeoutMs) =>
+    invoke: (event, timeoutMs, graceMs = 0) =>
       new Promise(resolve => {
         const cold = invocations === 0
         invocations += 1
@@ -162,6 +164,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
           requestId: randomUUID(),
           event,
           timeoutMs,
+          graceMs,
           startedMs: performance.now(),
           settle: outcome => {
             clearTimeout(invocation.timer)

@@ -99,8 +99,9 @@ async function showRefusal(
   },
 ): Promise<void> {
   const notes = await startSample(stack, folder, environment)
-  // A refused token is tried again for as long as the invocation lasts: here, not for long.
-  const { error, payload } = await notes.invoke({ action: 'list' }, { timeoutMs: 1_500 })
+  // A refused token is tried again for as long as the invocation lasts: here, not for long. The machine may be
+  // busy, and the answer come late.
+  const { error, payload } = await notes.invoke({ action: 'list' }, { timeoutMs: 1_500, graceMs: 10_000 })
   await notes.stop()
   const decision = stack.database.decisions.at(-1)
   console.log(`  ${title}

@@ -1,4 +1,5 @@
 export { createTokenSource, type TokenSourceOptions } from './access/token-source.ts'
+export { type TrustedTlsOptions, trustedTls } from './access/trusted-tls.ts'
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type {
   ConnectionCheckedEvent,

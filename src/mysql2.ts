@@ -1,15 +1,32 @@
-import type { Connection, Pool } from 'mysql2/promise'
+import type { ConnectionOptions } from 'mysql2'
+import type { Connection } from 'mysql2/promise'
 import { createMysqlConnect, createMysqlPoolOpener } from './drivers/mysql2/driver.ts'
+import { connectionOptionsOf } from './drivers/mysql2/options.ts'
 import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
 import { mysqlEngine } from './options/mysql-engine.ts'
-import type { IamMysqlOptions, IamMysqlPoolOptions } from './options/mysql2-options.ts'
+import type {
+  CreateMysqlPoolOptions,
+  IamMysqlOptions,
+  IamMysqlPool,
+  IamMysqlPoolOptions,
+  MysqlOptionsOptions,
+} from './options/mysql2-options.ts'
+import type { WrapOption } from './options/options.ts'
+import { createDriverOptions } from './standalone/driver-options.ts'
+import { createStandalonePool } from './standalone/pool.ts'
 
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type { RdsIamLogger, RdsIamMetrics } from './events/observers.ts'
-export type { RdsIamMiddleware } from './middleware/middleware.ts'
-export type { IamMysqlOptions, IamMysqlPoolOptions } from './options/mysql2-options.ts'
-export type { RdsIamOptions, TlsOptions } from './options/options.ts'
+export type { Closable, RdsIamMiddleware } from './middleware/middleware.ts'
+export type {
+  CreateMysqlPoolOptions,
+  IamMysqlOptions,
+  IamMysqlPool,
+  IamMysqlPoolOptions,
+  MysqlOptionsOptions,
+} from './options/mysql2-options.ts'
+export type { AccessOption, RdsIamOptions, TlsOptions, WrapOption } from './options/options.ts'
 export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials.ts'
 export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 
@@ -28,9 +45,9 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
-export function iamMysql<const Key extends string = 'db'>(
-  options?: IamMysqlOptions<Key>,
-): RdsIamMiddleware<Key, Connection> {
+export function iamMysql<const Key extends string = 'db', Wrapped = Connection>(
+  options?: IamMysqlOptions<Key> & WrapOption<Connection, Wrapped>,
+): RdsIamMiddleware<Key, Wrapped> {
   return createClientMiddleware({ ...mysqlEngine, factory: 'iamMysql' }, options, createMysqlConnect)
 }
 
@@ -49,8 +66,46 @@ export function iamMysql<const Key extends string = 'db'>(
  * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
-export function iamMysqlPool<const Key extends string = 'db'>(
-  options?: IamMysqlPoolOptions<Key>,
-): RdsIamMiddleware<Key, Pool> {
+export function iamMysqlPool<const Key extends string = 'db', Wrapped = IamMysqlPool>(
+  options?: IamMysqlPoolOptions<Key> & WrapOption<IamMysqlPool, Wrapped>,
+): RdsIamMiddleware<Key, Wrapped> {
   return createPoolMiddleware({ ...mysqlEngine, factory: 'iamMysqlPool' }, options, createMysqlPoolOpener)
+}
+
+/**
+ * A `Pool` of `mysql2/promise` that needs no middy: every new connection authenticates by a valid IAM token
+ * over verified TLS, a dead or silent one is replaced when it is asked for, and an idle one does not keep the
+ * process alive. It connects when it is first asked to; in Lambda, at once. Its property `pool` is the pool
+ * with callbacks.
+ *
+ * @example
+ * ```ts
+ * const pool = createMysqlPool({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
+ * await pool.query('select now()')
+ * await pool.close()
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code where a
+ * connection is asked for.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ */
+export function createMysqlPool(options?: CreateMysqlPoolOptions): IamMysqlPool {
+  return createStandalonePool({ ...mysqlEngine, factory: 'createMysqlPool' }, options, createMysqlPoolOpener)
+}
+
+/**
+ * Options of `mysql2` for a library that makes its own connections or pool, such as Knex, Sequelize or
+ * TypeORM. Every connection gets a valid token, once its server is verified; a refused token is not given
+ * again. They can be copied, and hold no secret.
+ *
+ * @example
+ * ```ts
+ * const connection = await mysqlOptions({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
+ * const pool = mysql.createPool({ ...connection, connectionLimit: 4 })
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where no authorities are
+ * known for the Region.
+ * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
+ */
+export function mysqlOptions(options?: MysqlOptionsOptions): Promise<ConnectionOptions> {
+  return createDriverOptions({ ...mysqlEngine, factory: 'mysqlOptions' }, options, connectionOptionsOf)
 }

@@ -1,15 +1,31 @@
-import type { Client, Pool } from 'pg'
+import type { Client } from 'pg'
 import { createPgConnect, createPgPoolOpener } from './drivers/pg/driver.ts'
+import { type ClientOptions, clientOptions } from './drivers/pg/options.ts'
 import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
-import type { IamPgOptions, IamPgPoolOptions } from './options/pg-options.ts'
+import type { WrapOption } from './options/options.ts'
+import type {
+  CreatePgPoolOptions,
+  IamPgOptions,
+  IamPgPool,
+  IamPgPoolOptions,
+  PgOptionsOptions,
+} from './options/pg-options.ts'
 import { postgresEngine } from './options/postgres-engine.ts'
+import { createDriverOptions } from './standalone/driver-options.ts'
+import { createStandalonePool } from './standalone/pool.ts'
 
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type { RdsIamLogger, RdsIamMetrics } from './events/observers.ts'
-export type { RdsIamMiddleware } from './middleware/middleware.ts'
-export type { RdsIamOptions, TlsOptions } from './options/options.ts'
-export type { IamPgOptions, IamPgPoolOptions } from './options/pg-options.ts'
+export type { Closable, RdsIamMiddleware } from './middleware/middleware.ts'
+export type { AccessOption, RdsIamOptions, TlsOptions, WrapOption } from './options/options.ts'
+export type {
+  CreatePgPoolOptions,
+  IamPgOptions,
+  IamPgPool,
+  IamPgPoolOptions,
+  PgOptionsOptions,
+} from './options/pg-options.ts'
 export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials.ts'
 export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 
@@ -28,9 +44,9 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
-export function iamPg<const Key extends string = 'db'>(
-  options?: IamPgOptions<Key>,
-): RdsIamMiddleware<Key, Client> {
+export function iamPg<const Key extends string = 'db', Wrapped = Client>(
+  options?: IamPgOptions<Key> & WrapOption<Client, Wrapped>,
+): RdsIamMiddleware<Key, Wrapped> {
   return createClientMiddleware({ ...postgresEngine, factory: 'iamPg' }, options, createPgConnect)
 }
 
@@ -48,8 +64,54 @@ export function iamPg<const Key extends string = 'db'>(
  * handler runs.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
-export function iamPgPool<const Key extends string = 'db'>(
-  options?: IamPgPoolOptions<Key>,
-): RdsIamMiddleware<Key, Pool> {
+export function iamPgPool<const Key extends string = 'db', Wrapped = IamPgPool>(
+  options?: IamPgPoolOptions<Key> & WrapOption<IamPgPool, Wrapped>,
+): RdsIamMiddleware<Key, Wrapped> {
   return createPoolMiddleware({ ...postgresEngine, factory: 'iamPgPool' }, options, createPgPoolOpener)
+}
+
+/**
+ * A `pg.Pool` that needs no middy: every new connection authenticates by a valid IAM token over verified TLS,
+ * a dead or silent one is replaced when it is asked for, and an idle one does not keep the process alive. It
+ * connects when it is first asked to; in Lambda, at once.
+ *
+ * @example
+ * ```ts
+ * const pool = createPgPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' })
+ * await pool.query('select now()')
+ * await pool.close()
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` at once where an option is wrong; every other code where a
+ * connection is asked for.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ */
+export function createPgPool(options?: CreatePgPoolOptions): IamPgPool {
+  return createStandalonePool({ ...postgresEngine, factory: 'createPgPool' }, options, createPgPoolOpener)
+}
+
+/** What `pgOptions` gives. */
+export interface PgOptions extends ClientOptions {
+  /** In milliseconds. */
+  readonly connectionTimeoutMillis: number
+}
+
+/**
+ * Options of `pg` for a library that makes its own clients or pool, such as Knex, Sequelize or TypeORM. Every
+ * connection gets a valid token, once its server is verified; a refused token is not given again. They can be
+ * copied, and hold no secret.
+ *
+ * @example
+ * ```ts
+ * const connection = await pgOptions({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' })
+ * const client = new pg.Client({ ...connection, application_name: 'orders' })
+ * ```
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where no authorities are
+ * known for the Region.
+ * @see https://node-postgres.com/apis/client
+ */
+export function pgOptions(options?: PgOptionsOptions): Promise<PgOptions> {
+  return createDriverOptions({ ...postgresEngine, factory: 'pgOptions' }, options, (access, settings) => {
+    const { ssl, ...others } = clientOptions(access, settings)
+    return { ...others, ssl: { ...ssl }, connectionTimeoutMillis: settings.connectTimeoutMs }
+  })
 }

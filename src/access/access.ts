@@ -8,13 +8,13 @@ import { elapsedMs } from '../time/elapsed.ts'
 import { createTokenCache, type TokenCache } from '../token/cache.ts'
 import { createSigner } from '../token/signer.ts'
 import type { Token } from '../token/token.ts'
-import { createTrust, type TrustSource } from '../trust/verified-tls.ts'
+import { createTrust, type Trust } from '../trust/verified-tls.ts'
 
 /** The way to one database as one user: made once, and shared by all connections of a middleware. */
 export interface Access {
   readonly target: Target
   readonly tokens: TokenCache
-  readonly trust: TrustSource
+  readonly trust: Trust
   /** Tells the observers of what happened. */
   emit(detail: EventDetail): void
   /** The error that says what an attempt to connect failed with, and what to check. */

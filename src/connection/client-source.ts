@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import { createClosing } from '../drivers/closing.ts'
 import type { Opened } from '../drivers/driver.ts'
 import { returnSession } from '../drivers/returning.ts'
 import { checkSession } from '../drivers/session-check.ts'
@@ -6,8 +7,8 @@ import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import type { Asker } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
+import { isQuiet, settle, silenceMs, waitHalf } from '../time/freeze.ts'
 import { type Connector, outOfTime } from './connector.ts'
-import { isQuiet, settle, silenceMs, waitHalf } from './freeze.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { createPrefetch } from './prefetch.ts'
 import type { ConnectionSource, Lease } from './source.ts'
@@ -41,6 +42,7 @@ export function createClientSource<Connection>(
   // Connections in any state, opening included.
   let total = 0
   let isShuttingDown = false
+  const closing = createClosing(() => total === idle.length)
 
   const open = async (asker: Asker): Promise<Held<Connection>> => {
     total += 1
@@ -55,16 +57,19 @@ export function createClientSource<Connection>(
   const makeRoom = (): void => {
     total -= 1
     waiting.shift()?.()
+    closing.check()
   }
 
   const lease = (held: Held<Connection>, invocation: Invocation): ClientLease<Connection> => {
     const lease = { connection: held.connection, held, invocation }
+    held.session.ref()
     leases.add(lease)
     return lease
   }
 
   const keep = (held: Held<Connection>): void => {
     if (isShuttingDown) return void close(held, 'shutdown')
+    held.session.unref()
     idle.push(held)
     waiting.shift()?.()
   }
@@ -110,6 +115,7 @@ export function createClientSource<Connection>(
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
     const late = outOfTime(settings, deadlineMs)
     for (;;) {
+      if (closing.isClosed()) throw closing.error(access.target)
       if (leases.size > 0) await reclaim(invocation, deadlineMs)
       const held = await takeIdle(deadlineMs)
       if (held !== undefined) return lease(held, invocation)
@@ -163,6 +169,11 @@ export function createClientSource<Connection>(
     if (leases.delete(lease)) void close(lease.held, 'cut-off')
   }
 
+  const shutDown = async (): Promise<void> => {
+    isShuttingDown = true
+    await Promise.all(idle.splice(0).map(held => close(held, 'shutdown')))
+  }
+
   return {
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
@@ -172,6 +183,7 @@ export function createClientSource<Connection>(
     },
     acquire(invocation) {
       const held = idle.at(-1)
+      // After `close()` none is idle.
       if (
         held === undefined ||
         leases.size > 0 ||
@@ -185,9 +197,13 @@ export function createClientSource<Connection>(
     },
     release: lease => release(lease),
     discard,
-    async shutDown() {
-      isShuttingDown = true
-      await Promise.all(idle.splice(0).map(held => close(held, 'shutdown')))
+    shutDown,
+    async close() {
+      const ended = shutDown()
+      await closing.close(async () => {
+        await ended
+        for (const lease of leases) discard(lease)
+      })
     },
   }
 }

@@ -30,7 +30,7 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
   ): Promise<Opened<Connection>> => {
     const leftMs = () => deadlineMs - clock.now()
     if (leftMs() <= 0) throw late()
-    const tls = await withDeadline(trust(), leftMs(), late)
+    const tls = await withDeadline(trust.load(), leftMs(), late)
     let isConnected = false
     const connecting = connect({
       tls,

@@ -1,12 +1,13 @@
 import type { Access } from '../access/access.ts'
+import { createClosing } from '../drivers/closing.ts'
 import type { CreatePool, OpenPool } from '../drivers/driver.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import type { Asker } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
 import { elapsedMs } from '../time/elapsed.ts'
+import { isQuiet, settle, waitHalf } from '../time/freeze.ts'
 import { outOfTime } from './connector.ts'
-import { isQuiet, settle, silenceMs, waitHalf } from './freeze.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { createPrefetch } from './prefetch.ts'
 import type { ConnectionSource, Lease } from './source.ts'
@@ -28,8 +29,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const { createPool, access, settings } = parts
   const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
   const prefetch = createPrefetch()
-  let current: OpenPool<Pool> | undefined
-  let opening: Promise<OpenPool<Pool>> | undefined
+  const closing = createClosing(() => true)
   let lastUsedMs = 0
   // Whether the pool was found in order.
   let checking: Promise<boolean> | undefined
@@ -44,8 +44,18 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   })
 
   /** Where invocations overlap, nobody knows whose request it is that reaches the pool. */
-  const askerNow = (): Asker =>
-    askerOf(oneAtATime ? latest : { ...latest, deadlineMs: Number.POSITIVE_INFINITY })
+  const askerNow = (): Asker => ({
+    ...askerOf(oneAtATime ? latest : { ...latest, deadlineMs: Number.POSITIVE_INFINITY }),
+    isChecked: unreleased !== undefined || !oneAtATime,
+  })
+
+  let current = createPool(askerNow)
+
+  /** The pool that all invocations have; another one only where the handler ended it. */
+  const openPool = (): OpenPool<Pool> => {
+    if (!current.isOpen()) current = createPool(askerNow)
+    return current
+  }
 
   /** The connections of the pool tell of their failures themselves. */
   const fail = (cause: unknown, startedMs: number, account?: string): RdsIamError => {
@@ -59,40 +69,17 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     return error
   }
 
-  const open = (): Promise<OpenPool<Pool>> => {
-    const startedMs = performance.now()
-    opening ??= access
-      .trust()
-      .then(tls => createPool(tls, askerNow))
-      .then(
-        pool => {
-          current = pool
-          return pool
-        },
-        cause => {
-          throw fail(cause, startedMs)
-        },
-      )
-      .finally(() => {
-        opening = undefined
-      })
-    return opening
-  }
-
   const waitForPrefetch = async ({ deadlineMs }: Asker, late: () => Error): Promise<void> => {
-    if ((await prefetch.wait(deadlineMs, late)) || current === undefined) return
-    // It lost its time in a freeze, and maybe its flow: another pool takes the place of this one.
-    current.close()
+    if (await prefetch.wait(deadlineMs, late)) return
+    // It lost its time in a freeze, and maybe its flow: the pool gives its connection up.
     prefetch.forget()
-    current = undefined
     checking = undefined
   }
 
   /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
   const check = async (pool: OpenPool<Pool>, asker: Asker, late: () => Error): Promise<void> => {
     await settle()
-    const silentMs = silenceMs(lastUsedMs)
-    if (silentMs >= pingAfterIdleMs) await pool.checkIdle(asker, silentMs)
+    await pool.checkIdle(asker)
     if (pool.size() === 0) {
       if (asker.deadlineMs <= Date.now()) throw late()
       await pool.warm(asker)
@@ -104,7 +91,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     const late = outOfTime(settings, asker.deadlineMs)
     const inTime = <T>(promise: Promise<T>) => withDeadline(promise, asker.deadlineMs - Date.now(), late)
     await waitForPrefetch(asker, late)
-    const pool = current?.isOpen() ? current : await inTime(open())
+    const pool = openPool()
     // Invocations that overlap share one check; one that fails was bound by the time of another.
     while (checking !== undefined) if (await inTime(checking)) return pool
     const own = check(pool, asker, late)
@@ -149,7 +136,11 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   /** Whether it is still this invocation that has the pool, and not another one by now. */
   const takeBack = (lease: PoolLease<Pool>): boolean => {
     const isLatest = lease === unreleased
-    if (isLatest) unreleased = undefined
+    if (isLatest) {
+      unreleased = undefined
+      // Whoever uses the pool until the next invocation is bound by none.
+      latest = initialisation
+    }
     return isLatest || !oneAtATime
   }
 
@@ -184,9 +175,9 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       prefetch.begin(asker.deadlineMs, onRetry => prepare({ ...asker, onRetry }))
     },
     acquire(invocation) {
+      if (closing.isClosed()) throw closing.error(access.target)
       latest = invocation
-      if (current === undefined || unreleased !== undefined || isQuiet(lastUsedMs, pingAfterIdleMs))
-        return acquireSlowly(invocation)
+      if (unreleased !== undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return acquireSlowly(invocation)
       return current.isOpen() && current.size() > 0 ? lease(current, invocation) : acquireSlowly(invocation)
     },
     release,
@@ -195,14 +186,15 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       const { pool } = lease
       // Where invocations overlap, the pool is theirs too.
       if (!takeBack(lease) || !oneAtATime) return
-      if (current === pool) current = undefined
-      access.emit({ event: 'connection:closed', reason: 'cut-off', connections: pool.size() })
-      pool.discardAcquired()
-      pool.close()
+      // The handler may still hold the pool, and whoever keeps it for longer goes on with it; the next
+      // invocations have another one.
+      if (current === pool) current = createPool(askerNow)
+      access.emit({ event: 'connection:closed', reason: 'cut-off', connections: pool.discardAll() })
     },
     async shutDown() {
       isShuttingDown = true
-      if (current?.isOpen()) await current.closeIdle()
+      if (current.isOpen()) await current.closeIdle()
     },
+    close: () => closing.close(() => current.close()),
   }
 }

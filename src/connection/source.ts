@@ -27,4 +27,9 @@ export interface ConnectionSource<Connection> {
    * the sockets are closed.
    */
   shutDown(): Promise<void>
+  /**
+   * Ends all connections: idle ones at once and politely, those in use when they are released, or after five
+   * seconds. Whoever asks for one afterwards gets an error. A second time is the same time. Never rejects.
+   */
+  close(): Promise<void>
 }

@@ -71,5 +71,5 @@ function loadTls({ host, port }: UserTask): Promise<VerifiedTls> {
     endpoint: { host, port },
     ca: splitPem(DATABASE_CA),
     extraCaFile: NODE_EXTRA_CA_CERTS,
-  })()
+  }).load()
 }

@@ -3,7 +3,7 @@ import { type Attempt, explain } from '../errors/explain.ts'
 import type { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Settings } from '../options/settings.ts'
 import type { Token } from '../token/token.ts'
-import type { TrustSource } from '../trust/verified-tls.ts'
+import type { Trust } from '../trust/verified-tls.ts'
 import type { DiagnosisEngine } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { stepDeadline, type TimeLimit } from './time-limit.ts'
@@ -12,7 +12,7 @@ import { stepDeadline, type TimeLimit } from './time-limit.ts'
 interface AuthenticationAttempt {
   readonly settings: Settings
   readonly attempt: Attempt
-  readonly trust: TrustSource
+  readonly trust: Trust
   readonly token: Token
   readonly limit: TimeLimit
 }
@@ -30,7 +30,7 @@ export async function authenticate<Connection>(
   const taken = { finding: `the server took the token for ${settings.user}`, details: { isTokenAsked: true } }
   try {
     const opened = await engine.createConnect(settings)({
-      tls: await trust(),
+      tls: await trust.load(),
       timeoutMs: Math.max(1, stepDeadline(limit) - Date.now()),
       token: async () => {
         isAsked = true

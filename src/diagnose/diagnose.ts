@@ -56,7 +56,7 @@ export async function diagnoseDatabase<Connection>(
   await steps.run('tls', ['tcp'], async () =>
     verifyServer(engine, {
       socket: socket as NonNullable<typeof socket>,
-      tls: await trust().catch(error => {
+      tls: await trust.load().catch(error => {
         socket?.destroy()
         throw error
       }),

@@ -37,6 +37,10 @@ export interface Session {
    * resolves when the socket is closed.
    */
   close(): Promise<void>
+  /** Has the connection keep the process alive, as one that is in use does. */
+  ref(): void
+  /** Lets the process end although the connection is open, as an idle one does. */
+  unref(): void
 }
 
 /** A connection as the handler gets it, and its session. */
@@ -64,24 +68,34 @@ export interface OpenPool<Pool> {
    * an error that nobody awaits would end the process.
    */
   discardAcquired(): { readonly closed: number; readonly forgotten: number }
+  /**
+   * Closes all connections, as {@link discardAcquired} closes some, and leaves the pool open.
+   *
+   * @returns How many there were.
+   */
+  discardAll(): number
   /** Resolves when the connections that the handler released are restored; `undefined` where all are. */
   whenRestored(): Promise<unknown> | undefined
-  /** Opens one connection and leaves it in the pool. */
+  /** Opens one connection and leaves it in the pool. Who asks for one meanwhile waits for it. */
   warm(asker: Asker): Promise<void>
-  /** Pings every idle connection, and closes those that do not answer. */
-  checkIdle(asker: Asker, silenceMs: number): Promise<void>
+  /** Pings every idle connection that has been silent for long, and closes those that do not answer. */
+  checkIdle(asker: Asker): Promise<void>
   /**
    * Ends every idle connection politely, and leaves the pool open. Never rejects; resolves when their sockets
    * are closed.
    */
   closeIdle(): Promise<void>
-  /** Ends the pool: its users get errors from then on. Never throws. */
-  close(): void
+  /**
+   * Ends the pool: who asks it for a connection gets an error from now on. Connections in use are closed when
+   * they are released, or after five seconds. A second time is the same time. Never rejects; resolves when
+   * the sockets are closed.
+   */
+  close(): Promise<void>
 }
 
 /**
- * Opens a pool without connections. Each that it opens later authenticates with a valid token.
+ * Makes a pool without connections. Each that it opens later authenticates with a valid token.
  *
- * @param askerNow On whose behalf the handler asks the pool for a connection now.
+ * @param askerNow On whose behalf the pool is asked for a connection now.
  */
-export type CreatePool<Pool> = (tls: VerifiedTls, askerNow: () => Asker) => Promise<OpenPool<Pool>>
+export type CreatePool<Pool> = (askerNow: () => Asker) => OpenPool<Pool>

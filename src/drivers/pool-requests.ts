@@ -3,7 +3,9 @@ import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
-import type { AttemptToken } from '../token/attempt-token.ts'
+import { isQuiet, settle, silenceMs, waitHalf } from '../time/freeze.ts'
+import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
+import { createClosing } from './closing.ts'
 import type { OpenPool, Session } from './driver.ts'
 import { returnSession } from './returning.ts'
 import { checkSession } from './session-check.ts'
@@ -21,6 +23,13 @@ export interface PoolInternals<Connection> {
    */
   tokenOf(error: unknown): AttemptToken | undefined
   sessionOf(connection: Connection): Session
+  /**
+   * Closes the connections that are still being opened although their time was over. The process was frozen
+   * meanwhile, so that their flow may be lost, and each takes the place of another.
+   *
+   * @param nowMs The wall clock, in milliseconds since the epoch.
+   */
+  discardOpening(nowMs: number): void
   /** Whether a query has ended in this very moment, so that the driver still takes it for running. */
   isEnding(connection: Connection): boolean
   /** Puts a connection back among the idle ones. */
@@ -34,11 +43,13 @@ export interface PoolInternals<Connection> {
   remove(connection: Connection, isAbandoned: boolean): void
   /** Takes an idle connection out of the pool, and ends it politely. Resolves when its socket is closed. */
   end(connection: Connection): Promise<void>
+  /** Does again what the user has done to each new connection, which a reset has undone. */
+  onReset?(connection: Connection): unknown
   /** How many connections there are, opening ones included, and how many of them are idle. */
   counts(): { readonly all: number; readonly idle: number }
   isOpen(): boolean
-  /** Whether the driver says by this error that its user has ended the pool. */
-  isEnd(error: unknown): boolean
+  /** Whether an error is to reach the caller as it is: the driver's own, of a pool that its user ended, or a hook's. */
+  isUsers(error: unknown): boolean
   close(): void
 }
 
@@ -52,9 +63,9 @@ export interface Asked<Connection> {
 /** What requests to a pool are made of. */
 export interface PoolParts<Connection> {
   readonly access: Access
-  readonly settings: Pick<ConnectionSettings, 'max' | 'retryRefused' | 'resetSession'>
+  readonly settings: Pick<ConnectionSettings, 'max' | 'retryRefused' | 'resetSession' | 'pingAfterIdleMs'>
   readonly internals: PoolInternals<Connection>
-  /** On whose behalf the handler asks now. */
+  /** On whose behalf the pool is asked now. */
   readonly askerNow: () => Asker
 }
 
@@ -62,20 +73,20 @@ export interface PoolParts<Connection> {
 export type Serve<Connection> = (error: Error | undefined, connection: Connection | undefined) => void
 
 /**
- * How the handler gets connections of a pool and gives them back, and how the pool is looked after meanwhile.
+ * How a pool's users get connections and give them back, and how the pool is looked after meanwhile.
  */
 export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'> {
-  /** Gives the handler a connection, and calls nothing where the request is forgotten before. */
+  /** Gives a user a connection, and calls nothing where the request is forgotten before. */
   acquire(serve: Serve<Connection>): void
   /**
    * Gives a connection to what `ask` let wait, where the driver cannot open one for it without asking again.
-   * It is no further request of the handler.
+   * It is no further request.
    */
   acquireAgain(serve: Serve<Connection>): void
-  /** Whether the handler has the connection. */
+  /** Whether a user has the connection. */
   isAcquired(connection: Connection): boolean
   /**
-   * Takes a connection back from the handler. Does nothing where the handler does not have it.
+   * Takes a connection back from its user. Does nothing where it is nobody's.
    *
    * @param reason Why it is to be closed in any case.
    */
@@ -87,18 +98,41 @@ export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'
 /** Acquires and releases the connections of a driver's pool. */
 export function createPoolRequests<Connection>(parts: PoolParts<Connection>): PoolRequests<Connection> {
   const { access, settings, internals, askerNow } = parts
-  // What the handler has, waits for, and gave back.
+  const { pingAfterIdleMs } = settings
+  // What users have, wait for, and gave back.
   const acquired = new Set<Connection>()
   const requests = new Set<object>()
   const restoring = new Set<Promise<unknown>>()
+  // Connections that will soon be idle: restored, or opened for nobody yet.
+  const coming = new Set<Promise<unknown>>()
+  let awaitingComing = 0
+  // By the wall clock, in milliseconds.
+  const lastUsed = new WeakMap<object, number>()
+  let isTrustLoaded = false
+  const closing = createClosing(() => acquired.size + requests.size + restoring.size === 0)
 
   const tellClosed = (reason: ConnectionClosedReason, connections: number): void =>
     access.emit({ event: 'connection:closed', reason, connections })
 
-  /** Puts a connection back that the handler does not have. mysql2 may have taken it for the handler's. */
+  /** Puts a connection back that no user has. mysql2 may have taken it for a user's. */
   const putBack = (connection: Connection): void => {
     acquired.delete(connection)
+    lastUsed.set(connection as object, Date.now())
+    internals.sessionOf(connection).unref()
     internals.putBack(connection)
+  }
+
+  /** Keeps a promise in sets while it is pending. */
+  const track = (promise: Promise<unknown>, ...sets: readonly Set<Promise<unknown>>[]): void => {
+    const settled = promise.then(
+      () => forget(),
+      () => forget(),
+    )
+    const forget = (): void => {
+      for (const set of sets) set.delete(settled)
+      closing.check()
+    }
+    for (const set of sets) set.add(settled)
   }
 
   /**
@@ -119,38 +153,95 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     return withDeadline(connection, deadlineMs - Date.now(), late)
   }
 
-  const attempt = async (asker: Asker): Promise<Attempted<Connection>> => {
+  /**
+   * What to wait for rather than to open another connection: one that is about to be idle, where nobody else
+   * waits for it.
+   */
+  const findComing = (): Promise<unknown> | undefined =>
+    internals.counts().idle === 0 && coming.size > awaitingComing ? Promise.race(coming) : undefined
+
+  const waitForComing = async (soon: Promise<unknown>, { deadlineMs }: Asker): Promise<void> => {
+    awaitingComing += 1
+    await waitHalf(soon, deadlineMs)
+    awaitingComing -= 1
+  }
+
+  const discard = (connection: Connection, reason: ConnectionClosedReason): void => {
+    internals.remove(connection, true)
+    tellClosed(reason, 1)
+  }
+
+  /**
+   * Whether a connection that was idle is alive. One that is not is discarded.
+   */
+  const isAlive = async (connection: Connection, { deadlineMs, isChecked }: Asker): Promise<boolean> => {
+    const session = internals.sessionOf(connection)
+    const usedMs = isChecked ? undefined : lastUsed.get(connection as object)
+    session.ref()
+    if (usedMs !== undefined && isQuiet(usedMs, pingAfterIdleMs)) await settle()
+    // A driver gives what is idle as it is, and hears of an end later than its socket.
+    if (!session.isUsable()) {
+      discard(connection, 'lost')
+      return false
+    }
+    const silence = usedMs === undefined ? 0 : silenceMs(usedMs)
+    if (silence < pingAfterIdleMs || usedMs === undefined) return true
+    if (await checkSession(access, session, { silenceMs: silence, deadlineMs })) return true
+    discard(connection, 'silent')
+    // What lost one flow has lost the others too, and to wait for each would take too long.
+    await withIdle(async other => {
+      if (silenceMs(lastUsed.get(other as object) ?? 0) >= pingAfterIdleMs) discard(other, 'silent')
+      else putBack(other)
+    })
+    return false
+  }
+
+  const attempt = async (asker: Asker, isWarming: boolean): Promise<Attempted<Connection>> => {
+    if (!isTrustLoaded) {
+      try {
+        await withDeadline(
+          access.trust.load(),
+          asker.deadlineMs - Date.now(),
+          () => new Error('the authorities could not be read in time'),
+        )
+        isTrustLoaded = true
+      } catch (error) {
+        return { error, token: createAttemptToken(access.tokens) }
+      }
+    }
     for (;;) {
+      internals.discardOpening(Date.now())
+      const soon = isWarming ? undefined : findComing()
+      if (soon !== undefined) await waitForComing(soon, asker)
       try {
         const connection = await wait(internals.ask(asker), asker)
-        // A driver gives what is idle as it is, and hears of an end later than its socket.
-        if (internals.sessionOf(connection).isUsable() || Date.now() >= asker.deadlineMs)
-          return { connection }
-        internals.remove(connection, true)
-        tellClosed('lost', 1)
+        if (Date.now() >= asker.deadlineMs || (await isAlive(connection, asker))) return { connection }
       } catch (error) {
-        if (internals.isEnd(error)) throw error
+        if (internals.isUsers(error)) throw error
         return { error, token: internals.tokenOf(error) }
       }
     }
   }
 
-  /** @param isWanted Whether anybody still waits for the connection. */
-  const open = (asker: Asker, isWanted = () => true): Promise<Connection> =>
+  /**
+   * @param isWanted Whether anybody still waits for the connection.
+   * @param isWarming Whether it is opened for nobody yet, and is itself what others wait for.
+   */
+  const open = (asker: Asker, isWanted = () => true, isWarming = false): Promise<Connection> =>
     openWithRetries({ access, settings }, asker, () => {
       if (!isWanted()) throw new Error('nobody waits for the connection any more')
-      return attempt(asker)
+      return attempt(asker, isWarming)
     })
 
   const takeBack = (connection: Connection, reason?: ConnectionClosedReason): void => {
-    const keep = () => internals.putBack(connection)
+    const keep = () => putBack(connection)
     // The user who ended a connection hears of its queries.
     const discard = (reason: ConnectionClosedReason) => internals.remove(connection, reason !== 'ended')
-    const keeper = { access, settings, keep, discard }
+    const onReset = () => internals.onReset?.(connection)
+    const keeper = { access, settings, keep, discard, onReset }
     const returned = returnSession(internals.sessionOf(connection), keeper, reason)
-    if (returned === undefined) return
-    restoring.add(returned)
-    returned.finally(() => restoring.delete(returned))
+    if (returned !== undefined) track(returned, restoring, coming)
+    closing.check()
   }
 
   const forgetRequests = (): number => {
@@ -160,20 +251,23 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   }
 
   /** Does something with every idle connection. One that cannot be had is not missed. */
-  const withIdle = async (asker: Asker, act: (connection: Connection) => Promise<void>): Promise<void> => {
-    const run = async (): Promise<void> => act(await open(asker))
+  const withIdle = async (act: (connection: Connection) => Promise<unknown>): Promise<void> => {
+    const run = async (): Promise<unknown> => act(await internals.ask(askerNow()).connection)
     await Promise.allSettled(Array.from({ length: internals.counts().idle }, run))
   }
 
-  return {
+  const requestsOfPool: PoolRequests<Connection> = {
     acquire(serve) {
       const request = {}
       requests.add(request)
-      // What the handler's own function throws is no failure of the request. Until then it can be forgotten.
+      // What the user's own function throws is no failure of the request. Until then it can be forgotten.
       const tell: Serve<Connection> = (error, connection) =>
         process.nextTick(() => {
-          if (requests.delete(request)) serve(error, connection)
+          if (!requests.delete(request)) return
+          closing.check()
+          serve(error, connection)
         })
+      if (closing.isClosed()) return tell(closing.error(access.target), undefined)
       open(askerNow(), () => requests.has(request)).then(
         connection => {
           if (!requests.has(request)) return putBack(connection)
@@ -195,8 +289,11 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       if (internals.isEnding(connection)) process.nextTick(takeBack, connection, reason)
       else takeBack(connection, reason)
     },
-    forget: connection => void acquired.delete(connection),
-    isOpen: () => internals.isOpen(),
+    forget(connection) {
+      acquired.delete(connection)
+      closing.check()
+    },
+    isOpen: () => internals.isOpen() && !closing.isClosed(),
     size: () => internals.counts().all,
     isTaking() {
       const { all, idle } = internals.counts()
@@ -208,25 +305,40 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       acquired.clear()
       return counts
     },
-    whenRestored: () => (restoring.size === 0 ? undefined : Promise.all(restoring)),
-    async warm(asker) {
-      putBack(await open(asker))
+    discardAll() {
+      const { all } = internals.counts()
+      requestsOfPool.discardAcquired()
+      internals.discardOpening(Number.POSITIVE_INFINITY)
+      void withIdle(async connection => internals.remove(connection, true))
+      return all
     },
-    checkIdle: (asker, silenceMs) =>
-      withIdle(asker, async connection => {
-        const { deadlineMs } = asker
-        if (await checkSession(access, internals.sessionOf(connection), { silenceMs, deadlineMs }))
-          return putBack(connection)
-        internals.remove(connection, true)
-        tellClosed('silent', 1)
+    whenRestored: () => (restoring.size === 0 ? undefined : Promise.all(restoring)),
+    warm(asker) {
+      const warmed = open(asker, () => true, true).then(putBack)
+      track(warmed, coming)
+      return warmed
+    },
+    checkIdle: asker =>
+      withIdle(async connection => {
+        if (await isAlive(connection, asker)) putBack(connection)
       }),
     async closeIdle() {
       const { idle } = internals.counts()
       if (idle === 0) return
       tellClosed('shutdown', idle)
-      const end = async () => internals.end(await internals.ask(askerNow()).connection)
-      await Promise.allSettled(Array.from({ length: idle }, end))
+      await withIdle(connection => {
+        // Whoever waits for the end of a connection has it keep the process alive until then.
+        internals.sessionOf(connection).ref()
+        return internals.end(connection)
+      })
     },
-    close: () => internals.close(),
+    close: () =>
+      closing.close(async () => {
+        requestsOfPool.discardAcquired()
+        internals.discardOpening(Number.POSITIVE_INFINITY)
+        await requestsOfPool.closeIdle()
+        internals.close()
+      }),
   }
+  return requestsOfPool
 }

@@ -10,6 +10,8 @@ export interface Keeper {
   readonly settings: Pick<ConnectionSettings, 'resetSession'>
   /** Keeps the connection for its next user. */
   keep(): void
+  /** Does again to the session what its user does to every new one. */
+  onReset?(): unknown
   /** Closes the connection. */
   discard(reason: ConnectionClosedReason): void
 }
@@ -56,7 +58,7 @@ function isClean(session: Session, { settings }: Keeper): boolean {
  * Rolls back a transaction that was left open, and resets the session where that is wanted. Rejects where the
  * server does not answer.
  */
-async function restore(session: Session, { access, settings }: Keeper): Promise<void> {
+async function restore(session: Session, { access, settings, onReset }: Keeper): Promise<void> {
   const ready = session.whenReady()
   if (ready !== undefined) await withinAnswerTime(ready)
   if (session.isInTransaction() === undefined) await withinAnswerTime(session.ping())
@@ -64,5 +66,7 @@ async function restore(session: Session, { access, settings }: Keeper): Promise<
     access.emit({ event: 'transaction:rolled-back' })
     await withinAnswerTime(session.rollback())
   }
-  if (settings.resetSession) await withinAnswerTime(session.reset())
+  if (!settings.resetSession) return
+  await withinAnswerTime(session.reset())
+  if (onReset !== undefined) await withinAnswerTime(Promise.resolve(onReset()))
 }

@@ -12,6 +12,7 @@
  * | `RDS_IAM_THROTTLED` | too many connections, or new ones too fast |
  * | `RDS_IAM_UNAVAILABLE` | the server is starting up, shutting down or failing over |
  * | `RDS_IAM_DATABASE` | authentication worked; the database then refused the session |
+ * | `RDS_IAM_CLOSED` | a connection was asked for after `close()` |
  */
 export type RdsIamErrorCode =
   | 'RDS_IAM_OPTIONS'
@@ -23,6 +24,7 @@ export type RdsIamErrorCode =
   | 'RDS_IAM_THROTTLED'
   | 'RDS_IAM_UNAVAILABLE'
   | 'RDS_IAM_DATABASE'
+  | 'RDS_IAM_CLOSED'
 
 /**
  * The only error this package throws. Errors of the handler's own queries pass through untouched.

@@ -2,19 +2,19 @@ import { type Access, createAccess } from '../access/access.ts'
 import { createClientSource } from '../connection/client-source.ts'
 import { createConnector } from '../connection/connector.ts'
 import { createPoolSource } from '../connection/pool-source.ts'
+import { closeAtShutdown } from '../connection/shutdown.ts'
 import type { ConnectionSource } from '../connection/source.ts'
 import type { Connect, CreatePool } from '../drivers/driver.ts'
 import { isLambda } from '../options/environment.ts'
 import { type Engine, readSettings, type Settings } from '../options/settings.ts'
 import { createMiddleware, type RdsIamMiddleware } from './middleware.ts'
-import { closeAtShutdown } from './shutdown.ts'
 
 /** A middleware that gives each invocation a connection of its own. */
-export function createClientMiddleware<Key extends string, Connection extends object>(
+export function createClientMiddleware<Key extends string, Connection extends object, Wrapped>(
   engine: Engine,
   options: unknown,
   createConnect: (settings: Settings) => Connect<Connection>,
-): RdsIamMiddleware<Key, Connection> {
+): RdsIamMiddleware<Key, Wrapped> {
   const settings = readSettings(engine, options)
   const access = createAccess(settings)
   const connect = createConnector({ connect: createConnect(settings), access, settings })
@@ -22,25 +22,25 @@ export function createClientMiddleware<Key extends string, Connection extends ob
 }
 
 /** A middleware that gives all invocations one pool. */
-export function createPoolMiddleware<Key extends string, Pool extends object>(
+export function createPoolMiddleware<Key extends string, Pool extends object, Wrapped>(
   engine: Engine,
   options: unknown,
   createOpener: (access: Access, settings: Settings) => CreatePool<Pool>,
-): RdsIamMiddleware<Key, Pool> {
+): RdsIamMiddleware<Key, Wrapped> {
   const settings = readSettings(engine, options)
   const access = createAccess(settings)
   const createPool = createOpener(access, settings)
   return start(engine, settings, createPoolSource({ createPool, access, settings }))
 }
 
-function start<Key extends string, Connection extends object>(
+function start<Key extends string, Wrapped>(
   { factory }: Engine,
-  { contextKey, prefetch }: Settings,
-  source: ConnectionSource<Connection>,
-): RdsIamMiddleware<Key, Connection> {
+  settings: Settings,
+  source: ConnectionSource<object>,
+): RdsIamMiddleware<Key, Wrapped> {
   if (isLambda()) {
-    if (prefetch) source.prefetch()
+    if (settings.prefetch) source.prefetch()
     closeAtShutdown(source)
   }
-  return createMiddleware(factory, contextKey, source)
+  return createMiddleware(factory, settings, source)
 }

@@ -2,6 +2,8 @@ import type { MiddlewareObj, Request } from '@middy/core'
 import { readInvocation } from '../connection/invocation.ts'
 import type { ConnectionSource, Lease } from '../connection/source.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { MiddlewareSettings } from '../options/settings.ts'
+import { createWraps } from './wraps.ts'
 
 /** What `.use()` takes, and gives the handler's context its type by. */
 export type RdsIamMiddleware<Key extends string, Connection> = MiddlewareObj<
@@ -10,35 +12,58 @@ export type RdsIamMiddleware<Key extends string, Connection> = MiddlewareObj<
   any,
   Error,
   Context<Key, Connection>
->
+> &
+  Closable
+
+/** What a test or a script ends, also by `await using`. */
+export interface Closable extends AsyncDisposable {
+  /**
+   * Ends all connections: idle ones at once, those in use when their invocation ends, or after five seconds.
+   * An invocation afterwards fails with an `RdsIamError` of the code `RDS_IAM_CLOSED`. A second time is the
+   * same time.
+   */
+  close(): Promise<void>
+}
 
 type Context<Key extends string, Connection> = Request['context'] & { [P in Key]: Connection }
 
 /** Acquires a connection before the handler and releases it afterwards. */
-export function createMiddleware<Key extends string, Connection extends object>(
+export function createMiddleware<Key extends string, Wrapped>(
   name: string,
-  contextKey: string,
-  source: ConnectionSource<Connection>,
-): RdsIamMiddleware<Key, Connection> {
+  { contextKey, wrap }: Pick<MiddlewareSettings, 'contextKey' | 'wrap'>,
+  source: ConnectionSource<object>,
+): RdsIamMiddleware<Key, Wrapped> {
   // By request, because `after` and `onError` of one invocation may come late, when the connection is
   // another's.
-  const leases = new WeakMap<object, Lease<Connection>>()
-  const attached = new WeakSet<Connection>()
+  const leases = new WeakMap<object, Lease<object>>()
+  const attached = new WeakSet<object>()
+  const wrapOnce = createWraps(name, wrap)
 
-  const attach = (request: { context: object }, lease: Lease<Connection>): void => {
+  const attach = (request: { context: object }, lease: Lease<object>): void | Promise<void> => {
+    let given: object
+    try {
+      given = wrapOnce(lease.connection)
+    } catch (error) {
+      return refuse(lease, error)
+    }
     leases.set(request, lease)
-    attached.add(lease.connection)
-    ;(request.context as Record<string, unknown>)[contextKey] = lease.connection
+    attached.add(given)
+    ;(request.context as Record<string, unknown>)[contextKey] = given
+  }
+
+  const refuse = async (lease: Lease<object>, error: unknown): Promise<never> => {
+    await source.release(lease)
+    throw error
   }
 
   const before = (request: { context: object }): void | Promise<void> => {
     const present = (request.context as Record<string, unknown>)[contextKey]
-    if (present !== undefined && !attached.has(present as Connection)) throw keyTaken(name, contextKey)
+    if (present !== undefined && !attached.has(present as object)) throw keyTaken(name, contextKey)
     const lease = source.acquire(readInvocation(request.context))
     return lease instanceof Promise ? lease.then(lease => attach(request, lease)) : attach(request, lease)
   }
 
-  const detach = (request: { context: object }): Lease<Connection> | undefined => {
+  const detach = (request: { context: object }): Lease<object> | undefined => {
     const lease = leases.get(request)
     if (lease === undefined) return undefined
     leases.delete(request)
@@ -54,11 +79,12 @@ export function createMiddleware<Key extends string, Connection extends object>(
   const onError = (request: { context: object; error?: unknown }): void | Promise<void> => {
     const lease = detach(request)
     if (lease === undefined) return
-    if (isEarlyTimeout(request.error)) return source.discard(lease)
-    return source.release(lease)
+    if (!isEarlyTimeout(request.error)) return source.release(lease)
+    return source.discard(lease)
   }
 
-  return { before, after, onError }
+  const close = () => source.close()
+  return { before, after, onError, close, [Symbol.asyncDispose]: close }
 }
 
 /**

@@ -1,6 +1,17 @@
 import type { ConnectionOptions, PoolOptions } from 'mysql2'
+import type { Pool } from 'mysql2/promise'
 import type { OwnedOption } from './mysql-engine.ts'
-import type { RdsIamOptions } from './options.ts'
+import type { AccessOption, RdsIamOptions } from './options.ts'
+
+/** A `Pool` of `mysql2/promise` that can be closed, also by `await using`. */
+export interface IamMysqlPool extends Pool {
+  /**
+   * Ends the pool: idle connections at once, those in use when they are released, or after five seconds.
+   * Whoever asks for a connection afterwards gets an `RdsIamError` with the code `RDS_IAM_CLOSED`. A second
+   * time is the same time.
+   */
+  close(): Promise<void>
+}
 
 /** Options of `iamMysql`. */
 export interface IamMysqlOptions<Key extends string = 'db'> extends RdsIamOptions {
@@ -36,3 +47,9 @@ export interface IamMysqlPoolOptions<Key extends string = 'db'> extends RdsIamOp
    */
   readonly client?: Omit<PoolOptions, OwnedOption>
 }
+
+/** Options of `createMysqlPool`. */
+export type CreateMysqlPoolOptions = Omit<IamMysqlPoolOptions, 'contextKey'>
+
+/** Options of `mysqlOptions`. */
+export type MysqlOptionsOptions = Pick<RdsIamOptions, AccessOption>

@@ -141,3 +141,31 @@ export interface RdsIamOptions {
    */
   readonly metrics?: RdsIamMetrics | undefined
 }
+
+/** An option of the four middlewares, whose type is that of what it returns. */
+export interface WrapOption<Connection, Wrapped> {
+  /**
+   * Makes of the connection or pool what the handler gets in its place, for example
+   * `pool => drizzle(pool, { schema })`. It is called once for each connection or pool, and again after a
+   * handler was cut off: what it returned then is given to nobody else.
+   *
+   * @default the connection or pool itself
+   */
+  readonly wrap?: ((connection: Connection) => Wrapped) | undefined
+}
+
+/** The options that say where the database is, who connects and what is trusted. */
+export type AccessOption =
+  | 'host'
+  | 'port'
+  | 'user'
+  | 'database'
+  | 'region'
+  | 'endpoint'
+  | 'tls'
+  | 'credentials'
+  | 'signer'
+  | 'connectTimeoutMs'
+  | 'tokenMarginMs'
+  | 'logger'
+  | 'metrics'

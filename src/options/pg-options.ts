@@ -1,6 +1,16 @@
-import type { ClientConfig, PoolConfig } from 'pg'
-import type { RdsIamOptions } from './options.ts'
+import type { ClientConfig, Pool, PoolConfig } from 'pg'
+import type { AccessOption, RdsIamOptions } from './options.ts'
 import type { OwnedOption } from './postgres-engine.ts'
+
+/** A `pg.Pool` that can be closed, also by `await using`. */
+export interface IamPgPool extends Pool, AsyncDisposable {
+  /**
+   * Ends the pool: idle connections at once, those in use when they are released, or after five seconds.
+   * Whoever asks for a connection afterwards gets an `RdsIamError` with the code `RDS_IAM_CLOSED`. A second
+   * time is the same time.
+   */
+  close(): Promise<void>
+}
 
 /** Options of `iamPg`. */
 export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
@@ -35,3 +45,9 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
    */
   readonly client?: Omit<PoolConfig, OwnedOption>
 }
+
+/** Options of `createPgPool`. */
+export type CreatePgPoolOptions = Omit<IamPgPoolOptions, 'contextKey'>
+
+/** Options of `pgOptions`. */
+export type PgOptionsOptions = Pick<RdsIamOptions, AccessOption>

@@ -3,8 +3,8 @@ import type { Target } from '../errors/target.ts'
 import type { Observers } from '../events/observers.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
-import { pemProblem, splitPem } from '../trust/pem.ts'
 import { type AddressDefaults, readAddress, readRegion } from './address.ts'
+import { readCa } from './ca.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import { isOneAtATime, readVariable } from './environment.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
@@ -51,15 +51,20 @@ export interface ConnectionSettings {
 export interface MiddlewareSettings {
   readonly contextKey: string
   readonly prefetch: boolean
+  /** Makes of a connection or pool what the handler gets instead. */
+  readonly wrap: ((connection: never) => unknown) | undefined
 }
 
 /** Options that were checked, with every default filled in. */
 export interface Settings extends AccessSettings, ConnectionSettings, MiddlewareSettings {}
 
 /** The options of a middleware as somebody wrote them, right or wrong. */
-type Given = { readonly [Name in keyof RdsIamOptions | 'contextKey' | 'client']?: unknown }
+type Given = { readonly [Name in OptionName]?: unknown }
 
-const optionNames: Readonly<Record<keyof Given, true>> = {
+/** The name of an option of a middleware. */
+export type OptionName = keyof RdsIamOptions | 'contextKey' | 'wrap' | 'client'
+
+const optionNames: Readonly<Record<OptionName, true>> = {
   host: true,
   port: true,
   user: true,
@@ -79,6 +84,7 @@ const optionNames: Readonly<Record<keyof Given, true>> = {
   max: true,
   logger: true,
   metrics: true,
+  wrap: true,
   client: true,
 }
 
@@ -98,13 +104,18 @@ const namesInContext =
   'clientContext callbackWaitsForEmptyEventLoop getRemainingTimeInMillis done fail succeed lambdaContext'
 
 /**
- * Checks the options of a middleware and fills in the defaults.
+ * Checks the options of a middleware, or of what has fewer of them, and fills in the defaults.
  *
+ * @param without Those that there are not.
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
  */
-export function readSettings(engine: Engine, options: unknown): Settings {
+export function readSettings(
+  engine: Engine,
+  options: unknown,
+  without: readonly OptionName[] = [],
+): Settings {
   const checks = createChecks()
-  const given = readGiven(checks, options)
+  const given = readGiven(checks, options, without)
 
   const address = readAddress(checks, given, engine)
   const settings: Settings = {
@@ -135,6 +146,7 @@ export function readSettings(engine: Engine, options: unknown): Settings {
     max: checks.integer('max', given.max, { fallback: 10, min: 1, max: 1_000 }),
     logger: readLogger(checks, given.logger),
     metrics: readMetrics(checks, given.metrics),
+    wrap: checks.function('wrap', given.wrap) as MiddlewareSettings['wrap'],
     client: readClient(checks, given.client, engine),
     extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
     oneAtATime: isOneAtATime(),
@@ -145,26 +157,11 @@ export function readSettings(engine: Engine, options: unknown): Settings {
   return settings
 }
 
-function readGiven(checks: Checks, options: unknown): Given {
+function readGiven(checks: Checks, options: unknown, without: readonly OptionName[]): Given {
   const given = checks.object('options', options, 'an object') ?? {}
-  checks.known(given, Object.keys(optionNames), '', name =>
-    Object.hasOwn(misnamed, name) ? misnamed[name] : undefined,
-  )
+  const names = Object.keys(optionNames).filter(name => !without.includes(name as OptionName))
+  checks.known(given, names, '', name => (Object.hasOwn(misnamed, name) ? misnamed[name] : undefined))
   return given
-}
-
-function readCa(checks: Checks, tls: unknown): readonly string[] {
-  const given = checks.object('tls', tls, 'of the form { ca? }') ?? {}
-  checks.known(given, ['ca'], 'tls.', () => 'TLS is always verified, and only `tls.ca` can add trust')
-  const { ca } = given
-  const entries: readonly unknown[] = ca === undefined ? [] : Array.isArray(ca) ? ca : [ca]
-  return entries.flatMap((entry, index) => {
-    const name = Array.isArray(ca) ? `tls.ca[${index}]` : 'tls.ca'
-    const text = entry instanceof Uint8Array ? Buffer.from(entry).toString('latin1') : entry
-    const problem = typeof text === 'string' ? pemProblem(text) : `is not a text in PEM; got ${show(text)}`
-    if (problem !== undefined) checks.complain(name, problem)
-    return typeof text === 'string' ? splitPem(text) : []
-  })
 }
 
 function readContextKey(checks: Checks, value: unknown): string {

@@ -11,6 +11,8 @@ export interface Asker {
   readonly deadlineMs: number
   /** The AWS account of the function, where it is known. */
   readonly account: string | undefined
+  /** Whether the idle connections of a pool were checked for it, so that they need no check of their own. */
+  readonly isChecked?: boolean
   /** Hears of every failure that is tried again. */
   readonly onRetry?: (failure: RdsIamError) => void
 }

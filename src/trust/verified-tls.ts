@@ -1,4 +1,4 @@
-import type { PeerCertificate, SecureContext } from 'node:tls'
+import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
@@ -23,33 +23,57 @@ export interface VerifiedTls {
   readonly servername: string
 }
 
-/** Gives the TLS options that all connections of a middleware share. The authorities are read once. */
-export type TrustSource = () => Promise<VerifiedTls>
+/**
+ * The same without a secure context, for code that copies what it is given: a copy of a native one ends the
+ * process. The authorities stand for it.
+ */
+export type PlainTls = Omit<VerifiedTls, 'secureContext'>
 
-/** Makes the source. It does not keep a failure: the next call tries again. */
-export function createTrust(settings: TrustSettings): TrustSource {
+/** Whom a database is verified against: shared by all connections of a middleware or pool. */
+export interface Trust {
+  /** The options of every connection. Until {@link load} has resolved they trust no server at all. */
+  readonly tls: VerifiedTls
+  /** Reads the authorities, once. A failure is not kept: the next call tries again. */
+  load(): Promise<VerifiedTls>
+}
+
+/** A pool is made before the authorities are read, so that the options exist before what fills them. */
+export function createTrust(settings: TrustSettings): Trust {
+  let authorities: string[] | undefined
   let pending: Promise<VerifiedTls> | undefined
-  return () => {
-    pending ??= loadRoots(settings).then(
-      ca => verifiedTls(settings.endpoint, ca),
-      error => {
-        pending = undefined
-        throw error
-      },
-    )
-    return pending
+  const tls = verifiedTls(settings.endpoint, () => authorities)
+  return {
+    tls,
+    load() {
+      pending ??= loadRoots(settings).then(
+        loaded => {
+          authorities = [...loaded]
+          return tls
+        },
+        error => {
+          pending = undefined
+          throw error
+        },
+      )
+      return pending
+    },
   }
 }
 
-function verifiedTls({ host }: Endpoint, authorities: readonly string[]): VerifiedTls {
+function verifiedTls({ host }: Endpoint, authorities: () => string[] | undefined): VerifiedTls {
   let secureContext: SecureContext | undefined
-  const ca = [...authorities]
   const minVersion = 'TLSv1.2'
   return {
-    ca,
+    get ca() {
+      // An empty list trusts nobody; none at all would be Node's own list. mysql2 resumes TLS sessions only
+      // where it is given the same list.
+      return authorities() ?? []
+    },
     minVersion,
     // One context serves all connections: building it again costs more than the rest of the handshake.
     get secureContext() {
+      const ca = authorities()
+      if (ca === undefined) return tls().createSecureContext({ ca: [], minVersion })
       secureContext ??= tls().createSecureContext({ ca, minVersion })
       return secureContext
     },
@@ -59,6 +83,21 @@ function verifiedTls({ host }: Endpoint, authorities: readonly string[]): Verifi
     // The endpoint's name is checked. The driver would take the name that it dials, of a CNAME or a tunnel.
     checkServerIdentity: (_host, certificate) => tls().checkServerIdentity(host, certificate),
     servername: host,
+  }
+}
+
+/** What can be copied of TLS options. */
+export function plainTls(options: VerifiedTls): PlainTls {
+  const { minVersion, rejectUnauthorized, verifyIdentity, checkServerIdentity, servername } = options
+  return {
+    get ca() {
+      return options.ca
+    },
+    minVersion,
+    rejectUnauthorized,
+    verifyIdentity,
+    checkServerIdentity,
+    servername,
   }
 }
 
@@ -72,5 +111,26 @@ export function requireVerified(stream: unknown, { host }: Endpoint): void {
   throw new RdsIamError(
     'RDS_IAM_TRUST',
     `The connection is not verified TLS to ${host}; no authentication token was sent.`,
+  )
+}
+
+/**
+ * Makes the last check of a connection whose TLS options somebody else may have changed: the name in the
+ * certificate is compared again.
+ *
+ * @param isNameChecked Whether the driver compares it. A resumed TLS session shows no certificate.
+ * @throws {RdsIamError} `RDS_IAM_TRUST` unless the stream is a TLS connection to the verified endpoint.
+ */
+export function requireIdentity(stream: unknown, endpoint: Endpoint, isNameChecked = false): void {
+  requireVerified(stream, endpoint)
+  const { host } = endpoint
+  const socket = stream as TLSSocket
+  if (socket.isSessionReused() && isNameChecked) return
+  const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
+  if (cause === undefined) return
+  throw new RdsIamError(
+    'RDS_IAM_TRUST',
+    `The server's certificate is not for ${host}: ${cause.message}; no authentication token was sent.`,
+    { cause },
   )
 }

@@ -8,7 +8,17 @@ const root = join(import.meta.dirname, '..', '..')
 /** The folders of `src/`: a file may import from its own folder and from those above it in this list. */
 const order = [
   ...['identifiers', 'time', 'errors', 'token', 'trust', 'events', 'options', 'access', 'retries', 'drivers'],
-  ...['connection', 'middleware', 'policy', 'users', 'diagnose', 'database-user', '.', 'sample'],
+  ...[
+    'connection',
+    'standalone',
+    'middleware',
+    'policy',
+    'users',
+    'diagnose',
+    'database-user',
+    '.',
+    'sample',
+  ],
 ]
 
 /** What the kit's folders may import of each other. Of `src/` it has only what the package exports. */

@@ -4,11 +4,11 @@ import type { GenericLogger } from '@aws-lambda-powertools/commons/types'
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
 import middy from '@middy/core'
-import type { Connection, Pool as MysqlPool } from 'mysql2/promise'
-import type { Client, Pool } from 'pg'
+import type { Connection } from 'mysql2/promise'
+import type { Client } from 'pg'
 import { RdsIamError, type RdsIamErrorCode, type RdsIamEvent } from '../../src/index.ts'
-import { iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
-import { iamPg, iamPgPool, type RdsIamLogger } from '../../src/pg.ts'
+import { type IamMysqlPool, iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
+import { type IamPgPool, iamPg, iamPgPool, type RdsIamLogger } from '../../src/pg.ts'
 
 /** Compiles only where both types are the same, `any` being the same as nothing else. */
 function same<Expected, Actual>(
@@ -32,7 +32,7 @@ function _compile(): void {
     .use([iamPg({ contextKey: 'orders' }), iamPgPool({ contextKey: 'stock' })])
     .handler(async (_event, context) => {
       same<Client, typeof context.orders>()
-      same<Pool, typeof context.stock>()
+      same<IamPgPool, typeof context.stock>()
       // @ts-expect-error: the default name is not used
       context.db
     })
@@ -42,7 +42,7 @@ function _compile(): void {
     .use(iamPgPool())
     .handler(async (event, context) => {
       same<number, typeof event.id>()
-      same<Pool, typeof context.db>()
+      same<IamPgPool, typeof context.db>()
       return context.orders.user ?? ''
     })
 
@@ -62,7 +62,7 @@ function _compile(): void {
     .use([iamMysqlPool({ contextKey: 'stock' }), iamPg({ contextKey: 'orders' })])
     .handler(async (_event, context) => {
       same<Connection, typeof context.db>()
-      same<MysqlPool, typeof context.stock>()
+      same<IamMysqlPool, typeof context.stock>()
       same<Client, typeof context.orders>()
       // @ts-expect-error: the connection is no any
       context.db.nonsense

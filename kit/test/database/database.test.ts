@@ -42,7 +42,7 @@ async function runAsFunction(
   const [middleware, wrap] =
     database.engine === 'postgres' ? [iamPg(options), pgDb] : [iamMysql(options), mysqlDb]
   const handler = middy()
-    .use(middleware as middy.MiddlewareObj)
+    .use(middleware as unknown as middy.MiddlewareObj)
     .handler(async (_event, context) => {
       const db = wrap((context as unknown as { db: never }).db)
       try {

@@ -1,5 +1,6 @@
-import type { Connection, Pool } from 'mysql2/promise'
+import type { Connection } from 'mysql2/promise'
 import type { Access } from '../../access/access.ts'
+import type { IamMysqlPool } from '../../options/mysql2-options.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Connect, CreatePool } from '../driver.ts'
 import { type ClientSettings, openConnection } from './connection.ts'
@@ -15,6 +16,6 @@ export function createMysqlConnect(settings: ClientSettings): Connect<Connection
 }
 
 /** A pool of `mysql2/promise`. */
-export function createMysqlPoolOpener(access: Access, settings: Settings): CreatePool<Pool> {
-  return async (tls, askerNow) => createMysqlPool({ access, settings, tls, askerNow })
+export function createMysqlPoolOpener(access: Access, settings: Settings): CreatePool<IamMysqlPool> {
+  return askerNow => createMysqlPool({ access, settings, askerNow })
 }

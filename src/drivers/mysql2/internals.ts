@@ -137,8 +137,11 @@ export function endPolitely(core: CoreConnection): void {
 
 /** Ends a connection without waiting for anything. */
 export function destroy(core: CoreConnection): void {
+  const stream = streamOf(core)
+  // A command that is being written at this moment would fail, and nobody may await it.
+  stream.removeAllListeners('error').on('error', () => {})
   core.destroy()
-  streamOf(core).destroy()
+  stream.destroy()
 }
 
 /** What mysql2's own pool does, below this package. */

@@ -1,11 +1,10 @@
 import mysql, { type PoolConnection, type PoolOptions } from 'mysql2'
-import type { Pool } from 'mysql2/promise'
 import type { Access } from '../../access/access.ts'
+import type { IamMysqlPool } from '../../options/mysql2-options.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Asker } from '../../retries/retry.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
-import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { OpenPool } from '../driver.ts'
 import { type Asked, createPoolRequests, type Serve } from '../pool-requests.ts'
 import { connectionOptions, reasonOf } from './connection.ts'
@@ -32,7 +31,6 @@ function serveBy(callback: GetCallback): Serve<PoolConnection> {
 export interface MysqlPoolParts {
   readonly access: Access
   readonly settings: Settings
-  readonly tls: VerifiedTls
   /** On whose behalf the handler asks now. */
   readonly askerNow: () => Asker
 }
@@ -44,19 +42,21 @@ interface Opening {
 }
 
 /**
- * Opens a pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified
+ * Makes a pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified
  * TLS.
  */
-export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
-  const { access, settings, tls, askerNow } = parts
+export function createMysqlPool(parts: MysqlPoolParts): OpenPool<IamMysqlPool> {
+  const { access, settings, askerNow } = parts
   // By mysql2's configuration of the connection, of which each has its own.
   const openings = new WeakMap<object, Opening>()
   // By the error that an attempt to connect failed with.
   const tokens = new WeakMap<object, AttemptToken>()
+  // Connections that are being opened, and until when, in milliseconds since the epoch.
+  const opening = new Map<PoolConnection, { readonly deadlineMs: number; fail(error: Error): void }>()
   // While mysql2 is asked, which opens a connection at once or not at all.
   let asking: Asker | undefined
   const options: PoolOptions = connectionOptions(settings, {
-    tls,
+    tls: access.trust.tls,
     timeoutMs: settings.connectTimeoutMs,
     onDial(config) {
       if (asking !== undefined) setConnectTimeout(config, asking.deadlineMs - Date.now())
@@ -86,10 +86,13 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
 
   const ask = (asker: Asker): Asked<PoolConnection> => {
     let opened: PoolConnection | undefined
+    let fail = (_error: Error): void => {}
     const mayWait = countsOf(pool).idle === 0
     asking = asker
     const connection = new Promise<PoolConnection>((resolve, reject) => {
+      fail = reject
       opened = hooks.get((error, connection) => {
+        if (opened !== undefined) opening.delete(opened)
         if (!error) return resolve(connection)
         const reason = reasonOf(error)
         const token = opened && openings.get(opened.config)?.token
@@ -101,6 +104,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
     asking = undefined
     // mysql2 listens once, and a connection can fail twice.
     opened?.on('error', () => {})
+    if (opened !== undefined) opening.set(opened, { deadlineMs: asker.deadlineMs, fail })
     return { connection, isWaiting: mayWait && opened === undefined }
   }
 
@@ -113,6 +117,15 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
       tokenOf: error => tokens.get(error as object),
       sessionOf,
       isEnding,
+      discardOpening(nowMs) {
+        for (const [connection, { deadlineMs, fail }] of opening) {
+          if (deadlineMs > nowMs) continue
+          opening.delete(connection)
+          destroy(connection)
+          // mysql2 tells nobody of a connection that is destroyed.
+          fail(new Error('the connection was not opened in time'))
+        }
+      },
       putBack: connection => hooks.putBack(connection),
       remove: connection => destroy(connection),
       end(connection) {
@@ -121,8 +134,8 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
       },
       counts: () => countsOf(pool),
       isOpen: () => !isClosed(pool),
-      isEnd: error => error instanceof Error && error.message === poolIsClosed,
-      close: () => pool.end(() => {}),
+      isUsers: error => error instanceof Error && error.message === poolIsClosed,
+      close: () => isClosed(pool) || pool.end(() => {}),
     },
   })
 
@@ -137,5 +150,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<Pool> {
       access.emit({ event: 'connection:closed', reason, connections: 1 })
     })
   })
-  return { ...requests, pool: pool.promise() }
+  const promised = pool.promise()
+  const close = () => requests.close()
+  return { ...requests, pool: Object.assign(promised, { close, [Symbol.asyncDispose]: close }) }
 }

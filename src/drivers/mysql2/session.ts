@@ -1,5 +1,6 @@
 import mysql, { type Connection as CoreConnection } from 'mysql2'
 import type { Target } from '../../errors/target.ts'
+import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
 import {
   characterSetOf,
@@ -74,10 +75,13 @@ export function createSession(
       const stream = streamOf(core)
       if (stream.closed) return Promise.resolve()
       const closed = new Promise<void>(resolve => stream.once('close', resolve))
+      session.ref()
       if (session.isUsable() && !isRunning(core)) endPolitely(core)
       else destroy(core)
-      return closed
+      return withinAnswerTime(closed).catch(() => destroy(core))
     },
+    ref: () => void streamOf(core).ref(),
+    unref: () => void streamOf(core).unref(),
   }
   sessions.set(core, session)
   return session

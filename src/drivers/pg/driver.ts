@@ -1,5 +1,6 @@
-import type { Client, Pool } from 'pg'
+import type { Client } from 'pg'
 import type { Access } from '../../access/access.ts'
+import type { IamPgPool } from '../../options/pg-options.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Connect, CreatePool } from '../driver.ts'
 import { type ClientSettings, IamPgClient } from './client.ts'
@@ -16,6 +17,6 @@ export function createPgConnect(settings: ClientSettings): Connect<Client> {
 }
 
 /** A `pg.Pool`. */
-export function createPgPoolOpener(access: Access, settings: Settings): CreatePool<Pool> {
-  return (tls, askerNow) => createPgPool({ access, settings, tls, askerNow })
+export function createPgPoolOpener(access: Access, settings: Settings): CreatePool<IamPgPool> {
+  return askerNow => createPgPool({ access, settings, askerNow })
 }

@@ -21,6 +21,12 @@ function internalsOf(client: Client): Internals {
   return client as unknown as Internals
 }
 
+/** Whether something is a client of pg, of whichever copy of it. */
+export function isClient(value: unknown): value is Client {
+  const { connection } = (value ?? {}) as Partial<Internals>
+  return typeof connection?.on === 'function' && connection.stream !== undefined
+}
+
 /** What speaks the protocol below a client, and emits an event for each message of the server. */
 export function protocolOf(client: Client): Connection {
   return internalsOf(client).connection

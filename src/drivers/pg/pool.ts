@@ -1,40 +1,54 @@
-import type { Pool, PoolClient, Submittable } from 'pg'
+import pg, { type ClientBase, type Pool, type PoolClient, type Submittable } from 'pg'
 import type { Access } from '../../access/access.ts'
+import type { IamPgPool } from '../../options/pg-options.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Asker } from '../../retries/retry.ts'
+import { withinAnswerTime } from '../../time/deadline.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
-import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { OpenPool } from '../driver.ts'
 import { createPoolRequests } from '../pool-requests.ts'
 import { IamPgClient } from './client.ts'
-import { sessionOf } from './session.ts'
+import { clientOptions } from './options.ts'
+import { destroy, sessionOf } from './session.ts'
 
 /** What a pool is made of. */
 export interface PgPoolParts {
   readonly access: Access
   readonly settings: Settings
-  readonly tls: VerifiedTls
   /** On whose behalf the handler asks now. */
   readonly askerNow: () => Asker
 }
 
 const releasedTwice = 'Release called on client which has already been released to the pool.'
 
+/** What pg-pool says to callers of a pool that its user has ended. */
+const poolHasEnded = 'Cannot use a pool after calling end on the pool'
+
 type ConnectCallback = Parameters<Pool['connect']>[0]
 
-/** Opens a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
-export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> {
-  const { access, settings, tls, askerNow } = parts
+type QueryCallback = (error: Error, result: unknown) => void
+
+/** Hooks of the user's that pg-pool calls with every new client. */
+interface Hooks {
+  onConnect?: (client: ClientBase) => Promise<void> | void
+  verify?: (client: PoolClient, done: (error?: Error) => void) => void
+}
+
+/** Makes a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
+export function createPgPool(parts: PgPoolParts): OpenPool<IamPgPool> {
+  const { access, settings, askerNow } = parts
   const { client: options, max } = settings
-  // pg-pool comes with pg's entry, which a function with a single client never needs to load.
-  const { default: pg } = await import('pg')
   // By the error that an attempt to connect failed with.
   const tokens = new WeakMap<object, AttemptToken>()
+  // Errors of the user's own hooks.
+  const hookErrors = new WeakSet<object>()
   // What the user ended a client for.
   const reasons = new WeakMap<PoolClient, Error | boolean>()
   // pg-pool makes a new `release` each time that it gives a client.
   const releases = new WeakMap<PoolClient, PoolClient['release']>()
+  // Clients that are connecting, and until when, in milliseconds since the epoch.
+  const opening = new Map<TokenClient, number>()
   // While pg-pool is asked; on whose behalf it opens a connection later, it does not tell.
   let asking: Asker | undefined
   let hasOpened = false
@@ -45,7 +59,7 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
 
     constructor() {
       const token = createAttemptToken(access.tokens)
-      super(settings, { tls, timeoutMs: leftMs(), token: token.take })
+      super(settings, { tls: access.trust.tls, timeoutMs: leftMs(), token: token.take })
       this.#token = token
       hasOpened = true
     }
@@ -55,7 +69,9 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
     override connect(callback?: Parameters<IamPgClient['connect']>[0]): Promise<IamPgClient> | undefined {
       if (callback === undefined) return super.connect() as Promise<IamPgClient>
       const startedMs = performance.now()
+      opening.set(this, Date.now() + leftMs())
       super.connect((error: Error) => {
+        opening.delete(this)
         if (error) {
           tokens.set(error, this.#token)
         } else {
@@ -69,7 +85,7 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
     }
   }
 
-  class IamPgPool extends pg.Pool {
+  class TokenPool extends pg.Pool {
     override connect(): Promise<PoolClient>
     override connect(callback: ConnectCallback): void
     override connect(callback?: ConnectCallback): Promise<PoolClient> | undefined {
@@ -112,25 +128,75 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
     // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each
     // costs a handshake and a share of the rate limit.
     override query = ((...given: Parameters<Pool['query']>) => {
-      const takesCallback = given.some(argument => typeof argument === 'function')
-      if (takesCallback || typeof (given[0] as Partial<Submittable>)?.submit === 'function')
+      const [first] = given as readonly unknown[]
+      if (typeof first === 'function' || typeof (first as Partial<Submittable>)?.submit === 'function')
         return super.query(...given)
+      const position = given.findIndex(argument => typeof argument === 'function')
+      if (position >= 0) {
+        const callback = given[position] as unknown as QueryCallback
+        // pg tells a callback also of what it would throw.
+        this.#query(given.slice(0, position) as unknown as Parameters<Pool['query']>).then(
+          result => process.nextTick(callback, undefined, result),
+          error => process.nextTick(callback, error, undefined),
+        )
+        return undefined
+      }
       // pg throws at once at what is no query.
-      return this.connect().then(async client => {
-        try {
-          return await client.query(...given)
-        } finally {
-          client.release()
-        }
-      })
+      return this.#query(given)
     }) as Pool['query']
+
+    async #query(given: Parameters<Pool['query']>): Promise<unknown> {
+      const client = await this.connect()
+      try {
+        return await client.query(...given)
+      } finally {
+        client.release()
+      }
+    }
+
+    /** Ends the pool when its connections are released, or after five seconds. */
+    close(): Promise<void> {
+      return requests.close()
+    }
+
+    [Symbol.asyncDispose](): Promise<void> {
+      return requests.close()
+    }
   }
 
-  const pool = new IamPgPool({
+  const { onConnect, verify } = options as Hooks
+  const isOwn = (error: unknown): void => {
+    if (typeof error === 'object' && error !== null) hookErrors.add(error)
+  }
+  const hooks: Hooks = {}
+  if (onConnect !== undefined) {
+    hooks.onConnect = async client => {
+      try {
+        return await onConnect(client)
+      } catch (error) {
+        isOwn(error)
+        throw error
+      }
+    }
+  }
+  if (verify !== undefined) {
+    hooks.verify = (client, done) =>
+      verify(client, error => {
+        isOwn(error)
+        done(error)
+      })
+  }
+
+  const pool = new TokenPool({
     // An idle connection costs nothing in a frozen process; to open it again costs a handshake and a share of
     // RDS's rate limit.
     idleTimeoutMillis: 0,
+    // A timer for an idle connection is no reason for the process to go on either.
+    allowExitOnIdle: true,
     ...options,
+    ...hooks,
+    // For who makes a client of the pool's options, as Kysely does to cancel a query.
+    ...clientOptions(access, settings),
     max,
     Client: TokenClient as unknown as new () => PoolClient,
   })
@@ -150,6 +216,9 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
       tokenOf: error => tokens.get(error as object) ?? tokens.get((error as Error).cause as object),
       sessionOf,
       isEnding: () => false,
+      discardOpening(nowMs) {
+        for (const [client, deadlineMs] of opening) if (deadlineMs <= nowMs) destroy(client)
+      },
       putBack: client => rawRelease(client),
       remove(client, isAbandoned) {
         const session = sessionOf(client)
@@ -159,12 +228,13 @@ export async function createPgPool(parts: PgPoolParts): Promise<OpenPool<Pool>> 
       end(client) {
         const ended = new Promise<void>(resolve => client.once('end', resolve))
         rawRelease(client, true)
-        return ended
+        return withinAnswerTime(ended).catch(() => destroy(client))
       },
       counts: () => ({ all: pool.totalCount, idle: pool.idleCount }),
       isOpen: () => !pool.ending,
-      isEnd: () => false,
-      close: () => void pool.end().catch(() => {}),
+      isUsers: error => hookErrors.has(error as object) || (error as Error).message === poolHasEnded,
+      close: () => void (pool.ending || pool.end().catch(() => {})),
+      onReset: client => onConnect?.(client),
     },
   })
   return { ...requests, pool }

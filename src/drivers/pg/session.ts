@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
 import { dropCallbacks, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
 
@@ -43,12 +44,16 @@ export function createSession(client: Client): Session {
     reset: () => client.query(resetSql),
     async close() {
       if (session.isUsable() && !isRunning(client)) {
-        await client.end().catch(() => destroy(client))
+        // Whoever waits for the end has it keep the process alive until then, but not for long.
+        session.ref()
+        await withinAnswerTime(client.end()).catch(() => destroy(client))
       } else {
         dropCallbacks(client)
         destroy(client)
       }
     },
+    ref: () => void streamOf(client).ref(),
+    unref: () => void streamOf(client).unref(),
   }
   sessions.set(client, session)
   return session

@@ -69,7 +69,7 @@ async function connect(engine: EngineName, settings: Settings): Promise<Error> {
   const { endpoint, region, user, signer } = settings
   const request = { ...endpoint, region, user }
   const tokens = createTokenCache(createSigner({ request, credentials: settings.credentials, signer }), 0)
-  const tls = await createTrust(settings)()
+  const tls = await createTrust(settings).load()
   const connect = drivers[engine](settings)
   const token = async () => (await tokens.get()).token
   return connect({ tls, token, timeoutMs: settings.connectTimeoutMs }).then(

@@ -355,6 +355,13 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       server: [["Access denied for user 'orders_app'@'…' to database 'orders'", 'ER_DBACCESS_DENIED_ERROR']],
     },
   ],
+  RDS_IAM_CLOSED: [
+    {
+      on: 'any',
+      check: /Close a pool or a middleware once nothing uses it any more/,
+      package: [['The pool or middleware was closed; no connection is opened to …']],
+    },
+  ],
 }
 
 const engineNames = { PostgreSQL: ['postgres'], MySQL: ['mysql'], any: ['postgres', 'mysql'] } as const

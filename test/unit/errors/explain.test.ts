@@ -8,7 +8,7 @@ import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError, type RdsIamErrorCode } from '../../../src/errors/rds-iam-error.ts'
 import { iamMysql } from '../../../src/mysql2.ts'
-import { iamPg } from '../../../src/pg.ts'
+import { createPgPool, iamPg } from '../../../src/pg.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../../../src/token/credentials.ts'
 import { createSigner } from '../../../src/token/signer.ts'
 import { loadRoots } from '../../../src/trust/roots.ts'
@@ -51,6 +51,14 @@ const thrown: Readonly<Record<string, () => unknown>> = {
       ca: [],
       extraCaFile: undefined,
     }),
+  'The pool or middleware was closed; no connection is opened to …': askAfterClosing,
+}
+
+/** What a pool says once it was closed. */
+async function askAfterClosing(): Promise<void> {
+  const pool = createPgPool({ host: attempt.host, user: 'app' })
+  await pool.close()
+  await pool.query('select 1')
 }
 
 const sign = (given: { credentials?: AwsCredentials | AwsCredentialsProvider; signer?: () => string }) =>

@@ -58,16 +58,16 @@ for (const [title, openStream] of [
 
 test('makes one set of TLS options for all connections', async () => {
   const trust = createTrust({ ...settings, ca: [] })
-  const [one, other] = await Promise.all([trust(), trust()])
+  const [one, other] = await Promise.all([trust.load(), trust.load()])
   assert.equal(one, other)
-  assert.equal((await trust()).secureContext, one.secureContext)
+  assert.equal((await trust.load()).secureContext, one.secureContext)
 })
 
 test('takes no TLS older than 1.2, also in a process that would', async t => {
   const defaults = { DEFAULT_MIN_VERSION: tls.DEFAULT_MIN_VERSION, DEFAULT_CIPHERS: tls.DEFAULT_CIPHERS }
   t.after(() => Object.assign(tls, defaults))
   Object.assign(tls, { DEFAULT_MIN_VERSION: 'TLSv1', DEFAULT_CIPHERS: 'DEFAULT@SECLEVEL=0' })
-  const { secureContext } = await createTrust({ ...settings, ca: [authority.ca] })()
+  const { secureContext } = await createTrust({ ...settings, ca: [authority.ca] }).load()
   const old = createServer({
     ...(await authority.issue({ names: ['localhost'] })),
     minVersion: 'TLSv1',
@@ -90,8 +90,8 @@ test('takes no TLS older than 1.2, also in a process that would', async t => {
 test('tries again after the authorities could not be read', async () => {
   const unknown = { host: 'orders.c1x2.il-central-1.rds.amazonaws.com', port: 5432 }
   const trust = createTrust({ region: 'il-central-1', endpoint: unknown, ca: [], extraCaFile: undefined })
-  const first = await trust().catch(error => error)
-  const second = await trust().catch(error => error)
+  const first = await trust.load().catch(error => error)
+  const second = await trust.load().catch(error => error)
   assert.equal(first.code, 'RDS_IAM_TRUST')
   assert.equal(second.code, 'RDS_IAM_TRUST')
   assert.notEqual(first, second)

@@ -1,4 +1,4 @@
-import { withDeadline } from '../time/deadline.ts'
+import { withDeadline } from './deadline.ts'
 
 /**
  * Lets the event loop deliver what happened to the sockets while the process was frozen: one turn reads what

@@ -1,5 +1,5 @@
-import type { ConnectionSource } from '../connection/source.ts'
 import { withDeadline } from '../time/deadline.ts'
+import type { ConnectionSource } from './source.ts'
 
 type Closable = Pick<ConnectionSource<unknown>, 'shutDown'>
 
@@ -11,7 +11,7 @@ type Closable = Pick<ConnectionSource<unknown>, 'shutDown'>
  */
 const closingTimeMs = 300
 
-// By weak references: a middleware that nobody has any more holds nothing to close.
+// By weak references: a middleware or pool that nobody has any more holds nothing to close.
 const sources = new Set<WeakRef<Closable>>()
 let isListening = false
 

@@ -1,0 +1,57 @@
+import type { Access } from '../../access/access.ts'
+import { RdsIamError } from '../../errors/rds-iam-error.ts'
+import type { Settings } from '../../options/settings.ts'
+import { type PlainTls, plainTls, requireIdentity } from '../../trust/verified-tls.ts'
+import { forgetPassword, isClient, protocolOf, streamOf } from './internals.ts'
+
+/** What pg, or a library above it, makes a client of that reaches the verified endpoint with a token. */
+export interface ClientOptions {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly database: string
+  /** Data and one function, so that it can be cloned. */
+  readonly ssl: PlainTls
+  /** pg calls it as a method of the client, when the server asks. */
+  readonly password: () => Promise<string>
+}
+
+/** Options for clients that this package does not make. None of them holds a token. */
+export function clientOptions(
+  access: Access,
+  { host, port, user, database }: Pick<Settings, 'host' | 'port' | 'user' | 'database'>,
+): ClientOptions {
+  return { host, port, user, database, ssl: plainTls(access.trust.tls), password: createPassword(access) }
+}
+
+/** A password function for any client of pg, which gives the token to the verified endpoint alone. */
+function createPassword({ target, tokens, findFailure }: Access): (this: unknown) => Promise<string> {
+  return async function password(this: unknown): Promise<string> {
+    if (!isClient(this)) throw notAsked()
+    try {
+      requireIdentity(streamOf(this), target.endpoint)
+      const cached = await tokens.get()
+      protocolOf(this).once('errorMessage', (message: Error) => {
+        if (findFailure(message)?.code === 'RDS_IAM_ACCESS_DENIED') tokens.refuse(cached)
+      })
+      // pg sends it as soon as it has it, and would keep it until the server has answered.
+      setImmediate(() => forgetPassword(this))
+      return cached.token.value
+    } catch (error) {
+      // pg tells of the error, and would leave the socket open.
+      streamOf(this).destroy()
+      throw error
+    }
+  }
+}
+
+function notAsked(): RdsIamError {
+  return new RdsIamError(
+    'RDS_IAM_TRUST',
+    'The authentication token was asked for outside a client of `pg`, where nobody can see which server it would be sent to; it was not given.',
+    {
+      remedy:
+        'Pass `password` on to `pg` as the function that it is. For another driver, use `createTokenSource` together with `trustedTls`.',
+    },
+  )
+}
