@@ -135,6 +135,7 @@ function stormSettings(now: () => number): Settings {
   const engine = {
     factory: 'storm',
     defaultPort: 5432,
+    caVariable: 'PGSSLROOTCERT',
     environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
     defaultDatabase: (user: string) => user,
     ownedClientOptions: {},

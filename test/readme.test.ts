@@ -52,6 +52,7 @@ test('the table of options names every option, with the default that the code ha
   const engine = {
     factory: 'iamPg',
     defaultPort: 5432,
+    caVariable: 'PGSSLROOTCERT',
     environment: { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' },
     defaultDatabase: () => '',
     ownedClientOptions: {},
@@ -73,7 +74,7 @@ test('the table of options names every option, with the default that the code ha
 test('every error code has a heading, and the address in the error leads to it', () => {
   const source = readFileSync(join(root, 'src', 'errors', 'rds-iam-error.ts'), 'utf8')
   const codes = new Set(source.match(/RDS_IAM_[A-Z_]+/g))
-  assert.equal(codes.size, 9)
+  assert.equal(codes.size, 10)
   const headings = [...readme.matchAll(/^### (RDS_IAM_\w+)$/gm)].map(match => match[1])
   assert.deepEqual(headings.sort(), [...codes].sort())
 })

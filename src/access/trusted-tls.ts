@@ -2,7 +2,7 @@ import { isIpAddress } from '../identifiers/endpoint.ts'
 import { readRegion } from '../options/address.ts'
 import { readCa } from '../options/ca.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
-import { readVariable } from '../options/environment.ts'
+import { caVariables, readCaFiles, readVariable } from '../options/environment.ts'
 import type { TlsOptions } from '../options/options.ts'
 import { createTrust, type PlainTls, plainTls } from '../trust/verified-tls.ts'
 
@@ -47,5 +47,6 @@ export async function trustedTls(options: TrustedTlsOptions): Promise<PlainTls> 
   const ca = readCa(checks, given.tls)
   refuseProblems('trustedTls', checks.problems)
   const extraCaFile = readVariable('NODE_EXTRA_CA_CERTS')
-  return { ...plainTls(await createTrust({ region, endpoint, ca, extraCaFile }).load()) }
+  const caFiles = readCaFiles(Object.values(caVariables))
+  return { ...plainTls(await createTrust({ region, endpoint, ca, extraCaFile, caFiles }).load()) }
 }

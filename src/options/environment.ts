@@ -1,3 +1,5 @@
+import type { CaFile } from '../trust/roots.ts'
+
 /** A variable's text, or nothing where it is unset or empty. */
 export function readVariable(name: string): string | undefined {
   return process.env[name] || undefined
@@ -20,4 +22,20 @@ export function isOneAtATime(): boolean {
     readVariable('AWS_LAMBDA_INITIALIZATION_TYPE') !== 'lambda-managed-instances' &&
     !(Number(readVariable('AWS_LAMBDA_MAX_CONCURRENCY')) > 1)
   )
+}
+
+/** The environment variables that name a file of authorities, by engine. */
+export const caVariables = { postgres: 'PGSSLROOTCERT', mysql: 'MYSQL_SSL_CA' } as const
+
+/**
+ * The files of authorities that environment variables name.
+ *
+ * @see https://www.postgresql.org/docs/current/libpq-envars.html `PGSSLROOTCERT`, whose value `system` names
+ * no file
+ */
+export function readCaFiles(variables: readonly string[]): readonly CaFile[] {
+  return variables.flatMap(variable => {
+    const path = readVariable(variable)
+    return path === undefined || path === 'system' ? [] : [{ variable, path }]
+  })
 }

@@ -1,4 +1,5 @@
 import { mysqlFailures } from '../errors/mysql-failures.ts'
+import { caVariables } from './environment.ts'
 import type { Engine } from './settings.ts'
 
 /** The options of mysql2 that this package decides about. */
@@ -43,6 +44,7 @@ export const mysqlEngine: Omit<Engine, 'factory'> = {
     user: 'MYSQL_USER',
     database: 'MYSQL_DATABASE',
   },
+  caVariable: caVariables.mysql,
   // A session needs none.
   defaultDatabase: () => '',
   ownedClientOptions,

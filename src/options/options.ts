@@ -7,9 +7,10 @@ import type { TokenSigner } from '../token/signer-request.ts'
  */
 export interface TlsOptions {
   /**
-   * More certificate authorities, as PEM text: the text of a file, not its path.
+   * More certificate authorities, as PEM text: the text of a file, not its path. The environment can add more:
+   * the file that `PGSSLROOTCERT` names, with MySQL `MYSQL_SSL_CA`.
    *
-   * @default none beyond those of the Region and of Amazon Trust Services
+   * @default none beyond those of the Region, of Amazon Trust Services and of the environment
    */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
 }

@@ -1,4 +1,5 @@
 import { postgresFailures } from '../errors/postgres-failures.ts'
+import { caVariables } from './environment.ts'
 import type { Engine } from './settings.ts'
 
 /** The options of pg that this package decides about. */
@@ -23,6 +24,7 @@ const ownedClientOptions = {
 export const postgresEngine: Omit<Engine, 'factory'> = {
   defaultPort: 5432,
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+  caVariable: caVariables.postgres,
   // As PostgreSQL has it.
   defaultDatabase: user => user,
   ownedClientOptions,

@@ -3,10 +3,11 @@ import type { Target } from '../errors/target.ts'
 import type { Observers } from '../events/observers.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
+import type { CaFile } from '../trust/roots.ts'
 import { type AddressDefaults, readAddress, readRegion } from './address.ts'
 import { readCa } from './ca.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
-import { isOneAtATime, readVariable } from './environment.ts'
+import { isOneAtATime, readCaFiles, readVariable } from './environment.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
 import type { RdsIamOptions } from './options.ts'
 import { readCredentials, readTokenMargin } from './signing-options.ts'
@@ -15,6 +16,8 @@ import { readCredentials, readTokenMargin } from './signing-options.ts'
 export interface Engine extends AddressDefaults {
   /** Whose options they are, for errors: `iamPg`. */
   readonly factory: string
+  /** The environment variable that names a file of more authorities. */
+  readonly caVariable: string
   /** The driver's options that this package owns, and what to do instead. */
   readonly ownedClientOptions: Readonly<Record<string, string>>
   /** What its server and its driver fail with. */
@@ -27,6 +30,8 @@ export interface AccessSettings extends Target, Observers {
   readonly ca: readonly string[]
   /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
   readonly extraCaFile: string | undefined
+  /** The file that the engine's own variable names: authorities beside all others. */
+  readonly caFiles: readonly CaFile[]
   readonly credentials: AwsCredentials | AwsCredentialsProvider | undefined
   readonly signer: TokenSigner | undefined
   readonly tokenMarginMs: number
@@ -149,6 +154,7 @@ export function readSettings(
     wrap: checks.function('wrap', given.wrap) as MiddlewareSettings['wrap'],
     client: readClient(checks, given.client, engine),
     extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
+    caFiles: readCaFiles([engine.caVariable]),
     oneAtATime: isOneAtATime(),
     failures: engine.failures,
   }

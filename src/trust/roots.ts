@@ -1,7 +1,7 @@
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import { partitionOf } from '../identifiers/region.ts'
-import { splitPem } from './pem.ts'
+import { pemProblem, splitPem } from './pem.ts'
 
 /** What decides which certificate authorities are trusted. */
 export interface TrustSettings {
@@ -11,6 +11,15 @@ export interface TrustSettings {
   readonly ca: readonly string[]
   /** The file that `NODE_EXTRA_CA_CERTS` names. */
   readonly extraCaFile: string | undefined
+  /** Files of authorities that the environment adds, a development server's for example. */
+  readonly caFiles?: readonly CaFile[] | undefined
+}
+
+/** A file that an environment variable names. */
+export interface CaFile {
+  /** For example `PGSSLROOTCERT`. */
+  readonly variable: string
+  readonly path: string
 }
 
 /**
@@ -39,9 +48,32 @@ export async function loadRoots(
 ): Promise<readonly string[]> {
   const carried = await loadCarriedRoots(settings.region)
   const rds = carried.rds.length > 0 ? carried.rds : await readRegionRoots(settings, runtimeFile)
+  const added = [...settings.ca, ...(await readCaFiles(settings.caFiles ?? []))]
   const isProxy = /\.proxy-[^.]+\./.test(settings.endpoint.host)
-  if (rds.length === 0 && settings.ca.length === 0 && !isProxy) throw noRoots(settings)
-  return [...rds, ...carried.amazon, ...settings.ca]
+  if (rds.length === 0 && added.length === 0 && !isProxy) throw noRoots(settings)
+  return [...rds, ...carried.amazon, ...added]
+}
+
+/** Reads what the environment adds. A file that adds nothing is a mistake that nobody else would find. */
+async function readCaFiles(files: readonly CaFile[]): Promise<readonly string[]> {
+  if (files.length === 0) return []
+  const { readFile } = await import('node:fs/promises')
+  const texts = files.map(async ({ variable, path }) => {
+    const text = await readFile(path, 'latin1').catch(cause => {
+      throw wrongCaFile(variable, `names a file that cannot be read: ${cause.message}`, cause)
+    })
+    const problem = pemProblem(text)
+    if (problem !== undefined) throw wrongCaFile(variable, `names a file (${path}) that ${problem}`)
+    return splitPem(text)
+  })
+  return (await Promise.all(texts)).flat()
+}
+
+function wrongCaFile(variable: string, problem: string, cause?: unknown): RdsIamError {
+  return new RdsIamError('RDS_IAM_TRUST', `The environment variable ${variable} ${problem}.`, {
+    cause,
+    remedy: 'Have it name a file of certificates in PEM, or unset it.',
+  })
 }
 
 async function loadCarriedRoots(

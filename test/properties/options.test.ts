@@ -18,6 +18,7 @@ setEnvironment({ after() {} }, Object.fromEntries(names.map(name => [name, undef
 const engine = {
   factory: 'iamPg',
   defaultPort: 5432,
+  caVariable: 'PGSSLROOTCERT',
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
   defaultDatabase: (user: string) => user,
   ownedClientOptions: { password: 'a token takes its place' },

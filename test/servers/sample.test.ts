@@ -8,6 +8,9 @@ import { buildSample, type EngineName, startSample, startStack } from '../../loc
 import { root } from '../../local/template.ts'
 import type { DiagnosisReport } from '../../src/diagnose/diagnosis-report.ts'
 import { findMysqlKinds } from '../support/database.ts'
+import { holdTests } from '../support/registration.ts'
+
+const allRegistered = holdTests()
 
 function readEvent(file: string): unknown {
   return JSON.parse(readFileSync(join(root, 'events', file), 'utf8'))
@@ -135,3 +138,5 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
     }
   })
 }
+
+allRegistered()

@@ -34,8 +34,9 @@ export interface Database {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /**
    * Environment variables for a function: `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE`, or `MYSQL_HOST` and
-   * so on; `AWS_REGION` and the key pair; and `DATABASE_CA`, the certificate authority, for
-   * `tls: { ca: process.env.DATABASE_CA }`. What would take the place of the key pair is empty.
+   * so on; `PGSSLROOTCERT` or `MYSQL_SSL_CA`, the file of the certificate authority, which this package trusts
+   * too; `AWS_REGION` and the key pair; and `DATABASE_CA`, the authority as a text, for other uses. What would
+   * take the place of the key pair is empty.
    */
   readonly environment: Readonly<Record<string, string>>
   /** All that the gateway decided so far. */
@@ -110,7 +111,7 @@ export async function startDatabase(options: DatabaseOptions): Promise<Database>
       ca: gateway.ca,
       caFile,
       credentials,
-      environment: environmentOf(settings, { host, port: gateway.port, ca: gateway.ca }),
+      environment: environmentOf(settings, { host, port: gateway.port, ca: gateway.ca, caFile }),
       decisions,
       stats: gateway.stats,
       query: sql => server.query(sql, database),
@@ -145,7 +146,7 @@ function nameOf(address = '127.0.0.1'): string {
 
 function environmentOf(
   { engine, users, database, region, credentials }: DatabaseSettings,
-  { host, port, ca }: { readonly host: string; readonly port: number; readonly ca: string },
+  { host, port, ca, caFile }: Pick<Database, 'host' | 'port' | 'ca' | 'caFile'>,
 ): Readonly<Record<string, string>> {
   const { variables } = engines[engine]
   return {
@@ -153,6 +154,7 @@ function environmentOf(
     [variables.port]: String(port),
     [variables.user]: users[0],
     [variables.database]: database,
+    [variables.caFile]: caFile,
     AWS_REGION: region,
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,

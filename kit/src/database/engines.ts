@@ -14,7 +14,7 @@ export interface Engine {
   /** Of a name, in bytes of UTF-8 for PostgreSQL, in characters for MySQL. */
   readonly maxNameLength: number
   /** The environment variables that functions read their database from. */
-  readonly variables: Readonly<Record<'host' | 'port' | 'user' | 'database', string>>
+  readonly variables: Readonly<Record<'host' | 'port' | 'user' | 'database' | 'caFile', string>>
   start(kind: MysqlKind | undefined): Promise<Server>
   create(server: Server, database: string, users: readonly string[], setup: string): Promise<void>
 }
@@ -24,7 +24,13 @@ export const engines: Readonly<Record<'postgres' | 'mysql', Engine>> = {
     superuser: 'postgres',
     ownDatabases: ['postgres', 'template0', 'template1'],
     maxNameLength: 63,
-    variables: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
+    variables: {
+      host: 'PGHOST',
+      port: 'PGPORT',
+      user: 'PGUSER',
+      database: 'PGDATABASE',
+      caFile: 'PGSSLROOTCERT',
+    },
     start: () => startPostgres(),
     create: createPostgresDatabase,
   },
@@ -37,6 +43,7 @@ export const engines: Readonly<Record<'postgres' | 'mysql', Engine>> = {
       port: 'MYSQL_TCP_PORT',
       user: 'MYSQL_USER',
       database: 'MYSQL_DATABASE',
+      caFile: 'MYSQL_SSL_CA',
     },
     start: kind => startMysql(kind === undefined ? {} : { kind }),
     create: createMysqlDatabase,

@@ -4,6 +4,7 @@ import { startGateway } from '../../../kit/src/index.ts'
 import { startFunction } from '../../../local/function-process.ts'
 import { buildSample, standInIdentity } from '../../../local/stack.ts'
 import { findMysqlKinds } from '../../support/database.ts'
+import { holdTests } from '../../support/registration.ts'
 import { signature } from './aws.ts'
 import {
   buildFunctions,
@@ -14,6 +15,8 @@ import {
   startCustomResource,
   startMasterServer,
 } from './support.ts'
+
+const allRegistered = holdTests()
 
 const { kinds, missing } = findMysqlKinds()
 test('has MySQL and MariaDB', { skip: missing === '' ? false : missing }, () => {})
@@ -442,3 +445,5 @@ async function testLife(name: ServerName): Promise<void> {
     }
   })
 }
+
+allRegistered()

@@ -10,6 +10,7 @@ import { startFunction } from '../../../local/function-process.ts'
 import { standInIdentity } from '../../../local/stack.ts'
 import { root } from '../../../local/template.ts'
 import { findMysqlKinds } from '../../support/database.ts'
+import { holdTests } from '../../support/registration.ts'
 import { signature, startAws } from './aws.ts'
 import {
   buildFunctions,
@@ -23,6 +24,8 @@ import {
   startCustomResource,
   startMasterServer,
 } from './support.ts'
+
+const allRegistered = holdTests()
 
 const { kinds, missing } = findMysqlKinds()
 test('has MySQL and MariaDB', { skip: missing === '' ? false : missing }, () => {})
@@ -441,3 +444,5 @@ async function testAnswers(): Promise<void> {
     }
   })
 }
+
+allRegistered()

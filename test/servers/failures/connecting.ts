@@ -18,8 +18,20 @@ import { account, driverCodeOf, type EngineName, findFailure, fitsLiteral, targe
 const none = { host: 'NONE', port: 'NONE', user: 'NONE', database: 'NONE' }
 const common = { environment: none, defaultDatabase: () => '', ownedClientOptions: {} }
 const engines = {
-  postgres: { ...common, factory: 'iamPg', defaultPort: 5432, failures: postgresFailures },
-  mysql: { ...common, factory: 'iamMysql', defaultPort: 3306, failures: mysqlFailures },
+  postgres: {
+    ...common,
+    factory: 'iamPg',
+    defaultPort: 5432,
+    caVariable: 'PGSSLROOTCERT',
+    failures: postgresFailures,
+  },
+  mysql: {
+    ...common,
+    factory: 'iamMysql',
+    defaultPort: 3306,
+    caVariable: 'PGSSLROOTCERT',
+    failures: mysqlFailures,
+  },
 } satisfies Record<EngineName, Engine>
 
 const drivers: Readonly<Record<EngineName, (settings: Settings) => Connect<object>>> = {

@@ -11,9 +11,12 @@ import { type Mysql, type MysqlKind, type MysqlOptions, startMysql } from '../..
 import { type Gateway, type GatewayOptions, makeAuthority } from '../../../kit/src/index.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
+import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
 import { assertFails, type Options } from './connecting.ts'
 import { knownFailures, saidByAnyServer, target } from './known.ts'
+
+const allRegistered = holdTests()
 
 const { user, region } = target
 const { kinds, missing } = findMysqlKinds()
@@ -280,3 +283,5 @@ test('has made the servers say all that the table says of them', () => {
     rows.map(({ message }) => message).sort(),
   )
 })
+
+allRegistered()

@@ -20,7 +20,10 @@ import {
 import { credentials, findMysqlKinds, useMysql } from '../../support/database.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import { packet, startRecordingMysqlServer } from '../../support/recording-mysql-server.ts'
+import { holdTests } from '../../support/registration.ts'
 import { untilTriedAgain } from '../../support/time.ts'
+
+const allRegistered = holdTests()
 
 function createHandler(options: IamMysqlOptions) {
   const handler = middy<(connection: Connection) => unknown>()
@@ -388,3 +391,5 @@ test('gives no connection of a pool that has just been destroyed, and survives o
     await pool.end()
   })
 })
+
+allRegistered()

@@ -23,6 +23,7 @@ afterEach(clear)
 const engine: Engine = {
   factory: 'iamPg',
   defaultPort: 5432,
+  caVariable: 'PGSSLROOTCERT',
   environment: { host: 'PGHOST', port: 'PGPORT', user: 'PGUSER', database: 'PGDATABASE' },
   defaultDatabase: user => user,
   ownedClientOptions: {},
