@@ -29,7 +29,9 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const { createPool, access, settings } = parts
   const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
   const prefetch = createPrefetch()
-  const closing = createClosing(() => true)
+  // Of invocations that have not released the pool.
+  const leases = new Set<PoolLease<Pool>>()
+  const closing = createClosing(() => leases.size === 0)
   let lastUsedMs = 0
   // Whether the pool was found in order.
   let checking: Promise<boolean> | undefined
@@ -109,6 +111,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
 
   const lease = (pool: OpenPool<Pool>, invocation: Invocation): PoolLease<Pool> => {
     const lease = { connection: pool.pool, pool, invocation }
+    leases.add(lease)
     if (oneAtATime) unreleased = lease
     return lease
   }
@@ -136,6 +139,8 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   /** Whether it is still this invocation that has the pool, and not another one by now. */
   const takeBack = (lease: PoolLease<Pool>): boolean => {
     const isLatest = lease === unreleased
+    leases.delete(lease)
+    closing.check()
     if (isLatest) {
       unreleased = undefined
       // Whoever uses the pool until the next invocation is bound by none.

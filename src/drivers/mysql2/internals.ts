@@ -32,6 +32,9 @@ interface PoolInternals {
   readonly _allConnections: Queue
   readonly _freeConnections: Queue
   readonly _closed: boolean
+  /** Where connections are closed after some idle time, a timer looks every second. */
+  readonly _removeIdleTimeoutConnectionsTimer?: NodeJS.Timeout
+  _removeIdleTimeoutConnections(): void
 }
 
 interface Queue {
@@ -185,6 +188,17 @@ export function interceptPool(pool: Pool, { acquire, acquireAgain, release }: Po
       releaseConnection(connection)
     },
   }
+}
+
+/** Lets the process end although a pool looks for idle connections by a timer. */
+export function unrefTimer(pool: Pool): void {
+  const internals = pool as unknown as PoolInternals
+  const { _removeIdleTimeoutConnections: arm } = internals
+  internals._removeIdleTimeoutConnections = () => {
+    arm.call(pool)
+    internals._removeIdleTimeoutConnectionsTimer?.unref()
+  }
+  internals._removeIdleTimeoutConnectionsTimer?.unref()
 }
 
 /** Bounds a connection that has not begun to connect, by its configuration, in milliseconds. */

@@ -19,6 +19,7 @@ import {
   poolIsClosed,
   removeFromPool,
   setConnectTimeout,
+  unrefTimer,
 } from './internals.ts'
 import { createSession, sessionOf } from './session.ts'
 
@@ -73,6 +74,7 @@ export function createMysqlPool(parts: MysqlPoolParts): OpenPool<IamMysqlPool> {
     },
   })
   const pool = mysql.createPool({ ...settings.client, ...options, connectionLimit: settings.max })
+  unrefTimer(pool)
 
   const hooks = interceptPool(pool, {
     acquire: callback => requests.acquire(serveBy(callback)),

@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { makeAuthority } from '../../../kit/src/index.ts'
+import { type IssuedCertificate, makeAuthority } from '../../../kit/src/index.ts'
 import { runModule } from '../../support/node-process.ts'
+import { startRecordingMysqlServer } from '../../support/recording-mysql-server.ts'
 import { passwordRequest, sslRequest, startRecordingServer } from '../../support/recording-server.ts'
 
 const [authority, stranger] = await Promise.all([makeAuthority('trusted'), makeAuthority('stranger')])
@@ -86,14 +87,74 @@ for (const kind of ['iamPg', 'iamPgPool']) {
   }
 }
 
-test('iamPg does not mind NODE_PG_FORCE_NATIVE without pg-native: it uses the JavaScript client', async () => {
-  const outcomes = await connectToAll('iamPg', { NODE_PG_FORCE_NATIVE: '1' })
-  assert.equal(outcomes.at(-1)?.outcome, 'connected')
-})
+for (const kind of ['iamPg', 'iamPgPool']) {
+  test(`${kind} gives no byte of a token to anybody with NODE_PG_FORCE_NATIVE and no pg-native, which pg itself asks for`, async () => {
+    await assert.rejects(connectToAll(kind, { NODE_PG_FORCE_NATIVE: '1' }), /Cannot find module 'pg-native'/)
+  })
+}
 
-test('iamPgPool gives no byte of a token to anybody with NODE_PG_FORCE_NATIVE and no pg-native', async () => {
-  for (const { outcome, received } of await connectToAll('iamPgPool', { NODE_PG_FORCE_NATIVE: '1' })) {
-    assert.match(outcome, /pg-native/)
-    assert.equal(received, '')
+for (const [kind, variable, entry] of [
+  ['createPgPool', 'PGSSLROOTCERT', 'pg'],
+  ['createMysqlPool', 'MYSQL_SSL_CA', 'mysql2'],
+] as const) {
+  /** Connects with one more file of authorities, and without the option `tls`. */
+  const connectWith = async (file: string, port: number) =>
+    runModule(
+      `import { ${kind} } from './src/${entry}.ts'
+       const pool = ${kind}({
+         host: 'localhost', port: ${port}, user: 'app', region: 'eu-west-1', retryRefused: false, connectTimeoutMs: 3000,
+         credentials: { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' },
+       })
+       const outcome = await pool.query('DO 1').then(() => 'connected', error => error.code + ': ' + error.message)
+       await pool.close()
+       console.log(JSON.stringify(outcome))`,
+      { [variable]: file },
+    ) as Promise<string>
+  const start =
+    entry === 'pg'
+      ? startRecordingServer
+      : (certificate: IssuedCertificate) => startRecordingMysqlServer({ certificate })
+  const write = (name: string, text: string): string => {
+    const path = join(folder, name)
+    writeFileSync(path, text)
+    return path
   }
+
+  test(`${variable} adds the authorities of a file, and only those`, async () => {
+    const file = write('ca.pem', authority.ca)
+    const trusted = await start(await authority.issue(issue))
+    assert.equal(await connectWith(file, trusted.port), 'connected')
+    for (const certificate of [
+      await stranger.issue(issue),
+      await authority.issue({ names: ['db.example.com'] }),
+    ]) {
+      const server = await start(certificate)
+      assert.match(await connectWith(file, server.port), /^RDS_IAM_TRUST: /)
+      assert.doesNotMatch(await server.received(), /X-Amz-/)
+    }
+  })
+
+  for (const [title, file, message] of [
+    ['is not there', join(folder, 'missing.pem'), /names a file that cannot be read: ENOENT/],
+    [
+      'holds no certificate',
+      write('empty.pem', 'nothing'),
+      /names a file \(.*empty\.pem\) that holds no certificate/,
+    ],
+    ['holds a private key', write('key.pem', '-----BEGIN PRIVATE KEY-----'), /that holds a private key/],
+  ] as const) {
+    test(`${variable} stops before a connection is opened where its file ${title}`, async () => {
+      const server = await start(await authority.issue(issue))
+      const outcome = await connectWith(file, server.port)
+      assert.match(outcome, /^RDS_IAM_TRUST: /)
+      assert.match(outcome, new RegExp(`${variable} .*${message.source}`))
+      assert.equal(server.connections(), 0)
+    })
+  }
+}
+
+test('PGSSLROOTCERT=system, which names no file, adds nothing', async () => {
+  const outcomes = await connectToAll('iamPg', { PGSSLROOTCERT: 'system' })
+  assert.equal(outcomes.at(-1)?.outcome, 'connected')
+  assert.match(outcomes[0]?.outcome ?? '', /^RDS_IAM_TRUST: /)
 })

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createClosing } from '../../../src/drivers/closing.ts'
+
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+test('ends the rest after five seconds, where something stays in use', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const closing = createClosing(() => false)
+  let ends = 0
+  const closed = closing.close(async () => {
+    ends += 1
+  })
+  assert.equal(closing.isClosed(), true)
+  t.mock.timers.tick(4_999)
+  await turn()
+  assert.equal(ends, 0)
+  t.mock.timers.tick(1)
+  await closed
+  await closing.close(async () => assert.fail('ended twice'))
+  assert.equal(ends, 1)
+})
+
+test('ends at once where nothing is in use, and when the last one is given back', async () => {
+  let inUse = 0
+  const isUnused = () => inUse === 0
+  await createClosing(isUnused).close(async () => {})
+  inUse = 1
+  const closing = createClosing(isUnused)
+  let isEnded = false
+  const closed = closing.close(async () => {
+    isEnded = true
+  })
+  closing.check()
+  await turn()
+  assert.equal(isEnded, false)
+  inUse = 0
+  closing.check()
+  await closed
+  assert.equal(isEnded, true)
+})
