@@ -111,6 +111,8 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
 
   const lease = (pool: OpenPool<Pool>, invocation: Invocation): PoolLease<Pool> => {
     const lease = { connection: pool.pool, pool, invocation }
+    // Neither `after` nor `onError` need have run for those whose time is over.
+    for (const past of leases) if (past.invocation.deadlineMs < Date.now()) leases.delete(past)
     leases.add(lease)
     if (oneAtATime) unreleased = lease
     return lease

@@ -2,7 +2,9 @@ import mysql, { type Connection as CoreConnection } from 'mysql2'
 import type { Target } from '../../errors/target.ts'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
+import { warnOfSharedTransaction } from '../shared-transaction.ts'
 import {
+  type Command,
   characterSetOf,
   destroy,
   endPolitely,
@@ -41,6 +43,8 @@ export function createSession(
     const status = readStatus(packet, command)
     if (status === undefined) return
     if (status.error === undefined) {
+      // The server commits what was open, and says nothing.
+      if (inTransaction && beginsTransaction(command)) warnOfSharedTransaction('iamMysqlPool')
       inTransaction = status.isInTransaction
     } else {
       if (readOnlyErrors.includes(status.error)) isReadOnly = true
@@ -85,6 +89,10 @@ export function createSession(
   }
   sessions.set(core, session)
   return session
+}
+
+function beginsTransaction(command: Command | null | undefined): boolean {
+  return typeof command?.sql === 'string' && /^\s*(START\s+TRANSACTION|BEGIN)\b/i.test(command.sql)
 }
 
 function query(core: CoreConnection, sql: string): Promise<unknown> {

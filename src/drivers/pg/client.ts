@@ -4,7 +4,7 @@ import type { Settings } from '../../options/settings.ts'
 import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createTokenAuth, type TokenAuth } from './auth.ts'
-import { forgetPassword } from './internals.ts'
+import { forgetPassword, hideConnection } from './internals.ts'
 import { createSession, destroy } from './session.ts'
 
 /** What a client is told of the settings. */
@@ -33,6 +33,7 @@ export class IamPgClient extends Client {
       connectionTimeoutMillis: request.timeoutMs,
     }
     super(config)
+    hideConnection(this)
     // pg emits `error` twice when an idle connection is lost, and without a listener the process would end.
     this.on('error', () => {})
     this.#auth = createTokenAuth(this, endpoint, request.token)

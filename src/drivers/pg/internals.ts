@@ -37,6 +37,14 @@ export function streamOf(client: Client): Socket {
   return internalsOf(client).connection.stream as Socket
 }
 
+/**
+ * Keeps a client that is taken for the options of another one, as by an adapter that expects a pool, from
+ * sharing its connection with that: two clients that read one connection end the process.
+ */
+export function hideConnection(client: Client): void {
+  Object.defineProperty(client, 'connection', { enumerable: false })
+}
+
 /** Whether pg would send a query now. */
 export function isOpen(client: Client): boolean {
   const { _queryable, _ended, _ending } = internalsOf(client)

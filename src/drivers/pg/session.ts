@@ -1,10 +1,13 @@
 import type { Client } from 'pg'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
+import { warnOfSharedTransaction } from '../shared-transaction.ts'
 import { dropCallbacks, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: read_only_sql_transaction
 const readOnlyError = '25006'
+// active_sql_transaction: `there is already a transaction in progress`
+const inTransactionWarning = '25001'
 
 /**
  * What `DISCARD ALL` does, but for prepared statements and plans, which pg believes the server to keep.
@@ -27,6 +30,9 @@ export function createSession(client: Client): Session {
   let isReadOnly = false
   protocolOf(client).on('errorMessage', ({ code }: { code?: string }) => {
     if (code === readOnlyError) isReadOnly = true
+  })
+  client.on('notice', ({ code }: { code?: string | undefined }) => {
+    if (code === inTransactionWarning) warnOfSharedTransaction('iamPgPool')
   })
 
   const session: Session = {

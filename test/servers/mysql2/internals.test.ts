@@ -23,6 +23,7 @@ import {
   resetConnection,
   setCharacterSet,
   streamOf,
+  unrefTimer,
   watchPackets,
 } from '../../../src/drivers/mysql2/internals.ts'
 
@@ -205,4 +206,19 @@ test('isClosed says that a pool has ended', { skip }, async () => {
   const pool = mysql.createPool(options)
   await new Promise(resolve => pool.end(resolve))
   assert.equal(isClosed(pool), true)
+})
+
+test('unrefTimer finds the timer by which a pool looks for idle connections', async () => {
+  const pool = mysql.createPool({ connectionLimit: 2, maxIdle: 1 })
+  const timerOf = () =>
+    (pool as unknown as { _removeIdleTimeoutConnectionsTimer: NodeJS.Timeout })
+      ._removeIdleTimeoutConnectionsTimer
+  const first = timerOf()
+  assert.equal(first.hasRef(), true)
+  unrefTimer(pool)
+  assert.equal(first.hasRef(), false)
+  ;(pool as unknown as { _removeIdleTimeoutConnections(): void })._removeIdleTimeoutConnections()
+  assert.notEqual(timerOf(), first)
+  assert.equal(timerOf().hasRef(), false)
+  pool.end()
 })

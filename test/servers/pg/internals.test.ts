@@ -7,6 +7,8 @@ import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import {
   dropCallbacks,
   forgetPassword,
+  hideConnection,
+  isClient,
   isOpen,
   isReady,
   isRunning,
@@ -116,4 +118,18 @@ test('forgetPassword leaves it nowhere on the client', async t => {
   assert.deepEqual(passwords(), ['unasked', 'unasked'])
   forgetPassword(client)
   assert.deepEqual(passwords(), [null, null])
+})
+
+test('isClient knows a client of pg from all else that a function could be called on', async t => {
+  assert.equal(isClient(await connect(t)), true)
+  for (const other of [undefined, null, {}, { connection: {} }, 'client', () => {}])
+    assert.equal(isClient(other), false)
+})
+
+test('hideConnection keeps another client from sharing the connection, and pg from missing it', async t => {
+  const client = await connect(t)
+  hideConnection(client)
+  assert.ok(!Object.keys({ ...client }).includes('connection'))
+  assert.notEqual(protocolOf(new pg.Client({ ...(client as object) })), protocolOf(client))
+  await client.query('SELECT 1')
 })
