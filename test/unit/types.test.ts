@@ -7,8 +7,8 @@ import middy from '@middy/core'
 import type { Connection } from 'mysql2/promise'
 import type { Client } from 'pg'
 import { RdsIamError, type RdsIamErrorCode, type RdsIamEvent } from '../../src/index.ts'
-import { type IamMysqlPool, iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
-import { type IamPgPool, iamPg, iamPgPool, type RdsIamLogger } from '../../src/pg.ts'
+import { type createMysqlPool, type IamMysqlPool, iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
+import { createPgPool, type IamPgPool, iamPg, iamPgPool, pgOptions, type RdsIamLogger } from '../../src/pg.ts'
 
 /** Compiles only where both types are the same, `any` being the same as nothing else. */
 function same<Expected, Actual>(
@@ -45,6 +45,21 @@ function _compile(): void {
       same<IamPgPool, typeof context.db>()
       return context.orders.user ?? ''
     })
+
+  middy()
+    .use(iamPgPool({ contextKey: 'orders', wrap: pool => ({ count: () => pool.totalCount }) }))
+    .use(iamMysql({ wrap: connection => new Map([[1, connection]]) }))
+    .handler(async (_event, context) => {
+      same<{ count: () => number }, typeof context.orders>()
+      same<Map<number, Connection>, typeof context.db>()
+    })
+  // A pool is what it says it is, without a cast.
+  same<IamPgPool, ReturnType<typeof createPgPool>>()
+  same<IamMysqlPool, ReturnType<typeof createMysqlPool>>()
+  // @ts-expect-error: what Middy has a context for, a pool by itself has not
+  createPgPool({ contextKey: 'db' })
+  // @ts-expect-error: whoever makes the connections decides how many
+  pgOptions({ max: 3 })
 
   iamPg({ logger: new Logger(), client: { application_name: 'orders' }, tls: { ca: process.env.CA } })
   iamPg({ logger: console, credentials: { accessKeyId: 'a', secretAccessKey: 'b' }, pingAfterIdleMs: false })
