@@ -3,7 +3,7 @@
 // files that they share, so that one copy of every module exists. Other packages stay outside, and what is
 // imported lazily stays lazy. The declarations of the entries stand beside them, with those that they need.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
@@ -32,10 +32,17 @@ function sourcesOf(folder: string): {
 
 const builtOf = (source: string) => source.replace(/^\.\/src\//, './dist/').replace(/\.ts$/, '.js')
 
+/**
+ * Modules that come into a file of their own, because they import what only some functions need: a bundler
+ * leaves a file out that nothing is taken of, but not the import of another package in a file that is needed.
+ */
+const apart = ['src/drivers/pg/pool.ts']
+
 async function bundle(folder: string, sources: readonly string[]): Promise<void> {
+  const own = apart.filter(source => existsSync(join(folder, source)))
   const options = {
     absWorkingDir: folder,
-    entryPoints: [...sources],
+    entryPoints: [...sources, ...own],
     outbase: 'src',
     outdir: 'dist',
     chunkNames: 'shared/[name]-[hash]',
@@ -50,11 +57,26 @@ async function bundle(folder: string, sources: readonly string[]): Promise<void>
     logLevel: 'warning',
     metafile: true,
   } as const satisfies BuildOptions
-  const { metafile } = await build({ ...options, write: false })
-  const core = modulesOfBoth(metafile, ['src/pg.ts', 'src/mysql2.ts'])
-  if (core.length === 0) await build(options)
+  const built = await build({ ...options, write: false })
+  const core = modulesOfBoth(built.metafile, ['src/pg.ts', 'src/mysql2.ts'])
   // The annotation is package.json's `sideEffects`: it says that nobody needs an import that takes nothing.
-  else await build({ ...options, inject: ['core'], plugins: [coreOf(core)], ignoreAnnotations: true })
+  const { outputFiles } =
+    core.length === 0
+      ? built
+      : await build({
+          ...options,
+          write: false,
+          inject: ['core'],
+          plugins: [coreOf(core)],
+          ignoreAnnotations: true,
+        })
+  for (const { path, text } of outputFiles) {
+    // Nobody imports a module that is apart by its own name.
+    if (own.some(source => path === join(folder, builtOf(`./${source}`)))) continue
+    mkdirSync(dirname(path), { recursive: true })
+    // A bundler warns of an import that takes nothing from a package that says it has no side effects.
+    writeFileSync(path, text.replace(/^import "\.[^"]*";\n/gm, ''))
+  }
 }
 
 /** The modules that both entries import, with all that these import, but for what is loaded lazily. */

@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
-import { createPgConnect, createPgPoolOpener } from './drivers/pg/driver.ts'
+import { createPgConnect } from './drivers/pg/driver.ts'
 import { type ClientOptions, clientOptions } from './drivers/pg/options.ts'
+import { createPgPoolOpener } from './drivers/pg/pool.ts'
 import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
 import type { WrapOption } from './options/options.ts'

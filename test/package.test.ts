@@ -316,7 +316,7 @@ for (const { cwd, name, loads, never } of [
     cwd: project,
     name: `${manifest.name}/pg`,
     loads: ['pg', 'pg-protocol'],
-    never: /^(node-forge|pg-pool|pg-native)$/,
+    never: /^(node-forge|pg-native)$/,
   },
   {
     cwd: project,

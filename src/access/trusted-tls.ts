@@ -4,7 +4,8 @@ import { readCa } from '../options/ca.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
 import { caVariables, readCaFiles, readVariable } from '../options/environment.ts'
 import type { TlsOptions } from '../options/options.ts'
-import { createTrust, type PlainTls, plainTls } from '../trust/verified-tls.ts'
+import { type PlainTls, plainTls } from '../trust/plain-tls.ts'
+import { createTrust } from '../trust/verified-tls.ts'
 
 /** Which server is to be verified. */
 export interface TrustedTlsOptions {

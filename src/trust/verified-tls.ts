@@ -1,6 +1,7 @@
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
+import type { PlainTls } from './plain-tls.ts'
 import { loadRoots, type TrustSettings } from './roots.ts'
 
 /** Takes 7 ms to load, while the first connection waits for the network. */
@@ -10,24 +11,10 @@ const tls = () => process.getBuiltinModule('node:tls')
  * TLS options that verify the server's chain and host name, whatever the environment says. They are for
  * `tls.connect`, and for the option `ssl` of a driver.
  */
-export interface VerifiedTls {
-  /** The authorities that are trusted, each as PEM. */
-  readonly ca: string[]
-  readonly minVersion: 'TLSv1.2'
+export interface VerifiedTls extends PlainTls {
   /** Made of `ca` and `minVersion` when it is first read. All connections then share it. */
   readonly secureContext: SecureContext
-  readonly rejectUnauthorized: true
-  /** mysql2 compares the certificate with its `host` only if this is set. */
-  readonly verifyIdentity: true
-  readonly checkServerIdentity: (host: string, certificate: PeerCertificate) => Error | undefined
-  readonly servername: string
 }
-
-/**
- * The same without a secure context, for code that copies what it is given: a copy of a native one ends the
- * process. The authorities stand for it.
- */
-export type PlainTls = Omit<VerifiedTls, 'secureContext'>
 
 /** Whom a database is verified against: shared by all connections of a middleware or pool. */
 export interface Trust {
@@ -81,23 +68,9 @@ function verifiedTls({ host }: Endpoint, authorities: () => string[] | undefined
     rejectUnauthorized: true,
     verifyIdentity: true,
     // The endpoint's name is checked. The driver would take the name that it dials, of a CNAME or a tunnel.
-    checkServerIdentity: (_host, certificate) => tls().checkServerIdentity(host, certificate),
+    checkServerIdentity: (_host, certificate) =>
+      tls().checkServerIdentity(host, certificate as PeerCertificate),
     servername: host,
-  }
-}
-
-/** What can be copied of TLS options. */
-export function plainTls(options: VerifiedTls): PlainTls {
-  const { minVersion, rejectUnauthorized, verifyIdentity, checkServerIdentity, servername } = options
-  return {
-    get ca() {
-      return options.ca
-    },
-    minVersion,
-    rejectUnauthorized,
-    verifyIdentity,
-    checkServerIdentity,
-    servername,
   }
 }
 
@@ -125,12 +98,18 @@ export function requireIdentity(stream: unknown, endpoint: Endpoint, isNameCheck
   requireVerified(stream, endpoint)
   const { host } = endpoint
   const socket = stream as TLSSocket
-  if (socket.isSessionReused() && isNameChecked) return
-  const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
-  if (cause === undefined) return
-  throw new RdsIamError(
-    'RDS_IAM_TRUST',
-    `The server's certificate is not for ${host}: ${cause.message}; no authentication token was sent.`,
-    { cause },
-  )
+  if (!socket.isSessionReused()) {
+    const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
+    if (cause !== undefined)
+      throw notTheEndpoint(`The server's certificate is not for ${host}: ${cause.message}`, cause)
+  } else if (!isNameChecked) {
+    throw notTheEndpoint(`The driver does not compare the name in the server's certificate with ${host}`)
+  }
+}
+
+function notTheEndpoint(problem: string, cause?: unknown): RdsIamError {
+  return new RdsIamError('RDS_IAM_TRUST', `${problem}; no authentication token was sent.`, {
+    cause,
+    remedy: 'Pass the options of TLS on as they are.',
+  })
 }

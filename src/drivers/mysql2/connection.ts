@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import mysql, { type ConnectionOptions, type Connection as CoreConnection } from 'mysql2'
 import { RdsIamError } from '../../errors/rds-iam-error.ts'
 import type { Settings } from '../../options/settings.ts'
-import type { PlainTls, VerifiedTls } from '../../trust/verified-tls.ts'
+import type { PlainTls } from '../../trust/plain-tls.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createAuthPlugins, type TokenFor } from './auth.ts'
 import { destroy } from './internals.ts'
@@ -13,7 +13,7 @@ export type ClientSettings = Pick<Settings, 'host' | 'port' | 'user' | 'database
 
 /** What the options of mysql2's connections are made of, beside the settings. */
 export interface ConnectionParts {
-  readonly tls: VerifiedTls | PlainTls
+  readonly tls: PlainTls
   readonly timeoutMs: number
   readonly tokenFor: TokenFor
   /** Called when a connection begins to dial, with mysql2's configuration of that connection. */

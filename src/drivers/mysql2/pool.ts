@@ -5,7 +5,7 @@ import type { Settings } from '../../options/settings.ts'
 import type { Asker } from '../../retries/retry.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
-import type { OpenPool } from '../driver.ts'
+import type { CreatePool, OpenPool } from '../driver.ts'
 import { type Asked, createPoolRequests, type Serve } from '../pool-requests.ts'
 import { connectionOptions, reasonOf } from './connection.ts'
 import {
@@ -28,14 +28,6 @@ function serveBy(callback: GetCallback): Serve<PoolConnection> {
   return (error, connection) => callback(error ?? null, connection as PoolConnection)
 }
 
-/** What a pool is made of. */
-export interface MysqlPoolParts {
-  readonly access: Access
-  readonly settings: Settings
-  /** On whose behalf the handler asks now. */
-  readonly askerNow: () => Asker
-}
-
 /** A physical connection on its way, and the token that it is let in or refused with. */
 interface Opening {
   readonly startedMs: number
@@ -43,11 +35,13 @@ interface Opening {
 }
 
 /**
- * Makes a pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified
- * TLS.
+ * A pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified TLS.
  */
-export function createMysqlPool(parts: MysqlPoolParts): OpenPool<IamMysqlPool> {
-  const { access, settings, askerNow } = parts
+export function createMysqlPoolOpener(access: Access, settings: Settings): CreatePool<IamMysqlPool> {
+  return askerNow => openPool(access, settings, askerNow)
+}
+
+function openPool(access: Access, settings: Settings, askerNow: () => Asker): OpenPool<IamMysqlPool> {
   // By mysql2's configuration of the connection, of which each has its own.
   const openings = new WeakMap<object, Opening>()
   // By the error that an attempt to connect failed with.

@@ -1,7 +1,8 @@
 import type { Access } from '../../access/access.ts'
 import { RdsIamError } from '../../errors/rds-iam-error.ts'
 import type { Settings } from '../../options/settings.ts'
-import { type PlainTls, plainTls, requireIdentity } from '../../trust/verified-tls.ts'
+import { type PlainTls, plainTls } from '../../trust/plain-tls.ts'
+import { requireIdentity } from '../../trust/verified-tls.ts'
 import { forgetPassword, isClient, protocolOf, streamOf } from './internals.ts'
 
 /** What pg, or a library above it, makes a client of that reaches the verified endpoint with a token. */

@@ -6,19 +6,11 @@ import type { Asker } from '../../retries/retry.ts'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
-import type { OpenPool } from '../driver.ts'
+import type { CreatePool, OpenPool } from '../driver.ts'
 import { createPoolRequests } from '../pool-requests.ts'
 import { IamPgClient } from './client.ts'
 import { clientOptions } from './options.ts'
 import { destroy, sessionOf } from './session.ts'
-
-/** What a pool is made of. */
-export interface PgPoolParts {
-  readonly access: Access
-  readonly settings: Settings
-  /** On whose behalf the handler asks now. */
-  readonly askerNow: () => Asker
-}
 
 const releasedTwice = 'Release called on client which has already been released to the pool.'
 
@@ -35,9 +27,12 @@ interface Hooks {
   verify?: (client: PoolClient, done: (error?: Error) => void) => void
 }
 
-/** Makes a `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
-export function createPgPool(parts: PgPoolParts): OpenPool<IamPgPool> {
-  const { access, settings, askerNow } = parts
+/** A `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
+export function createPgPoolOpener(access: Access, settings: Settings): CreatePool<IamPgPool> {
+  return askerNow => openPool(access, settings, askerNow)
+}
+
+function openPool(access: Access, settings: Settings, askerNow: () => Asker): OpenPool<IamPgPool> {
   const { client: options, max } = settings
   // By the error that an attempt to connect failed with.
   const tokens = new WeakMap<object, AttemptToken>()
