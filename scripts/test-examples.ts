@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readArguments } from '../kit/src/cli/arguments.ts'
+import { readArguments, UsageError } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { root } from '../local/template.ts'
 
@@ -32,6 +32,9 @@ async function run(args: readonly string[]): Promise<number> {
   const all = readdirSync(join(root, 'examples'), { withFileTypes: true })
     .filter(entry => entry.isDirectory())
     .map(({ name }) => name)
+  const unknown = words.filter(word => !all.includes(word))
+  if (unknown.length > 0)
+    throw new UsageError(`there is no example ${unknown.join(', ')}; there are ${all.join(', ')}`)
   const names = words.length === 0 ? all : words
   const project = mkdtempSync(join(tmpdir(), 'middy-rds-iam-examples-'))
   try {
@@ -56,8 +59,10 @@ async function run(args: readonly string[]): Promise<number> {
       overrides: { 'middy-rds-iam': '$middy-rds-iam', 'rds-iam-kit': '$rds-iam-kit' },
     }
     writeFileSync(join(project, 'package.json'), JSON.stringify(manifest, null, 2))
+    // Without what somebody installed in it.
+    const filter = (path: string) => !path.endsWith('node_modules')
     for (const name of names)
-      cpSync(join(root, 'examples', name), join(project, 'examples', name), { recursive: true })
+      cpSync(join(root, 'examples', name), join(project, 'examples', name), { recursive: true, filter })
     execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
       cwd: project,
       stdio: 'inherit',

@@ -28,7 +28,11 @@ export interface CachedToken {
  * @param now The wall clock, in milliseconds. While Lambda freezes a process no timer fires, so expiry is
  * only ever read off the clock, at the moment of use.
  */
-export function createTokenCache(sign: () => Promise<Token>, marginMs: number, now = Date.now): TokenCache {
+export function createTokenCache(
+  sign: () => Promise<Token>,
+  marginMs: number,
+  now = () => Date.now(),
+): TokenCache {
   let current: Token | undefined
   let pending: Promise<Token> | undefined
 

@@ -96,6 +96,7 @@ for (const [name, args, message] of [
     ['--port', 'http'],
     /--port is not a whole number; got "http"\nTry npm run gateway -- --help\.$/m,
   ],
+  ['test-examples.ts', ['nothing'], /there is no example nothing; there are .*drizzle/],
   ['gateway.ts', ['--bind', '::'], /'--bind'[\s\S]*Try npm run gateway -- --help/],
 ] as const) {
   test(`exits with 2 and says why: ${[name, ...args].join(' ')}`, async () => {

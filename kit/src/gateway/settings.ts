@@ -97,7 +97,7 @@ export function readFront(checks: Checks, given: Given): FrontSettings {
       // Node's timers take longer delays for 1 ms.
       max: 2_147_483_647,
     }),
-    now: (checks.function('now', given.now) ?? Date.now) as () => number,
+    now: (checks.function('now', given.now) ?? (() => Date.now())) as () => number,
   }
 }
 

@@ -1,0 +1,7 @@
+import knex from 'knex'
+import { createPgPool } from 'middy-rds-iam/pg'
+
+/** Reads PGHOST, PGUSER and so on, and connects when it is first asked to; in Lambda, at once. */
+export const pool = createPgPool({ max: 4 })
+
+export const db = knex({ client: 'pg', connectionPool: pool })
