@@ -32,7 +32,7 @@ export interface Subject extends Pick<FunctionProcess, 'pid' | 'freeze' | 'thaw'
 /** How a function is started, where it differs. */
 export interface Start {
   readonly options?: Partial<RdsIamOptions>
-  /** The options of a second middleware, attached as `other`. */
+  /** The options of a second middleware, attached as `other`, or of a second pool. */
   readonly other?: Partial<RdsIamOptions>
   readonly environment?: Readonly<Record<string, string>>
   /** The port of the gateway that it starts at. @default the first server's */
@@ -41,10 +41,13 @@ export interface Start {
   readonly prepare?: (relay: Relay) => void
 }
 
-/** What a row of the table is run with: one middleware, on one server. */
+/** What a row of the table is run with: one middleware, or one pool without middy, on one server. */
 export interface Bench {
-  readonly middleware: string
+  /** `iamPgPool` or `createPgPool` for example. */
+  readonly kind: string
   readonly isPool: boolean
+  /** Whether no middleware looks after the pool, and no invocation bounds it. */
+  readonly isStandalone: boolean
   readonly engine: Engine
   readonly site: Site
   start(start?: Start): Promise<Subject>
@@ -65,15 +68,19 @@ export function buildFaultFunctions(): Promise<string> {
       Properties: { ...Properties, CodeUri: 'test/faults/functions' },
       Metadata: {
         ...Metadata,
-        BuildProperties: { ...Metadata.BuildProperties, EntryPoints: ['pg.ts', 'mysql2.ts'] },
+        BuildProperties: {
+          ...Metadata.BuildProperties,
+          EntryPoints: ['pg.ts', 'mysql2.ts', 'pg-pool.ts', 'mysql2-pool.ts'],
+        },
       },
     })
   folders.set(name, folder)
   return folder
 }
 
-export function createBench(site: Site, middleware: string): Bench {
+export function createBench(site: Site, kind: string): Bench {
   const { engine } = site
+  const isStandalone = kind === engine.standalone
   const started: { readonly subject: Subject; readonly process: FunctionProcess }[] = []
   let questions = 0
 
@@ -90,11 +97,12 @@ export function createBench(site: Site, middleware: string): Bench {
       region: site.region,
       tls: { ca: site.authorities() },
     }
+    const otherKey = isStandalone ? {} : { contextKey: 'other' }
     const folder = await buildFaultFunctions()
     const process = await startFunction({
       name: 'FaultsFunction',
       folder,
-      handler: `${engine.file}.handler`,
+      handler: `${isStandalone ? engine.bareFile : engine.file}.handler`,
       // A busy machine takes its time; rows for which it matters say how long they have.
       timeoutMs: 20_000,
       environment: {
@@ -102,9 +110,9 @@ export function createBench(site: Site, middleware: string): Bench {
         ...variablesOf(keys.first),
         // The same code is compiled for each of some hundred processes.
         NODE_COMPILE_CACHE: join(folder, 'compiled'),
-        MIDDLEWARE: middleware,
+        ...(!isStandalone && { MIDDLEWARE: kind }),
         OPTIONS: JSON.stringify({ ...common, ...options }),
-        ...(other && { OTHER_OPTIONS: JSON.stringify({ ...common, contextKey: 'other', ...other }) }),
+        ...(other && { OTHER_OPTIONS: JSON.stringify({ ...common, ...otherKey, ...other }) }),
         ...environment,
       },
     })
@@ -135,8 +143,9 @@ export function createBench(site: Site, middleware: string): Bench {
   }
 
   return {
-    middleware,
-    isPool: middleware.endsWith('Pool'),
+    kind,
+    isPool: kind.endsWith('Pool'),
+    isStandalone,
     engine,
     site,
     start,

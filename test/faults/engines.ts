@@ -20,6 +20,9 @@ export interface Engine {
   /** The file of the function under fault, and its middlewares. */
   readonly file: string
   readonly middlewares: readonly string[]
+  /** The file of the function without middy, and what makes the pool of its module. */
+  readonly bareFile: string
+  readonly standalone: string
   readonly sql: Sql
   /** Counts the transactions that the user has open, as `count`. */
   readonly openTransactions: string
@@ -52,6 +55,8 @@ export const postgresEngine: Engine = {
   protocol: 'postgres',
   file: 'pg',
   middlewares: ['iamPg', 'iamPgPool'],
+  bareFile: 'pg-pool',
+  standalone: 'createPgPool',
   sql: postgresSql,
   openTransactions: `SELECT count(*)::int AS count FROM pg_stat_activity WHERE usename = '${user}' AND state LIKE 'idle in%'`,
   abortedSessions: `SELECT sessions_abandoned AS count FROM pg_stat_database WHERE datname = '${database}'`,
@@ -87,6 +92,8 @@ export const mysqlEngine = (kind: MysqlKind): Engine => ({
   protocol: 'mysql',
   file: 'mysql2',
   middlewares: ['iamMysql', 'iamMysqlPool'],
+  bareFile: 'mysql2-pool',
+  standalone: 'createMysqlPool',
   // MySQL 5.6, which npm has, cannot put a session back: the connection is closed instead, so it is clean there too.
   sql: { ...mysqlSql, canReset: kind === 'mariadb' },
   openTransactions: 'SELECT COUNT(*) AS count FROM information_schema.innodb_trx',
@@ -119,6 +126,12 @@ export const mysqlEngine = (kind: MysqlKind): Engine => ({
     await server.query(`GRANT USAGE ON *.* TO '${user}'@'%' WITH MAX_USER_CONNECTIONS ${count}`)
   },
 })
+
+/** All that functions under fault have their connections from. */
+export const kindsOf = ({ middlewares, standalone }: Engine): readonly string[] => [
+  ...middlewares,
+  standalone,
+]
 
 /** The number that a query of `engine` counts. */
 export async function countOf(server: Server, query: string): Promise<number> {

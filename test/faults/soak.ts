@@ -1,9 +1,9 @@
-// Thousands of invocations with faults at random in between: `npm run soak`, or `npm run soak -- --short --seed 7`. Fails where an
-// invocation fails that had a reachable database, or where a function's process grows.
+// Thousands of invocations with faults at random in between: `npm run soak`, or `npm run soak -- --short --seed 7 --only createPgPool`.
+// Fails where an invocation fails that had a reachable database, or where a function's process grows.
 import { readArguments } from '../../kit/src/cli/arguments.ts'
 import { findMysqlKinds } from '../support/database.ts'
 import { type Bench, createBench, type Subject } from './bench.ts'
-import { mysqlEngine, postgresEngine } from './engines.ts'
+import { kindsOf, mysqlEngine, postgresEngine } from './engines.ts'
 import type { Measurement } from './functions/event.ts'
 import { createRandom, findGrowth, type Random } from './growth.ts'
 import { assertNothingSecretSeen } from './seen.ts'
@@ -13,9 +13,10 @@ const { values } = readArguments(process.argv.slice(2), {
   short: { type: 'boolean', default: false },
   seed: { type: 'string' },
   invocations: { type: 'string' },
+  only: { type: 'string' },
 })
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
-/** For each middleware; there are two of each driver. */
+/** For each middleware, of which there are two of each driver, and for each driver's pool without middy. */
 const invocations = Number(values.invocations ?? (values.short ? 500 : 5000))
 const samples = 40
 
@@ -26,6 +27,8 @@ const minutes = 60_000
 interface Mishap {
   readonly weight: number
   readonly poolOnly?: true
+  /** Whether it means nothing to a pool without middy; the rows of the table say why. */
+  readonly notStandalone?: true
   /** Resolves to how many invocations it took. */
   run(subject: Subject, bench: Bench, clock: { aheadMs: number }): Promise<number>
 }
@@ -89,27 +92,55 @@ const mishaps: Readonly<Record<string, Mishap>> = {
   'connection not released': {
     weight: 5,
     poolOnly: true,
+    notStandalone: true,
     run: one(({ invoke }) => invoke({ sql: ['BEGIN', insert], ending: 'keeps the connection' })),
   },
-  'ended by the handler': { weight: 5, run: one(({ invoke }) => invoke({ ending: 'ends it' })) },
+  'ended by the handler': {
+    weight: 5,
+    notStandalone: true,
+    run: one(({ invoke }) => invoke({ ending: 'ends it' })),
+  },
   'destroyed by the handler': { weight: 5, run: one(({ invoke }) => invoke({ ending: 'destroys it' })) },
-  'cut off': { weight: 1, run: one(({ fail }) => fail({ ending: 'hangs' }, /TimeoutError/, 500)) },
+  'cut off': {
+    weight: 1,
+    notStandalone: true,
+    run: one(({ fail }) => fail({ ending: 'hangs' }, /TimeoutError/, 500)),
+  },
   suspended: {
     weight: 3,
+    notStandalone: true,
     run: one(({ invoke }) => invoke({ call: 'suspended', sql: ['BEGIN', insert] }, 600)),
   },
   streamed: { weight: 5, run: one(({ ask }) => ask({ call: 'streaming' })) },
-  'answered early': { weight: 5, run: one(({ invoke }) => invoke({ early: 'answers' })) },
-  'answered early behind': { weight: 5, run: one(({ invoke }) => invoke({ late: 'answers' })) },
-  'failed behind': { weight: 5, run: one(({ fail }) => fail({ late: 'throws' }, /a later middleware/)) },
+  'answered early': {
+    weight: 5,
+    notStandalone: true,
+    run: one(({ invoke }) => invoke({ early: 'answers' })),
+  },
+  'answered early behind': {
+    weight: 5,
+    notStandalone: true,
+    run: one(({ invoke }) => invoke({ late: 'answers' })),
+  },
+  'failed behind': {
+    weight: 5,
+    notStandalone: true,
+    run: one(({ fail }) => fail({ late: 'throws' }, /a later middleware/)),
+  },
   'error answered': {
     weight: 5,
+    notStandalone: true,
     run: one(({ invoke }) => invoke({ sql: ['BEGIN', insert], ending: 'throws', late: 'answers the error' })),
   },
 }
 
-function pick(random: Random, isPool: boolean): readonly [string, Mishap] {
-  const possible = Object.entries(mishaps).filter(([, { poolOnly }]) => isPool || !poolOnly)
+function pick(
+  random: Random,
+  { isPool, isStandalone }: Pick<Bench, 'isPool' | 'isStandalone'>,
+): readonly [string, Mishap] {
+  const possible = Object.entries(mishaps).filter(
+    ([, { poolOnly, notStandalone }]) => (isPool || !poolOnly) && !(isStandalone && notStandalone),
+  )
   const total = possible.reduce((sum, [, { weight }]) => sum + weight, 0)
   let left = random() * total
   for (const entry of possible) {
@@ -121,7 +152,7 @@ function pick(random: Random, isPool: boolean): readonly [string, Mishap] {
 
 /** @returns What went wrong that should not have. */
 async function soak(bench: Bench, random: Random): Promise<string[]> {
-  const name = `${bench.middleware} on ${bench.engine.name}`
+  const name = `${bench.kind} on ${bench.engine.name}`
   const problems: string[] = []
   const counts: Record<string, number> = {}
   const measured: Measurement[] = []
@@ -131,7 +162,7 @@ async function soak(bench: Bench, random: Random): Promise<string[]> {
     environment: { NODE_OPTIONS: '--expose-gc' },
   })
   for (let count = 0; count < invocations; ) {
-    const [what, mishap] = random() < 0.25 ? pick(random, bench.isPool) : ['nothing', undefined]
+    const [what, mishap] = random() < 0.25 ? pick(random, bench) : ['nothing', undefined]
     counts[what] = (counts[what] ?? 0) + 1
     try {
       count += 1 + ((await mishap?.run(subject, bench, clock)) ?? 0)
@@ -173,11 +204,13 @@ const { kinds, missing } = findMysqlKinds()
 if (kinds.length === 0) console.log(`without MySQL: ${missing}`)
 const problems = await Promise.all(
   [postgresEngine, ...kinds.slice(-1).map(mysqlEngine)].map(async engine => {
+    const kinds = kindsOf(engine).filter(kind => values.only === undefined || values.only === kind)
+    if (kinds.length === 0) return []
     const site = await startSite(engine)
     try {
       const found: string[] = []
-      for (const [index, middleware] of engine.middlewares.entries())
-        found.push(...(await soak(createBench(site, middleware), createRandom(seed + index))))
+      for (const [index, kind] of kinds.entries())
+        found.push(...(await soak(createBench(site, kind), createRandom(seed + index))))
       return found
     } finally {
       await site.stop()

@@ -1,6 +1,6 @@
 import { after, test } from 'node:test'
 import { type Bench, createBench } from './bench.ts'
-import type { Engine } from './engines.ts'
+import { type Engine, kindsOf } from './engines.ts'
 import { assertNothingSecretSeen } from './seen.ts'
 import { startSite } from './site.ts'
 
@@ -9,11 +9,20 @@ export interface Fault {
   readonly name: string
   /** Whether it takes seconds. */
   readonly slow?: true
-  /** Resolves where the function survived; to a reason where the fault cannot happen to this middleware. Rejects otherwise. */
+  /** Why it means nothing to a pool without a middleware, where it does not; it is not run then. */
+  readonly notStandalone?: string
+  /** Resolves where the function survived; to a reason where the fault cannot happen to this kind. Rejects otherwise. */
   run(bench: Bench): Promise<unknown>
 }
 
-/** Runs every fault with every middleware of these engines, a test for each, and prints the table of outcomes in the end. */
+/** Which cells are run, by names such as `createPgPool, PostgreSQL: the server restarts`. @default all of them */
+const wanted = new RegExp(process.env.FAULTS ?? '')
+
+/**
+ * Runs every fault with every kind of these engines, a test for each, and prints the table of outcomes in the end. Where the
+ * environment variable `FAULTS` holds a regular expression, only the cells whose name is like it, for example
+ * `^create\w+Pool, .*: the token`.
+ */
 export function runTable(faults: readonly Fault[], engines: readonly Engine[], missing: string): void {
   const columns: string[] = []
   const cells = new Map<string, string>()
@@ -22,18 +31,23 @@ export function runTable(faults: readonly Fault[], engines: readonly Engine[], m
     // The engines side by side: much of the time is waiting.
     const runs = engines.map(engine =>
       all.test(`on ${engine.name}`, async t => {
+        const cellsOf = (kind: string) =>
+          faults.filter(({ name }) => wanted.test(`${kind}, ${engine.name}: ${name}`))
+        const kinds = kindsOf(engine).filter(kind => cellsOf(kind).length > 0)
+        if (kinds.length === 0) return t.skip('FAULTS leaves all of them out')
         const site = await startSite(engine)
         // Not while the others go on: to remove a server's files blocks the process.
         all.after(() => site.stop())
-        for (const middleware of engine.middlewares) {
-          const column = `${middleware}, ${engine.name}`
+        for (const kind of kinds) {
+          const column = `${kind}, ${engine.name}`
           columns.push(column)
-          for (const fault of faults) {
-            await t.test(`${middleware}: ${fault.name}`, async () => {
-              const bench = createBench(site, middleware)
+          for (const fault of cellsOf(kind)) {
+            await t.test(`${kind}: ${fault.name}`, async () => {
+              const bench = createBench(site, kind)
               let outcome = 'survived'
               try {
-                const reason = await fault.run(bench)
+                const notStandalone = bench.isStandalone ? fault.notStandalone : undefined
+                const reason = notStandalone === undefined ? await fault.run(bench) : `— (${notStandalone})`
                 if (typeof reason === 'string') outcome = reason
               } catch (error) {
                 outcome = `failed: ${(error as Error).message.split('\n', 1)[0]}`

@@ -28,6 +28,8 @@ interface PoolConnectionInternals {
 
 interface PoolInternals {
   getConnection(callback: GetCallback): void
+  query(...given: readonly unknown[]): unknown
+  execute(...given: readonly unknown[]): unknown
   releaseConnection(connection: PoolConnection): void
   readonly _allConnections: Queue
   readonly _freeConnections: Queue
@@ -163,16 +165,49 @@ export interface PoolHandlers {
   acquireAgain(callback: GetCallback): void
   /** Anybody releases a connection. One that ended is released too, to make room. */
   release(connection: PoolConnection, makeRoom: () => void): void
+  /** A query of the pool's own has timed out. mysql2 releases its connection when the server has finished it. */
+  timeOut(connection: PoolConnection): void
 }
 
 /** Puts this package between mysql2's pool and its callers. */
-export function interceptPool(pool: Pool, { acquire, acquireAgain, release }: PoolHandlers): PoolHooks {
+export function interceptPool(pool: Pool, handlers: PoolHandlers): PoolHooks {
+  const { acquire, acquireAgain, release, timeOut } = handlers
   const internals = pool as unknown as PoolInternals
   const getConnection = internals.getConnection.bind(pool)
   // Releasing is where mysql2 asks by itself, and it asks the pool that releases.
   const asking: PoolInternals = Object.create(pool, { getConnection: { value: acquireAgain } })
   const releaseConnection = internals.releaseConnection.bind(asking)
-  internals.getConnection = acquire
+  // While a query of the pool's own asks for its connection, which it does at once.
+  let taken: ((connection: PoolConnection) => void) | undefined
+  internals.getConnection = callback => {
+    const take = taken
+    if (take === undefined) return acquire(callback)
+    acquire((error, connection) => {
+      take(connection)
+      callback(error, connection)
+    })
+  }
+  for (const name of ['query', 'execute'] as const) {
+    const run = internals[name].bind(pool)
+    internals[name] = (...given) => {
+      const position = given.findLastIndex(argument => typeof argument === 'function')
+      if (position < 0) return run(...given)
+      let connection: PoolConnection | undefined
+      taken = taking => {
+        connection = taking
+      }
+      const tell = given[position] as (error: { code?: string } | null, ...result: unknown[]) => void
+      const tellAndRelease: typeof tell = (error, ...result) => {
+        if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT' && connection !== undefined) timeOut(connection)
+        tell(error, ...result)
+      }
+      try {
+        return run(...given.with(position, tellAndRelease))
+      } finally {
+        taken = undefined
+      }
+    }
+  }
   internals.releaseConnection = connection => release(connection, () => releaseConnection(connection))
   return {
     get(callback) {

@@ -78,6 +78,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
       requests.forget(connection)
       makeRoom()
     },
+    timeOut: connection => requests.release(connection),
   })
 
   const ask = (asker: Asker): Asked<PoolConnection> => {

@@ -13,7 +13,7 @@ export interface Event {
     | 'runs out of time with a query'
     | 'shows what it holds'
     | 'measures'
-  /** A middleware before the one under test answers. */
+  /** A middleware before the one under test answers. Only with middy, as `late`. */
   readonly early?: 'answers'
   /** A middleware behind the one under test does this. */
   readonly late?: 'answers' | 'throws' | 'answers the error'
@@ -25,8 +25,12 @@ export interface Event {
   readonly failingSignings?: number
   /** Runs the event so many times at once, each as an invocation of its own; the answer is a list. */
   readonly copies?: number
-  /** How the function is called. @default as an ordinary one */
-  readonly call?: 'streaming' | 'durable' | 'suspended'
+  /**
+   * How the function is called; `abandoned`: the handler answers by an error shortly before its deadline, and its work goes on.
+   *
+   * @default as an ordinary one
+   */
+  readonly call?: 'streaming' | 'durable' | 'suspended' | 'abandoned'
 }
 
 /** What the process of a function holds, after its garbage was collected. */

@@ -1,19 +1,6 @@
 import './process.ts'
-import type pg from 'pg'
 import { iamPg, iamPgPool } from '../../../src/pg.ts'
-import { pgDb } from '../../support/db.ts'
+import { faultyPg } from './faulty-pg.ts'
 import { createHandler } from './handler.ts'
 
-export const handler = createHandler({ iamPg, iamPgPool }, (raw: pg.Client | pg.Pool) => ({
-  ...pgDb(raw),
-  sleepQuery: 'SELECT pg_sleep(30)',
-  // As handlers do that have had enough of a connection.
-  async destroy() {
-    if ('totalCount' in raw) (await raw.connect()).release(true)
-    else (raw as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
-  },
-  runOutOfTime: () =>
-    raw.query({ text: 'SELECT pg_sleep(30)', query_timeout: 50 } as pg.QueryConfig & {
-      query_timeout: number
-    }),
-}))
+export const handler = createHandler({ iamPg, iamPgPool }, faultyPg)

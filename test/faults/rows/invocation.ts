@@ -80,6 +80,7 @@ export const invocationFaults: readonly Fault[] = [
   },
   {
     name: 'a durable function is suspended in a transaction, and entered again',
+    notStandalone: 'nothing tells a pool that an invocation which still has a connection was suspended',
     async run({ start, engine }) {
       const subject = await start()
       await subject.ask({ call: 'durable' })

@@ -137,6 +137,7 @@ interface Intercepted {
   readonly acquired: GetCallback[]
   readonly acquiredAgain: GetCallback[]
   readonly released: PoolConnection[]
+  readonly timedOut: PoolConnection[]
 }
 
 function createPool(t: Context): Intercepted {
@@ -144,6 +145,7 @@ function createPool(t: Context): Intercepted {
   t.after(() => new Promise(resolve => pool.end(resolve)))
   const acquired: GetCallback[] = []
   const released: PoolConnection[] = []
+  const timedOut: PoolConnection[] = []
   const acquiredAgain: GetCallback[] = []
   const hooks = interceptPool(pool, {
     acquire: callback => void acquired.push(callback),
@@ -152,8 +154,9 @@ function createPool(t: Context): Intercepted {
       released.push(connection)
       if (!isInPool(connection)) makeRoom()
     },
+    timeOut: connection => void timedOut.push(connection),
   })
-  return { pool, hooks, acquired, acquiredAgain, released }
+  return { pool, hooks, acquired, acquiredAgain, released, timedOut }
 }
 
 const get = ({ hooks }: Intercepted) =>
@@ -222,3 +225,19 @@ test('unrefTimer finds the timer by which a pool looks for idle connections', as
   assert.equal(timerOf().hasRef(), false)
   pool.end()
 })
+
+for (const name of ['query', 'execute'] as const) {
+  test(`interceptPool says which connection a ${name} of the pool’s own had that timed out`, {
+    skip,
+  }, async t => {
+    const { pool, hooks, acquired, timedOut } = createPool(t)
+    const error = new Promise<{ code?: string } | null>(resolve =>
+      pool[name]({ sql: 'SELECT SLEEP(0.3)', timeout: 20 }, (error: { code?: string } | null) =>
+        resolve(error),
+      ),
+    )
+    hooks.get(acquired[0] as GetCallback)
+    assert.equal((await error)?.code, 'PROTOCOL_SEQUENCE_TIMEOUT')
+    assert.equal(timedOut.length, 1)
+  })
+}

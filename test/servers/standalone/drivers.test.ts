@@ -137,3 +137,17 @@ test('createMysqlPool has every method of mysql2’s pools, with promises and wi
   assert.ok(gateway.stats().connections <= 2)
   await pool.close()
 })
+
+test('createMysqlPool has its connection back at once where a query of its own times out', {
+  skip,
+}, async () => {
+  const { options } = await (mysqlGate as NonNullable<typeof mysqlGate>)()
+  const pool = createMysqlPool({ ...options, max: 1, connectTimeoutMs: 2_000 })
+  const slow = { sql: 'SELECT SLEEP(8)', timeout: 50 }
+  for (const run of [() => pool.query(slow), () => pool.execute(slow)]) {
+    await assert.rejects(run, { code: 'PROTOCOL_SEQUENCE_TIMEOUT' })
+    const [rows] = await pool.query('SELECT 1 AS one')
+    assert.deepEqual(rows, [{ one: 1 }])
+  }
+  await pool.close()
+})
