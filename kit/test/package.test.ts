@@ -159,7 +159,7 @@ test("the README's handler reads a row of the database that the command starts",
     lines.push(line)
     if (line.startsWith('export DATABASE_CA')) break
   }
-  assert.equal(lines.length, 10, errors)
+  assert.equal(lines.length, 11, errors)
   const command = [...lines, 'exec "$0" "$@"'].join('\n')
   const { stdout, stderr } = await runInProject('/bin/sh', ['-c', command, process.execPath, 'call.mjs'])
   assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), [{ id: 1, total: 12 }])

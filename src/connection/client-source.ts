@@ -200,10 +200,13 @@ export function createClientSource<Connection>(
     shutDown,
     async close() {
       const ended = shutDown()
-      await closing.close(async () => {
+      const closed = closing.close(async () => {
         await ended
         for (const lease of leases) discard(lease)
       })
+      // Each finds that there will be none.
+      for (const wake of waiting.splice(0)) wake()
+      await closed
     },
   }
 }

@@ -31,7 +31,8 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const prefetch = createPrefetch()
   // Of invocations that have not released the pool.
   const leases = new Set<PoolLease<Pool>>()
-  const closing = createClosing(() => leases.size === 0)
+  const isOver = ({ invocation }: PoolLease<Pool>): boolean => invocation.deadlineMs < Date.now()
+  const closing = createClosing(() => [...leases].every(isOver))
   let lastUsedMs = 0
   // Whether the pool was found in order.
   let checking: Promise<boolean> | undefined
@@ -48,13 +49,15 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   /** Where invocations overlap, nobody knows whose request it is that reaches the pool. */
   const askerNow = (): Asker => ({
     ...askerOf(oneAtATime ? latest : { ...latest, deadlineMs: Number.POSITIVE_INFINITY }),
-    isChecked: unreleased !== undefined || !oneAtATime,
+    // The idle ones were checked when the invocation began.
+    quietMs: 1_000,
   })
 
   let current = createPool(askerNow)
 
   /** The pool that all invocations have; another one only where the handler ended it. */
   const openPool = (): OpenPool<Pool> => {
+    if (closing.isClosed()) throw closing.error(access.target)
     if (!current.isOpen()) current = createPool(askerNow)
     return current
   }
@@ -112,7 +115,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const lease = (pool: OpenPool<Pool>, invocation: Invocation): PoolLease<Pool> => {
     const lease = { connection: pool.pool, pool, invocation }
     // Neither `after` nor `onError` need have run for those whose time is over.
-    for (const past of leases) if (past.invocation.deadlineMs < Date.now()) leases.delete(past)
+    for (const past of leases) if (isOver(past)) leases.delete(past)
     leases.add(lease)
     if (oneAtATime) unreleased = lease
     return lease
@@ -202,6 +205,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       isShuttingDown = true
       if (current.isOpen()) await current.closeIdle()
     },
-    close: () => closing.close(() => current.close()),
+    // What is in use then, nobody has returned in five seconds.
+    close: () => closing.close(() => current.close(0)),
   }
 }

@@ -9,7 +9,7 @@ type Closable = Pick<ConnectionSource<unknown>, 'shutDown'>
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
  */
-const closingTimeMs = 300
+const shutdownTimeMs = 300
 
 // By weak references: a middleware or pool that nobody has any more holds nothing to close.
 const sources = new Set<WeakRef<Closable>>()
@@ -32,7 +32,7 @@ async function closeAll(): Promise<void> {
   const closing = [...sources].map(known => known.deref()?.shutDown())
   // Who else listens decides whether and when the process ends.
   if (process.listenerCount('SIGTERM') > 1) return
-  await withDeadline(Promise.all(closing), closingTimeMs, () => new Error('late')).catch(() => {})
+  await withDeadline(Promise.all(closing), shutdownTimeMs, () => new Error('late')).catch(() => {})
   // Without a listener, the signal does what it would have done without this package.
   process.removeListener('SIGTERM', closeAll)
   isListening = false

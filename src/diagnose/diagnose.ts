@@ -4,7 +4,7 @@ import { RdsIamError } from '../errors/rds-iam-error.ts'
 import { formatTarget } from '../errors/target.ts'
 import { readSettings, type Settings } from '../options/settings.ts'
 import { readEnvironmentCredentials } from '../token/credentials.ts'
-import { createTrust } from '../trust/verified-tls.ts'
+import { createTrust, type Trust } from '../trust/verified-tls.ts'
 import { findRegion, openTcp, resolveHost } from './address-steps.ts'
 import { authenticate } from './authentication-step.ts'
 import { findCredentials } from './credentials-step.ts'
@@ -46,7 +46,7 @@ export async function diagnoseDatabase<Connection>(
     deadlineMs: connectDeadline(invocation, Number.POSITIVE_INFINITY),
   }
   attempt = settings && { ...settings, account: invocation.account }
-  const trust = createTrust(given)
+  const trust = settings && createTrust(settings)
 
   await steps.run('region', ['options'], () =>
     findRegion(given, (options as { region?: unknown } | undefined)?.region),
@@ -56,7 +56,7 @@ export async function diagnoseDatabase<Connection>(
   await steps.run('tls', ['tcp'], async () =>
     verifyServer(engine, {
       socket: socket as NonNullable<typeof socket>,
-      tls: await trust.load().catch(error => {
+      tls: await (trust as Trust).load().catch(error => {
         socket?.destroy()
         throw error
       }),
@@ -74,7 +74,7 @@ export async function diagnoseDatabase<Connection>(
     authenticate(engine, {
       settings: given,
       attempt: attempt as Attempt,
-      trust,
+      trust: trust as Trust,
       token: token as NonNullable<typeof token>,
       limit,
     }),

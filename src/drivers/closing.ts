@@ -2,8 +2,8 @@ import { RdsIamError } from '../errors/rds-iam-error.ts'
 import { formatTarget, type Target } from '../errors/target.ts'
 import { withDeadline } from '../time/deadline.ts'
 
-/** How long in milliseconds closing waits for connections that are in use. */
-const closingTimeMs = 5_000
+/** How long in milliseconds closing waits for what is in use. */
+const defaultTimeMs = 5_000
 
 /** The end of a pool, or of what keeps connections for invocations. */
 export interface Closing {
@@ -16,7 +16,7 @@ export interface Closing {
    * Waits until nothing is in use any more, but not for long, and ends the rest. A second time is the same
    * time.
    */
-  close(end: () => Promise<unknown>): Promise<void>
+  close(end: () => Promise<unknown>, timeMs?: number): Promise<void>
 }
 
 /** @param isUnused Whether nothing is in use now. */
@@ -38,9 +38,9 @@ export function createClosing(isUnused: () => boolean): Closing {
         },
       ),
     check,
-    close(end) {
+    close(end, timeMs = defaultTimeMs) {
       if (closed === undefined) {
-        closed = withDeadline(unused, closingTimeMs, () => new Error('still in use'))
+        closed = withDeadline(unused, timeMs, () => new Error('still in use'))
           .catch(() => {})
           .then(end)
           .then(() => {})

@@ -87,10 +87,12 @@ export interface OpenPool<Pool> {
   closeIdle(): Promise<void>
   /**
    * Ends the pool: who asks it for a connection gets an error from now on. Connections in use are closed when
-   * they are released, or after five seconds. A second time is the same time. Never rejects; resolves when
+   * they are released, or when the time is over. A second time is the same time. Never rejects; resolves when
    * the sockets are closed.
+   *
+   * @param timeMs How long to wait for them, in milliseconds. @default 5000
    */
-  close(): Promise<void>
+  close(timeMs?: number): Promise<void>
 }
 
 /**

@@ -3,7 +3,7 @@ import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
-import { isQuiet, settle, silenceMs, waitHalf } from '../time/freeze.ts'
+import { settle, silenceMs, waitHalf } from '../time/freeze.ts'
 import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
 import { createClosing } from './closing.ts'
 import type { OpenPool, Session } from './driver.ts'
@@ -93,6 +93,8 @@ export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'
   release(connection: Connection, reason?: ConnectionClosedReason): void
   /** Forgets a connection that left the pool by itself. */
   forget(connection: Connection): void
+  /** Has idle connections keep the process alive: somebody waits for their end. */
+  refIdle(): void
 }
 
 /** Acquires and releases the connections of a driver's pool. */
@@ -101,12 +103,16 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   const { pingAfterIdleMs } = settings
   // What users have, wait for, and gave back.
   const acquired = new Set<Connection>()
-  const requests = new Set<object>()
+  const requests = new Map<object, Serve<Connection>>()
   const restoring = new Set<Promise<unknown>>()
   // Connections that will soon be idle: restored, or opened for nobody yet.
   const coming = new Set<Promise<unknown>>()
   let awaitingComing = 0
-  // By the wall clock, in milliseconds.
+  // As far as this package put them back; a driver takes one out by itself only to end it.
+  const idle = new Set<Connection>()
+  // Nobody is to get what is still on its way back.
+  let isDiscarded = false
+  // When a connection last proved to be alive, by the wall clock, in milliseconds.
   const lastUsed = new WeakMap<object, number>()
   let isTrustLoaded = false
   const closing = createClosing(() => acquired.size + requests.size + restoring.size === 0)
@@ -117,21 +123,40 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   /** Puts a connection back that no user has. mysql2 may have taken it for a user's. */
   const putBack = (connection: Connection): void => {
     acquired.delete(connection)
-    lastUsed.set(connection as object, Date.now())
-    internals.sessionOf(connection).unref()
+    if (isDiscarded) {
+      internals.remove(connection, true)
+      return
+    }
+    // A pool that was ended ends it, and who waits for that has it keep the process alive.
+    if (internals.isOpen()) {
+      internals.sessionOf(connection).unref()
+      idle.add(connection)
+    }
     internals.putBack(connection)
+  }
+
+  /** Puts a connection back that has just been used. */
+  const putBackUsed = (connection: Connection): void => {
+    lastUsed.set(connection as object, Date.now())
+    putBack(connection)
+  }
+
+  /** Has an idle connection keep the process alive, now that something is done with it. */
+  const takeOut = (connection: Connection): Session => {
+    const session = internals.sessionOf(connection)
+    idle.delete(connection)
+    session.ref()
+    return session
   }
 
   /** Keeps a promise in sets while it is pending. */
   const track = (promise: Promise<unknown>, ...sets: readonly Set<Promise<unknown>>[]): void => {
-    const settled = promise.then(
-      () => forget(),
-      () => forget(),
-    )
-    const forget = (): void => {
-      for (const set of sets) set.delete(settled)
-      closing.check()
-    }
+    const settled: Promise<unknown> = promise
+      .catch(() => {})
+      .then(() => {
+        for (const set of sets) set.delete(settled)
+        closing.check()
+      })
     for (const set of sets) set.add(settled)
   }
 
@@ -162,7 +187,8 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
 
   const waitForComing = async (soon: Promise<unknown>, { deadlineMs }: Asker): Promise<void> => {
     awaitingComing += 1
-    await waitHalf(soon, deadlineMs)
+    // A second at most: a flow that was lost meanwhile shows nothing.
+    await waitHalf(soon, Math.min(deadlineMs, Date.now() + 2_000))
     awaitingComing -= 1
   }
 
@@ -174,19 +200,21 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   /**
    * Whether a connection that was idle is alive. One that is not is discarded.
    */
-  const isAlive = async (connection: Connection, { deadlineMs, isChecked }: Asker): Promise<boolean> => {
-    const session = internals.sessionOf(connection)
-    const usedMs = isChecked ? undefined : lastUsed.get(connection as object)
-    session.ref()
-    if (usedMs !== undefined && isQuiet(usedMs, pingAfterIdleMs)) await settle()
+  const isAlive = async (connection: Connection, { deadlineMs, quietMs = 0 }: Asker): Promise<boolean> => {
+    const session = takeOut(connection)
+    const usedMs = lastUsed.get(connection as object)
+    const silence = usedMs === undefined || Date.now() >= deadlineMs ? -1 : silenceMs(usedMs)
+    if (silence >= Math.max(1, quietMs)) await settle()
     // A driver gives what is idle as it is, and hears of an end later than its socket.
     if (!session.isUsable()) {
       discard(connection, 'lost')
       return false
     }
-    const silence = usedMs === undefined ? 0 : silenceMs(usedMs)
-    if (silence < pingAfterIdleMs || usedMs === undefined) return true
-    if (await checkSession(access, session, { silenceMs: silence, deadlineMs })) return true
+    if (silence < Math.max(pingAfterIdleMs, quietMs)) return true
+    if (await checkSession(access, session, { silenceMs: silence, deadlineMs })) {
+      lastUsed.set(connection as object, Date.now())
+      return true
+    }
     discard(connection, 'silent')
     // What lost one flow has lost the others too, and to wait for each would take too long.
     await withIdle(async other => {
@@ -215,7 +243,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       if (soon !== undefined) await waitForComing(soon, asker)
       try {
         const connection = await wait(internals.ask(asker), asker)
-        if (Date.now() >= asker.deadlineMs || (await isAlive(connection, asker))) return { connection }
+        if (await isAlive(connection, asker)) return { connection }
       } catch (error) {
         if (internals.isUsers(error)) throw error
         return { error, token: internals.tokenOf(error) }
@@ -234,11 +262,14 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     })
 
   const takeBack = (connection: Connection, reason?: ConnectionClosedReason): void => {
-    const keep = () => putBack(connection)
-    // The user who ended a connection hears of its queries.
-    const discard = (reason: ConnectionClosedReason) => internals.remove(connection, reason !== 'ended')
-    const onReset = () => internals.onReset?.(connection)
-    const keeper = { access, settings, keep, discard, onReset }
+    const keeper = {
+      access,
+      settings,
+      keep: () => putBackUsed(connection),
+      // The user who ended a connection hears of its queries.
+      discard: (reason: ConnectionClosedReason) => internals.remove(connection, reason !== 'ended'),
+      onReset: () => internals.onReset?.(connection),
+    }
     const returned = returnSession(internals.sessionOf(connection), keeper, reason)
     if (returned !== undefined) track(returned, restoring, coming)
     closing.check()
@@ -252,14 +283,18 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
 
   /** Does something with every idle connection. One that cannot be had is not missed. */
   const withIdle = async (act: (connection: Connection) => Promise<unknown>): Promise<void> => {
-    const run = async (): Promise<unknown> => act(await internals.ask(askerNow()).connection)
+    const run = async (): Promise<unknown> => {
+      const connection = await internals.ask(askerNow()).connection
+      takeOut(connection)
+      return act(connection)
+    }
     await Promise.allSettled(Array.from({ length: internals.counts().idle }, run))
   }
 
   const requestsOfPool: PoolRequests<Connection> = {
     acquire(serve) {
       const request = {}
-      requests.add(request)
+      isDiscarded = false
       // What the user's own function throws is no failure of the request. Until then it can be forgotten.
       const tell: Serve<Connection> = (error, connection) =>
         process.nextTick(() => {
@@ -267,11 +302,13 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
           closing.check()
           serve(error, connection)
         })
+      requests.set(request, tell)
       if (closing.isClosed()) return tell(closing.error(access.target), undefined)
       open(askerNow(), () => requests.has(request)).then(
         connection => {
           if (!requests.has(request)) return putBack(connection)
           acquired.add(connection)
+          takeOut(connection)
           tell(undefined, connection)
         },
         error => tell(error, undefined),
@@ -291,6 +328,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     },
     forget(connection) {
       acquired.delete(connection)
+      idle.delete(connection)
       closing.check()
     },
     isOpen: () => internals.isOpen() && !closing.isClosed(),
@@ -307,6 +345,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     },
     discardAll() {
       const { all } = internals.counts()
+      isDiscarded = true
       requestsOfPool.discardAcquired()
       internals.discardOpening(Number.POSITIVE_INFINITY)
       void withIdle(async connection => internals.remove(connection, true))
@@ -314,7 +353,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     },
     whenRestored: () => (restoring.size === 0 ? undefined : Promise.all(restoring)),
     warm(asker) {
-      const warmed = open(asker, () => true, true).then(putBack)
+      const warmed = open(asker, () => true, true).then(putBackUsed)
       track(warmed, coming)
       return warmed
     },
@@ -326,19 +365,21 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       const { idle } = internals.counts()
       if (idle === 0) return
       tellClosed('shutdown', idle)
-      await withIdle(connection => {
-        // Whoever waits for the end of a connection has it keep the process alive until then.
-        internals.sessionOf(connection).ref()
-        return internals.end(connection)
-      })
+      await withIdle(connection => internals.end(connection))
     },
-    close: () =>
+    refIdle() {
+      for (const connection of idle) internals.sessionOf(connection).ref()
+    },
+    close: timeMs =>
       closing.close(async () => {
-        requestsOfPool.discardAcquired()
+        for (const tell of requests.values()) tell(closing.error(access.target), undefined)
+        // Who still has one hears of it by its queries.
+        for (const connection of acquired) internals.remove(connection, false)
+        acquired.clear()
         internals.discardOpening(Number.POSITIVE_INFINITY)
         await requestsOfPool.closeIdle()
         internals.close()
-      }),
+      }, timeMs),
   }
   return requestsOfPool
 }

@@ -11,8 +11,8 @@ export function warnOfSharedTransaction(pool: string): void {
   if (isTold) return
   isTold = true
   process.emitWarning(
-    'A transaction was begun while another one was open on the same connection. Callers that run side by side share the connection of an ' +
-      `invocation, and so their transactions mix. Use ${pool}, and take a connection of its own for each transaction.`,
+    'A transaction was begun while another one was open on the same connection. Where callers run side by side on one connection, their ' +
+      `transactions mix. Take a connection of its own for each of them, out of a pool: ${pool}, for example.`,
     { type: 'RdsIamWarning', code: 'RDS_IAM_SHARED_TRANSACTION' },
   )
 }

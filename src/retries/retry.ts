@@ -11,8 +11,8 @@ export interface Asker {
   readonly deadlineMs: number
   /** The AWS account of the function, where it is known. */
   readonly account: string | undefined
-  /** Whether the idle connections of a pool were checked for it, so that they need no check of their own. */
-  readonly isChecked?: boolean
+  /** The silence in milliseconds before which a connection needs no check, because it has just been checked. */
+  readonly quietMs?: number
   /** Hears of every failure that is tried again. */
   readonly onRetry?: (failure: RdsIamError) => void
 }

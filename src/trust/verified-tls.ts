@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
@@ -89,22 +90,50 @@ export function requireVerified(stream: unknown, { host }: Endpoint): void {
 
 /**
  * Makes the last check of a connection whose TLS options somebody else may have changed: the name in the
- * certificate is compared again.
+ * certificate is compared again, and who vouches for it.
  *
- * @param isNameChecked Whether the driver compares it. A resumed TLS session shows no certificate.
+ * @param authorities Those that are trusted, each as PEM.
+ * @param isAsGiven Whether the driver has the options as they were given. A resumed TLS session shows no
+ * certificate.
  * @throws {RdsIamError} `RDS_IAM_TRUST` unless the stream is a TLS connection to the verified endpoint.
  */
-export function requireIdentity(stream: unknown, endpoint: Endpoint, isNameChecked = false): void {
+export function requireIdentity(
+  stream: unknown,
+  endpoint: Endpoint,
+  authorities: readonly string[],
+  isAsGiven = false,
+): void {
   requireVerified(stream, endpoint)
   const { host } = endpoint
   const socket = stream as TLSSocket
-  if (!socket.isSessionReused()) {
-    const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
-    if (cause !== undefined)
-      throw notTheEndpoint(`The server's certificate is not for ${host}: ${cause.message}`, cause)
-  } else if (!isNameChecked) {
-    throw notTheEndpoint(`The driver does not compare the name in the server's certificate with ${host}`)
+  if (socket.isSessionReused()) {
+    if (isAsGiven) return
+    throw notTheEndpoint(`The driver has other options of TLS than those for ${host}`)
   }
+  const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
+  if (cause !== undefined)
+    throw notTheEndpoint(`The server's certificate is not for ${host}: ${cause.message}`, cause)
+  if (!isVouchedFor(socket.getPeerX509Certificate(), authorities))
+    throw notTheEndpoint(
+      `The server's certificate for ${host} is of an authority that is not among those given`,
+    )
+}
+
+/** Whether one of the authorities vouches for a certificate, by itself or by those in between. */
+function isVouchedFor(certificate: X509Certificate | undefined, authorities: readonly string[]): boolean {
+  const { X509Certificate } = process.getBuiltinModule('node:crypto')
+  const trusted = authorities.map(pem => new X509Certificate(pem))
+  const isIssuedBy = (one: X509Certificate, other: X509Certificate) =>
+    one.checkIssued(other) && one.verify(other.publicKey)
+  let current = certificate
+  while (current !== undefined) {
+    const own = current
+    if (trusted.some(authority => authority.raw.equals(own.raw) || isIssuedBy(own, authority))) return true
+    const issuer = own.issuerCertificate
+    current =
+      issuer !== undefined && !issuer.raw.equals(own.raw) && isIssuedBy(own, issuer) ? issuer : undefined
+  }
+  return false
 }
 
 function notTheEndpoint(problem: string, cause?: unknown): RdsIamError {

@@ -328,6 +328,8 @@ test('right options give the documented settings', () => {
         assert.deepEqual(
           { ...settings, extraCaFile: undefined },
           {
+            caFiles: [],
+            wrap: undefined,
             host,
             port: port ?? 5432,
             user,

@@ -56,6 +56,6 @@ for (const { name, gate, isPool } of kinds) {
     const { alone, warnings } = (await runModule(source)) as { alone: number; warnings: string[][] }
     assert.equal(alone, 0)
     assert.equal(warnings.length, 1)
-    assert.match(warnings[0]?.[1] ?? '', new RegExp(`Use ${kind}Pool`))
+    assert.match(warnings[0]?.[1] ?? '', new RegExp(`out of a pool: ${kind}Pool`))
   })
 }

@@ -149,6 +149,11 @@ export function destroy(core: CoreConnection): void {
   stream.destroy()
 }
 
+/** Ends a connection without waiting for anything, and tells those whose commands are running or waiting. */
+export function endRunning(core: CoreConnection, reason: Error): void {
+  streamOf(core).destroy(reason)
+}
+
 /** What mysql2's own pool does, below this package. */
 export interface PoolHooks {
   /** Asks mysql2 for a connection. @returns The one that it opens at once, if it does. */

@@ -2,7 +2,7 @@ import type { ConnectionOptions, Connection as CoreConnection } from 'mysql2'
 import type { Access } from '../../access/access.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Token } from '../../token/token.ts'
-import { plainTls } from '../../trust/plain-tls.ts'
+import { type PlainTls, plainTls } from '../../trust/plain-tls.ts'
 import { requireIdentity } from '../../trust/verified-tls.ts'
 import { connectionOptions } from './connection.ts'
 import { streamOf, watchPackets } from './internals.ts'
@@ -17,9 +17,11 @@ export function connectionOptionsOf(access: Access, settings: Settings): Connect
   const { tokens, target } = access
 
   const tokenFor = async (connection: CoreConnection): Promise<Token> => {
-    const { config } = connection as { config: { host?: unknown; ssl?: { verifyIdentity?: unknown } } }
-    const isNameChecked = config.host === target.endpoint.host && config.ssl?.verifyIdentity === true
-    requireIdentity(streamOf(connection), target.endpoint, isNameChecked)
+    const { host, ssl } = connection.config as { host?: unknown; ssl?: Partial<PlainTls> }
+    const { ca } = access.trust.tls
+    const isAsGiven =
+      host === target.endpoint.host && ssl?.verifyIdentity === true && String(ssl.ca) === String(ca)
+    requireIdentity(streamOf(connection), target.endpoint, ca, isAsGiven)
     const cached = await tokens.get()
     let isAnswered = false
     watchPackets(connection, (packet, command) => {

@@ -11,11 +11,13 @@ import { connectionOptions, reasonOf } from './connection.ts'
 import {
   countsOf,
   destroy,
+  endRunning,
   type GetCallback,
   interceptPool,
   isClosed,
   isEnding,
   isInPool,
+  isRunning,
   poolIsClosed,
   removeFromPool,
   setConnectTimeout,
@@ -69,6 +71,12 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   })
   const pool = mysql.createPool({ ...settings.client, ...options, connectionLimit: settings.max })
   unrefTimer(pool)
+  const end = pool.end.bind(pool)
+  // Who waits for the end has the connections keep the process alive until then.
+  pool.end = callback => {
+    requests.refIdle()
+    end(callback)
+  }
 
   const hooks = interceptPool(pool, {
     acquire: callback => requests.acquire(serveBy(callback)),
@@ -124,7 +132,10 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
         }
       },
       putBack: connection => hooks.putBack(connection),
-      remove: connection => destroy(connection),
+      remove(connection, isAbandoned) {
+        if (isAbandoned || !isRunning(connection)) destroy(connection)
+        else endRunning(connection, new Error('the pool was closed'))
+      },
       end(connection) {
         removeFromPool(connection)
         return sessionOf(connection).close()

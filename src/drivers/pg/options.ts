@@ -26,11 +26,11 @@ export function clientOptions(
 }
 
 /** A password function for any client of pg, which gives the token to the verified endpoint alone. */
-function createPassword({ target, tokens, findFailure }: Access): (this: unknown) => Promise<string> {
+function createPassword({ target, tokens, trust, findFailure }: Access): (this: unknown) => Promise<string> {
   return async function password(this: unknown): Promise<string> {
     if (!isClient(this)) throw notAsked()
     try {
-      requireIdentity(streamOf(this), target.endpoint)
+      requireIdentity(streamOf(this), target.endpoint, trust.tls.ca)
       const cached = await tokens.get()
       protocolOf(this).once('errorMessage', (message: Error) => {
         if (findFailure(message)?.code === 'RDS_IAM_ACCESS_DENIED') tokens.refuse(cached)

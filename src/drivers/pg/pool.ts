@@ -3,7 +3,7 @@ import type { Access } from '../../access/access.ts'
 import type { IamPgPool } from '../../options/pg-options.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { Asker } from '../../retries/retry.ts'
-import { withinAnswerTime } from '../../time/deadline.ts'
+import { withDeadline, withinAnswerTime } from '../../time/deadline.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
 import type { CreatePool, OpenPool } from '../driver.ts'
@@ -94,7 +94,8 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
         let isReleased = false
         client.release = error => {
           // In pg-pool's own words, which would let an unrestored session through.
-          if (isReleased || !requests.isAcquired(client)) throw new Error(releasedTwice)
+          if (isReleased || (requests.isOpen() && !requests.isAcquired(client)))
+            throw new Error(releasedTwice)
           isReleased = true
           if (error) reasons.set(client, error)
           requests.release(client, error ? 'ended' : undefined)
@@ -130,7 +131,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
       if (position >= 0) {
         const callback = given[position] as unknown as QueryCallback
         // pg tells a callback also of what it would throw.
-        this.#query(given.slice(0, position) as unknown as Parameters<Pool['query']>).then(
+        this.#query(given.slice(0, position)).then(
           result => process.nextTick(callback, undefined, result),
           error => process.nextTick(callback, error, undefined),
         )
@@ -140,13 +141,27 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
       return this.#query(given)
     }) as Pool['query']
 
-    async #query(given: Parameters<Pool['query']>): Promise<unknown> {
+    async #query(given: readonly unknown[]): Promise<unknown> {
       const client = await this.connect()
       try {
-        return await client.query(...given)
+        const [first, ...others] = given
+        // pg would call it in place of giving the result, as no pool of pg does.
+        const query = typeof first === 'object' ? { ...first, callback: undefined } : first
+        return await (client.query as (...given: readonly unknown[]) => unknown).call(
+          client,
+          query,
+          ...others,
+        )
       } finally {
         client.release()
       }
+    }
+
+    override end(): Promise<void>
+    override end(callback: () => void): void
+    override end(callback?: () => void): Promise<void> | undefined {
+      requests.refIdle()
+      return callback === undefined ? super.end() : void super.end(callback)
     }
 
     /** Ends the pool when its connections are released, or after five seconds. */
@@ -160,16 +175,17 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   }
 
   const { onConnect, verify } = options as Hooks
-  const isOwn = (error: unknown): void => {
+  const markOwn = (error: unknown): void => {
     if (typeof error === 'object' && error !== null) hookErrors.add(error)
   }
   const hooks: Hooks = {}
   if (onConnect !== undefined) {
     hooks.onConnect = async client => {
       try {
-        return await onConnect(client)
+        const late = () => new Error('`onConnect` did not end in time')
+        await withDeadline(Promise.resolve(onConnect(client)), leftMs(), late)
       } catch (error) {
-        isOwn(error)
+        markOwn(error)
         throw error
       }
     }
@@ -177,7 +193,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   if (verify !== undefined) {
     hooks.verify = (client, done) =>
       verify(client, error => {
-        isOwn(error)
+        markOwn(error)
         done(error)
       })
   }
@@ -227,7 +243,8 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
       },
       counts: () => ({ all: pool.totalCount, idle: pool.idleCount }),
       isOpen: () => !pool.ending,
-      isUsers: error => hookErrors.has(error as object) || (error as Error).message === poolHasEnded,
+      isUsers: error =>
+        hookErrors.has(error as object) || (error as Error | undefined)?.message === poolHasEnded,
       close: () => void (pool.ending || pool.end().catch(() => {})),
       onReset: client => onConnect?.(client),
     },

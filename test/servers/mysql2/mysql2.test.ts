@@ -218,9 +218,9 @@ for (const kind of kinds) {
       const { _allConnections: all } = pool.pool as unknown as { _allConnections: { length: number } }
       while (all.length > 0) await new Promise(resolve => setImmediate(resolve))
       const one = await pool.getConnection()
-      const running = one.query('SELECT SLEEP(30)')
+      const running = assert.rejects(one.query('SELECT SLEEP(30)'))
       await server.query(`KILL ${one.threadId}`)
-      await assert.rejects(running)
+      await running
       // The server says first that it kills the connection, and closes it a moment later.
       const { stream } = (one as unknown as { connection: { stream: Socket } }).connection
       while (stream.readable) await new Promise(resolve => setImmediate(resolve))
