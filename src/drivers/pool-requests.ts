@@ -108,7 +108,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   // Connections that will soon be idle: restored, or opened for nobody yet.
   const coming = new Set<Promise<unknown>>()
   let awaitingComing = 0
-  // As far as this package put them back; a driver takes one out by itself only to end it.
+  // Those that do not keep the process alive.
   const idle = new Set<Connection>()
   // Nobody is to get what is still on its way back.
   let isDiscarded = false
@@ -127,6 +127,8 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       internals.remove(connection, true)
       return
     }
+    // One that was opened in vain has just been alive.
+    if (!lastUsed.has(connection as object)) lastUsed.set(connection as object, Date.now())
     // A pool that was ended ends it, and who waits for that has it keep the process alive.
     if (internals.isOpen()) {
       internals.sessionOf(connection).unref()
@@ -197,9 +199,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     tellClosed(reason, 1)
   }
 
-  /**
-   * Whether a connection that was idle is alive. One that is not is discarded.
-   */
+  /** Whether a connection that was idle is alive. One that is not is discarded. */
   const isAlive = async (connection: Connection, { deadlineMs, quietMs = 0 }: Asker): Promise<boolean> => {
     const session = takeOut(connection)
     const usedMs = lastUsed.get(connection as object)

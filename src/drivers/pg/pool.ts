@@ -213,6 +213,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   })
   // pg-pool reads it each time that it begins to wait, for a new connection or for one that is in use.
   Object.defineProperty(pool.options, 'connectionTimeoutMillis', { get: leftMs, enumerable: true })
+  pool.on('remove', client => requests.forget(client as PoolClient))
   // Of a connection that nobody uses.
   pool.on('error', () => access.emit({ event: 'connection:closed', reason: 'lost', connections: 1 }))
 
