@@ -34,28 +34,37 @@ for (const { name, gate, isPool } of kinds) {
   const [kind = ''] = name.split(' ')
   const entry = kind === 'iamPg' ? 'pg' : 'mysql2'
 
-  test(`${name} warns once of transactions that mix on one connection, and says what to use`, async () => {
-    const { options } = await gate()
-    const source = `
-      import middy from '@middy/core'
-      import { ${kind} } from './src/${entry}.ts'
-      const warnings = []
-      process.on('warning', ({ code, message }) => warnings.push([code, message]))
-      const handler = middy().use(${kind}(${JSON.stringify(options)})).handler(async (_event, { db }) => {
-        // Two records of a batch, side by side.
-        const run = async () => { await db.query('BEGIN'); await db.query('SELECT 1'); await db.query('COMMIT') }
-        await run()
-        await run()
-        const alone = warnings.length
-        await Promise.all([run(), run()])
-        await Promise.all([run(), run()])
-        await new Promise(resolve => setImmediate(resolve))
-        console.log(JSON.stringify({ alone, warnings: warnings.filter(([code]) => code === 'RDS_IAM_SHARED_TRANSACTION') }))
-      })
-      await handler({}, {})`
-    const { alone, warnings } = (await runModule(source)) as { alone: number; warnings: string[][] }
-    assert.equal(alone, 0)
-    assert.equal(warnings.length, 1)
-    assert.match(warnings[0]?.[1] ?? '', new RegExp(`out of a pool: ${kind}Pool`))
-  })
+  // Two records of a batch, side by side: one with a transaction, the other with another one, or with none.
+  const scenes = {
+    'two transactions': ['run()', 'run()'],
+    'a query inside the transaction of another caller': ['run()', "db.query('SELECT 2')"],
+  }
+  for (const [title, records] of Object.entries(scenes)) {
+    test(`${name} warns once of ${title} on one connection, and says what to use`, async () => {
+      const { options } = await gate()
+      const source = `
+        import middy from '@middy/core'
+        import { ${kind} } from './src/${entry}.ts'
+        const warnings = []
+        process.on('warning', ({ code, message }) => warnings.push([code, message]))
+        const told = () => warnings.filter(([code]) => code === 'RDS_IAM_SHARED_TRANSACTION')
+        const handler = middy().use(${kind}(${JSON.stringify(options)})).handler(async (_event, { db }) => {
+          const run = async () => { await db.query('BEGIN'); await db.query('SELECT 1'); await db.query('COMMIT') }
+          await run()
+          await run()
+          await Promise.all([db.query('SELECT 3'), db.query('SELECT 4')])
+          await new Promise(resolve => setImmediate(resolve))
+          const alone = told().length
+          await Promise.all([${records}])
+          await Promise.all([${records}])
+          await new Promise(resolve => setImmediate(resolve))
+          console.log(JSON.stringify({ alone, told: told() }))
+        })
+        await handler({}, {})`
+      const { alone, told } = (await runModule(source)) as { alone: number; told: string[][] }
+      assert.equal(alone, 0)
+      assert.equal(told.length, 1)
+      assert.match(told[0]?.[1] ?? '', new RegExp(`out of a pool: ${kind}Pool`))
+    })
+  }
 }

@@ -86,6 +86,11 @@ export function isRunning(core: CoreConnection): boolean {
   return Boolean(_command) || _commands.length > 0 || _paused
 }
 
+/** The statement of the command that is running, where it has one. */
+export function runningSql(core: CoreConnection): unknown {
+  return internalsOf(core)._command?.sql
+}
+
 /** Whether a command is running, also one that has ended in this very moment. */
 export function isEnding(core: CoreConnection): boolean {
   return Boolean(internalsOf(core)._command)

@@ -2,9 +2,8 @@ import mysql, { type Connection as CoreConnection } from 'mysql2'
 import type { Target } from '../../errors/target.ts'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
-import { warnOfSharedTransaction } from '../shared-transaction.ts'
+import { beginsTransaction, warnOfSharedTransaction } from '../shared-transaction.ts'
 import {
-  type Command,
   characterSetOf,
   destroy,
   endPolitely,
@@ -44,7 +43,7 @@ export function createSession(
     if (status === undefined) return
     if (status.error === undefined) {
       // The server commits what was open, and says nothing.
-      if (inTransaction && beginsTransaction(command)) warnOfSharedTransaction('iamMysqlPool')
+      if (inTransaction && beginsTransaction(command?.sql)) warnOfSharedTransaction('iamMysqlPool')
       inTransaction = status.isInTransaction
     } else {
       if (readOnlyErrors.includes(status.error)) isReadOnly = true
@@ -89,10 +88,6 @@ export function createSession(
   }
   sessions.set(core, session)
   return session
-}
-
-function beginsTransaction(command: Command | null | undefined): boolean {
-  return typeof command?.sql === 'string' && /^\s*(START\s+TRANSACTION|BEGIN)\b/i.test(command.sql)
 }
 
 function query(core: CoreConnection, sql: string): Promise<unknown> {

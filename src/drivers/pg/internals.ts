@@ -10,7 +10,7 @@ interface Internals {
   readonly connectionParameters: { password: unknown }
   password: unknown
   readonly readyForQuery?: boolean
-  readonly _activeQuery: { callback?: unknown } | null
+  readonly _activeQuery: { callback?: unknown; readonly text?: unknown } | null
   readonly _queryQueue: readonly { callback?: unknown }[]
   readonly _queryable: boolean
   readonly _ended: boolean
@@ -55,6 +55,11 @@ export function isOpen(client: Client): boolean {
 export function isRunning(client: Client): boolean {
   const { _activeQuery, _queryQueue } = internalsOf(client)
   return Boolean(_activeQuery) || _queryQueue.length > 0
+}
+
+/** The statement that is running, where it is a text. */
+export function runningSql(client: Client): unknown {
+  return internalsOf(client)._activeQuery?.text
 }
 
 /** Whether the server has said that it is ready for a query. */

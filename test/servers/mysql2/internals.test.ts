@@ -21,6 +21,7 @@ import {
   type PoolHooks,
   removeFromPool,
   resetConnection,
+  runningSql,
   setCharacterSet,
   streamOf,
   unrefTimer,
@@ -241,3 +242,13 @@ for (const name of ['query', 'execute'] as const) {
     assert.equal(timedOut.length, 1)
   })
 }
+
+test('runningSql is the statement that was sent and not yet answered', { skip }, async t => {
+  const core = await connect(t)
+  assert.equal(runningSql(core), undefined)
+  const running = query(core, 'SELECT 1')
+  assert.equal(runningSql(core), 'SELECT 1')
+  await running
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(runningSql(core), undefined)
+})

@@ -13,6 +13,7 @@ import {
   isReady,
   isRunning,
   protocolOf,
+  runningSql,
   streamOf,
 } from '../../../src/drivers/pg/internals.ts'
 
@@ -132,4 +133,14 @@ test('hideConnection keeps another client from sharing the connection, and pg fr
   assert.ok(!Object.keys({ ...client }).includes('connection'))
   assert.notEqual(protocolOf(new pg.Client({ ...(client as object) })), protocolOf(client))
   await client.query('SELECT 1')
+})
+
+test('runningSql is the statement that was sent and not yet answered', async t => {
+  const client = await connect(t)
+  assert.equal(runningSql(client), undefined)
+  const running = client.query('SELECT 1')
+  assert.equal(runningSql(client), 'SELECT 1')
+  await running
+  await ready(client)
+  assert.equal(runningSql(client), undefined)
 })
