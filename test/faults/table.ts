@@ -41,6 +41,7 @@ export function runTable(
         const cellsOf = (kind: string) =>
           faults.filter(({ name }) => (asked ?? wanted).test(`${kind}, ${engine.name}: ${name}`))
         const kinds = kindsOf(engine).filter(kind => cellsOf(kind).length > 0)
+        // Whoever asked for a part of the table is told what was left out; without `FAULTS` nothing is.
         if (kinds.length === 0) return t.skip('FAULTS leaves all of them out')
         const site = await startSite(engine)
         // Not while the others go on: to remove a server's files blocks the process.

@@ -65,6 +65,7 @@ async function testWith(database: Database): Promise<void> {
     const { connections } = database.stats()
     const other = new MikroORM({
       entities: [Note],
+      // Would take any certificate: must be refused, and no token given.
       driverOptions: { ...(await mysqlOptions()), ssl: { rejectUnauthorized: false } },
       dbName: database.database,
     })

@@ -54,6 +54,7 @@ test('gives no token where other TLS options take the place of the verified ones
   const { connections } = database.stats()
   const other = new MikroORM({
     entities: [Note],
+    // Would take any certificate: must be refused, and no token given.
     driverOptions: { ...(await pgOptions()), ssl: { rejectUnauthorized: false } },
     dbName: database.database,
   })

@@ -79,6 +79,7 @@ async function testWith(database: Database): Promise<void> {
 
   test('gives no token where other TLS options take the place of the verified ones', async () => {
     const { connections } = database.stats()
+    // Would take any certificate: must be refused, and no token given.
     assert.equal((await fail({ ssl: { rejectUnauthorized: false } })).cause.code, 'RDS_IAM_TRUST')
     assert.equal(database.stats().connections, connections)
   })

@@ -75,6 +75,7 @@ test('gives no token where `ssl` is not in `dialectOptions`', async () => {
 test('gives no token where other TLS options take the place of the verified ones', async () => {
   const { connections } = database.stats()
   const { password } = await pgOptions()
+  // Would take any certificate: must be refused, and no token given.
   const dialectOptions = { ssl: { rejectUnauthorized: false } }
   const error = await fail({ password: password as never, dialectOptions })
   assert.equal(error.code, 'RDS_IAM_TRUST')
