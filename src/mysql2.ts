@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'mysql2'
 import type { Connection } from 'mysql2/promise'
 import { createMysqlConnect } from './drivers/mysql2/driver.ts'
-import { connectionOptionsOf } from './drivers/mysql2/options.ts'
+import { driverOptions } from './drivers/mysql2/options.ts'
 import { createMysqlPoolOpener } from './drivers/mysql2/pool.ts'
 import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
@@ -108,5 +108,5 @@ export function createMysqlPool(options?: CreateMysqlPoolOptions): IamMysqlPool 
  * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
  */
 export function mysqlOptions(options?: MysqlOptionsOptions): Promise<ConnectionOptions> {
-  return createDriverOptions({ ...mysqlEngine, factory: 'mysqlOptions' }, options, connectionOptionsOf)
+  return createDriverOptions({ ...mysqlEngine, factory: 'mysqlOptions' }, options, driverOptions)
 }

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { createPgConnect } from './drivers/pg/driver.ts'
-import { type ClientOptions, clientOptions } from './drivers/pg/options.ts'
+import { type DriverOptions, driverOptions } from './drivers/pg/options.ts'
 import { createPgPoolOpener } from './drivers/pg/pool.ts'
 import { createClientMiddleware, createPoolMiddleware } from './middleware/create.ts'
 import type { RdsIamMiddleware } from './middleware/middleware.ts'
@@ -91,7 +91,7 @@ export function createPgPool(options?: CreatePgPoolOptions): IamPgPool {
 }
 
 /** What `pgOptions` gives. */
-export interface PgOptions extends ClientOptions {
+export interface PgOptions extends DriverOptions {
   /** In milliseconds. */
   readonly connectionTimeoutMillis: number
 }
@@ -112,7 +112,7 @@ export interface PgOptions extends ClientOptions {
  */
 export function pgOptions(options?: PgOptionsOptions): Promise<PgOptions> {
   return createDriverOptions({ ...postgresEngine, factory: 'pgOptions' }, options, (access, settings) => {
-    const { ssl, ...others } = clientOptions(access, settings)
+    const { ssl, ...others } = driverOptions(access, settings)
     return { ...others, ssl: { ...ssl }, connectionTimeoutMillis: settings.connectTimeoutMs }
   })
 }

@@ -2,7 +2,7 @@ import { isIpAddress } from '../identifiers/endpoint.ts'
 import { readRegion } from '../options/address.ts'
 import { readCa } from '../options/ca.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
-import { caVariables, readCaFiles, readVariable } from '../options/environment.ts'
+import { caVariables, findCaFiles, readVariable } from '../options/environment.ts'
 import type { TlsOptions } from '../options/options.ts'
 import { type PlainTls, plainTls } from '../trust/plain-tls.ts'
 import { createTrust } from '../trust/verified-tls.ts'
@@ -48,6 +48,6 @@ export async function trustedTls(options: TrustedTlsOptions): Promise<PlainTls> 
   const ca = readCa(checks, given.tls)
   refuseProblems('trustedTls', checks.problems)
   const extraCaFile = readVariable('NODE_EXTRA_CA_CERTS')
-  const caFiles = readCaFiles(Object.values(caVariables))
+  const caFiles = findCaFiles(Object.values(caVariables))
   return { ...plainTls(await createTrust({ region, endpoint, ca, extraCaFile, caFiles }).load()) }
 }

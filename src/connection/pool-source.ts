@@ -56,7 +56,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   let current = createPool(askerNow)
 
   /** The pool that all invocations have; another one only where the handler ended it. */
-  const openPool = (): OpenPool<Pool> => {
+  const currentPool = (): OpenPool<Pool> => {
     if (closing.isClosed()) throw closing.error(access.target)
     if (!current.isOpen()) current = createPool(askerNow)
     return current
@@ -96,7 +96,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     const late = outOfTime(settings, asker.deadlineMs)
     const inTime = <T>(promise: Promise<T>) => withDeadline(promise, asker.deadlineMs - Date.now(), late)
     await waitForPrefetch(asker, late)
-    const pool = openPool()
+    const pool = currentPool()
     // Invocations that overlap share one check; one that fails was bound by the time of another.
     while (checking !== undefined) if (await inTime(checking)) return pool
     const own = check(pool, asker, late)

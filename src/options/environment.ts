@@ -33,7 +33,7 @@ export const caVariables = { postgres: 'PGSSLROOTCERT', mysql: 'MYSQL_SSL_CA' } 
  * @see https://www.postgresql.org/docs/current/libpq-envars.html `PGSSLROOTCERT`, whose value `system` names
  * no file
  */
-export function readCaFiles(variables: readonly string[]): readonly CaFile[] {
+export function findCaFiles(variables: readonly string[]): readonly CaFile[] {
   return variables.flatMap(variable => {
     const path = readVariable(variable)
     return path === undefined || path === 'system' ? [] : [{ variable, path }]

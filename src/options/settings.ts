@@ -7,7 +7,7 @@ import type { CaFile } from '../trust/roots.ts'
 import { type AddressDefaults, readAddress, readRegion } from './address.ts'
 import { readCa } from './ca.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
-import { isOneAtATime, readCaFiles, readVariable } from './environment.ts'
+import { findCaFiles, isOneAtATime, readVariable } from './environment.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
 import type { RdsIamOptions } from './options.ts'
 import { readCredentials, readTokenMargin } from './signing-options.ts'
@@ -154,7 +154,7 @@ export function readSettings(
     wrap: checks.function('wrap', given.wrap) as MiddlewareSettings['wrap'],
     client: readClient(checks, given.client, engine),
     extraCaFile: readVariable('NODE_EXTRA_CA_CERTS'),
-    caFiles: readCaFiles([engine.caVariable]),
+    caFiles: findCaFiles([engine.caVariable]),
     oneAtATime: isOneAtATime(),
     failures: engine.failures,
   }

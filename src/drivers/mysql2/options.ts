@@ -13,7 +13,7 @@ import { readStatus } from './status.ts'
 const refusals = [1045, 1698]
 
 /** Options for connections that this package does not make. None of them holds a token. */
-export function connectionOptionsOf(access: Access, settings: Settings): ConnectionOptions {
+export function driverOptions(access: Access, settings: Settings): ConnectionOptions {
   const { tokens, target } = access
 
   const tokenFor = async (connection: CoreConnection): Promise<Token> => {

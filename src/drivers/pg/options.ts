@@ -6,7 +6,7 @@ import { requireIdentity } from '../../trust/verified-tls.ts'
 import { forgetPassword, isClient, protocolOf, streamOf } from './internals.ts'
 
 /** What pg, or a library above it, makes a client of that reaches the verified endpoint with a token. */
-export interface ClientOptions {
+export interface DriverOptions {
   readonly host: string
   readonly port: number
   readonly user: string
@@ -18,10 +18,10 @@ export interface ClientOptions {
 }
 
 /** Options for clients that this package does not make. None of them holds a token. */
-export function clientOptions(
+export function driverOptions(
   access: Access,
   { host, port, user, database }: Pick<Settings, 'host' | 'port' | 'user' | 'database'>,
-): ClientOptions {
+): DriverOptions {
   return { host, port, user, database, ssl: plainTls(access.trust.tls), password: createPassword(access) }
 }
 

@@ -9,7 +9,7 @@ import { type AttemptToken, createAttemptToken } from '../../token/attempt-token
 import type { CreatePool, OpenPool } from '../driver.ts'
 import { createPoolRequests } from '../pool-requests.ts'
 import { IamPgClient } from './client.ts'
-import { clientOptions } from './options.ts'
+import { driverOptions } from './options.ts'
 import { destroy, sessionOf } from './session.ts'
 
 const releasedTwice = 'Release called on client which has already been released to the pool.'
@@ -207,7 +207,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
     ...options,
     ...hooks,
     // For who makes a client of the pool's options, as Kysely does to cancel a query.
-    ...clientOptions(access, settings),
+    ...driverOptions(access, settings),
     max,
     Client: TokenClient as unknown as new () => PoolClient,
   })
