@@ -19,7 +19,7 @@ export function plainTls(options: PlainTls): PlainTls {
   const { minVersion, rejectUnauthorized, verifyIdentity, checkServerIdentity, servername } = options
   return {
     get ca() {
-      return options.ca
+      return [...options.ca]
     },
     minVersion,
     rejectUnauthorized,

@@ -35,7 +35,8 @@ export function createTrust(settings: TrustSettings): Trust {
     load() {
       pending ??= loadRoots(settings).then(
         loaded => {
-          authorities = [...loaded]
+          // Nobody who is given it can add to it.
+          authorities = Object.freeze([...loaded]) as string[]
           return tls
         },
         error => {
@@ -119,10 +120,21 @@ export function requireIdentity(
     )
 }
 
+// By the list, which is the same for all connections of an access.
+const readLists = new WeakMap<readonly string[], readonly X509Certificate[]>()
+
+function readAuthorities(authorities: readonly string[]): readonly X509Certificate[] {
+  const known = readLists.get(authorities)
+  if (known !== undefined) return known
+  const { X509Certificate } = process.getBuiltinModule('node:crypto')
+  const read = authorities.map(pem => new X509Certificate(pem))
+  readLists.set(authorities, read)
+  return read
+}
+
 /** Whether one of the authorities vouches for a certificate, by itself or by those in between. */
 function isVouchedFor(certificate: X509Certificate | undefined, authorities: readonly string[]): boolean {
-  const { X509Certificate } = process.getBuiltinModule('node:crypto')
-  const trusted = authorities.map(pem => new X509Certificate(pem))
+  const trusted = readAuthorities(authorities)
   const isIssuedBy = (one: X509Certificate, other: X509Certificate) =>
     one.checkIssued(other) && one.verify(other.publicKey)
   let current = certificate

@@ -154,6 +154,10 @@ const weakened: Readonly<Record<string, (given: PgOptions) => object>> = {
     ...given,
     ssl: { ...given.ssl, ca: stranger.ca, checkServerIdentity: () => undefined },
   }),
+  'adds to the authorities themselves': given => {
+    given.ssl.ca.push(stranger.ca)
+    return { ...given, ssl: { ...given.ssl, checkServerIdentity: () => undefined } }
+  },
   'trusts somebody else beside': given => ({
     ...given,
     ssl: { ...given.ssl, ca: [...given.ssl.ca, stranger.ca], checkServerIdentity: () => undefined },
