@@ -1,13 +1,14 @@
 import type { Access } from '../access/access.ts'
+import type { Callers } from '../drivers/callers.ts'
 import { createClosing } from '../drivers/closing.ts'
 import type { Opened } from '../drivers/driver.ts'
 import { returnSession } from '../drivers/returning.ts'
-import { checkSession } from '../drivers/session-check.ts'
+import { checkSession, endsWithin, patienceMs } from '../drivers/session-check.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import type { Asker } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
-import { isQuiet, settle, silenceMs, waitHalf } from '../time/freeze.ts'
+import { isQuiet, settle, silenceMs } from '../time/freeze.ts'
 import { type Connector, outOfTime } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { createPrefetch } from './prefetch.ts'
@@ -18,9 +19,12 @@ export interface ClientSourceParts<Connection> {
   readonly connect: Connector<Connection>
   readonly access: Access
   readonly settings: ConnectionSettings
+  readonly callers: Callers
 }
 
 interface Held<Connection> extends Opened<Connection> {
+  /** How long it took to connect, in milliseconds. */
+  readonly connectMs: number
   lastUsedMs: number
 }
 
@@ -33,7 +37,7 @@ interface ClientLease<Connection> extends Lease<Connection> {
 export function createClientSource<Connection>(
   parts: ClientSourceParts<Connection>,
 ): ConnectionSource<Connection> {
-  const { connect, access, settings } = parts
+  const { connect, access, settings, callers } = parts
   const { max, oneAtATime, pingAfterIdleMs } = settings
   const idle: Held<Connection>[] = []
   const leases = new Set<ClientLease<Connection>>()
@@ -46,8 +50,10 @@ export function createClientSource<Connection>(
 
   const open = async (asker: Asker): Promise<Held<Connection>> => {
     total += 1
+    const startedMs = performance.now()
     try {
-      return { ...(await connect(asker)), lastUsedMs: Date.now() }
+      const opened = await connect(asker)
+      return { ...opened, connectMs: performance.now() - startedMs, lastUsedMs: Date.now() }
     } catch (error) {
       makeRoom()
       throw error
@@ -62,6 +68,7 @@ export function createClientSource<Connection>(
 
   const lease = (held: Held<Connection>, invocation: Invocation): ClientLease<Connection> => {
     const lease = { connection: held.connection, held, invocation }
+    held.session.user = invocation
     held.session.ref()
     leases.add(lease)
     return lease
@@ -82,32 +89,68 @@ export function createClientSource<Connection>(
   }
 
   /** A kept connection that is alive. The one that was used last is tried first. */
-  const takeIdle = async (deadlineMs: number): Promise<Held<Connection> | undefined> => {
+  const takeIdle = async (asker: Asker): Promise<Held<Connection> | undefined> => {
     for (let held = idle.pop(); held !== undefined; held = idle.pop()) {
-      await settle()
-      if (!held.session.isUsable()) {
+      const { session, lastUsedMs } = held
+      if (isQuiet(lastUsedMs, pingAfterIdleMs)) await settle()
+      if (!session.isUsable()) {
         void close(held, 'lost')
         continue
       }
-      const silence = { silenceMs: silenceMs(held.lastUsedMs), deadlineMs }
-      if (silence.silenceMs < pingAfterIdleMs) return held
-      if (await checkSession(access, held.session, silence)) return held
-      // The others have been silent for longer: what lost one flow has lost them too, and to wait for each
-      // would take too long.
-      for (const silent of [held, ...idle.splice(0)]) void close(silent, 'silent')
+      if (session.restoration === undefined && silenceMs(lastUsedMs) < pingAfterIdleMs) return held
+      const served = await check(held, asker)
+      if (served !== undefined) return served
     }
     return undefined
   }
 
+  /**
+   * Checks a connection that has been silent, or is being restored. When it does not answer as fast as it
+   * should, another one is begun beside it, and the first to be ready serves.
+   */
+  const check = async (held: Held<Connection>, asker: Asker): Promise<Held<Connection> | undefined> => {
+    const silence = silenceMs(held.lastUsedMs)
+    const { deadlineMs } = asker
+    const checking = checkSession(access, held.session, {
+      silenceMs: silence,
+      pingAfterMs: pingAfterIdleMs,
+      deadlineMs,
+    })
+    if (await endsWithin(checking, patienceMs(held.connectMs, silence >= pingAfterIdleMs))) {
+      const reason = await checking
+      if (reason === undefined) return held
+      closeChecked(held, reason)
+      return undefined
+    }
+    const opening = open(asker)
+    const alive = checking.then(reason => (reason === undefined ? held : Promise.reject(new Error(reason))))
+    // Where no other one can be opened, this one may still be alive.
+    const served = await Promise.any([opening, alive]).catch(() => undefined)
+    if (served === held) {
+      opening.then(
+        spare => close(spare, 'overtaken'),
+        () => {},
+      )
+      return held
+    }
+    closeChecked(held, silence < pingAfterIdleMs ? 'not-restored' : 'silent')
+    return served ?? (await opening)
+  }
+
+  const closeChecked = (held: Held<Connection>, reason: ConnectionClosedReason): void => {
+    void close(held, reason)
+    // The others have been silent for longer: what lost one flow has lost them too, and to wait for each
+    // would take too long.
+    if (reason === 'silent') for (const silent of idle.splice(0)) void close(silent, reason)
+  }
+
   /** Neither `after` nor `onError` of an earlier invocation need have run. */
-  const reclaim = async ({ id }: Invocation, deadlineMs: number): Promise<void> => {
-    const restored: (Promise<void> | undefined)[] = []
+  const reclaim = ({ id }: Invocation): void => {
     for (const lease of leases) {
       if (lease.invocation.deadlineMs < Date.now()) discard(lease)
       // Nobody knows when it was used last.
-      else if (oneAtATime && lease.invocation.id !== id) restored.push(release(lease, lease.held.lastUsedMs))
+      else if (oneAtATime && lease.invocation.id !== id) release(lease, lease.held.lastUsedMs)
     }
-    await waitHalf(Promise.all(restored), deadlineMs)
   }
 
   const acquireSlowly = async (invocation: Invocation): Promise<Lease<Connection>> => {
@@ -116,8 +159,8 @@ export function createClientSource<Connection>(
     const late = outOfTime(settings, deadlineMs)
     for (;;) {
       if (closing.isClosed()) throw closing.error(access.target)
-      if (leases.size > 0) await reclaim(invocation, deadlineMs)
-      const held = await takeIdle(deadlineMs)
+      if (leases.size > 0) reclaim(invocation)
+      const held = await takeIdle({ deadlineMs, account })
       if (held !== undefined) return lease(held, invocation)
       if (prefetch.isPending()) {
         await prefetch.wait(deadlineMs, () => access.explain(late(), { account }))
@@ -144,28 +187,26 @@ export function createClientSource<Connection>(
     await (reclaimableMs < deadlineMs ? served.catch(() => {}) : served)
   }
 
-  const release = (given: Lease<Connection>, lastUsedMs = Date.now()): Promise<void> | undefined => {
+  const release = (given: Lease<Connection>, lastUsedMs = Date.now()): void => {
     const lease = given as ClientLease<Connection>
-    if (!leases.delete(lease)) return undefined
+    lease.invocation.hasEnded = true
+    if (!leases.delete(lease)) return
     const { held } = lease
     held.lastUsedMs = lastUsedMs
-    const returned = returnSession(held.session, {
+    returnSession(held.session, {
       access,
-      settings,
+      reset: settings.resetSession,
       keep: () => keep(held),
       discard() {
         void held.session.close()
         makeRoom()
       },
     })
-    // To restore it was to use it.
-    return returned?.then(() => {
-      held.lastUsedMs = Date.now()
-    })
   }
 
   const discard = (given: Lease<Connection>): void => {
     const lease = given as ClientLease<Connection>
+    lease.invocation.hasEnded = true
     if (leases.delete(lease)) void close(lease.held, 'cut-off')
   }
 
@@ -182,11 +223,13 @@ export function createClientSource<Connection>(
       )
     },
     acquire(invocation) {
+      callers.enter(invocation)
       const held = idle.at(-1)
       // After `close()` none is idle.
       if (
         held === undefined ||
         leases.size > 0 ||
+        held.session.restoration !== undefined ||
         isQuiet(held.lastUsedMs, pingAfterIdleMs) ||
         !held.session.isUsable()
       ) {

@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import { outside } from '../drivers/callers.ts'
 import type { Connect, Opened } from '../drivers/driver.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
@@ -32,12 +33,14 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
     if (leftMs() <= 0) throw late()
     const tls = await withDeadline(trust.load(), leftMs(), late)
     let isConnected = false
-    const connecting = connect({
-      tls,
-      timeoutMs: Math.max(1, leftMs()),
-      // A handler that authenticates again does so long after.
-      token: async () => (isConnected ? (await tokens.get()).token : token.take()),
-    })
+    const connecting = outside(() =>
+      connect({
+        tls,
+        timeoutMs: Math.max(1, leftMs()),
+        // A handler that authenticates again does so long after.
+        token: async () => (isConnected ? (await tokens.get()).token : token.take()),
+      }),
+    )
     token.prepare()
     const opened = await connecting
     isConnected = true

@@ -1,7 +1,7 @@
-/** What is known of one invocation of the function. */
-export interface Invocation {
-  /** Lambda's request id, the same for every attempt of an asynchronous invocation. */
-  readonly id: string | undefined
+import type { Caller } from '../drivers/callers.ts'
+
+/** What is known of one invocation of the function. Its id is the same for every attempt of an asynchronous one. */
+export interface Invocation extends Caller {
   /** When Lambda ends it, in milliseconds since the epoch; infinity where nobody knows. */
   readonly deadlineMs: number
   /** The AWS account of the function. */
@@ -11,6 +11,7 @@ export interface Invocation {
 /** The initialisation of the execution environment, before there is an invocation. */
 export const initialisation: Invocation = {
   id: undefined,
+  hasEnded: false,
   deadlineMs: Number.POSITIVE_INFINITY,
   account: undefined,
 }
@@ -35,6 +36,7 @@ export function readInvocation(context: object): Invocation {
   const remainingMs = lambda.getRemainingTimeInMillis?.() ?? Number.NaN
   return {
     id: lambda.awsRequestId,
+    hasEnded: false,
     deadlineMs: Number.isNaN(remainingMs) ? Number.POSITIVE_INFINITY : Date.now() + remainingMs,
     account: lambda.invokedFunctionArn?.split(':')[4],
   }

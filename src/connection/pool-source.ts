@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import type { Callers } from '../drivers/callers.ts'
 import { createClosing } from '../drivers/closing.ts'
 import type { CreatePool, OpenPool } from '../drivers/driver.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
@@ -6,7 +7,7 @@ import type { ConnectionSettings } from '../options/settings.ts'
 import type { Asker } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
 import { elapsedMs } from '../time/elapsed.ts'
-import { isQuiet, settle, waitHalf } from '../time/freeze.ts'
+import { isQuiet, settle } from '../time/freeze.ts'
 import { outOfTime } from './connector.ts'
 import { connectDeadline, type Invocation, initialisation } from './invocation.ts'
 import { createPrefetch } from './prefetch.ts'
@@ -17,6 +18,7 @@ export interface PoolSourceParts<Pool> {
   readonly createPool: CreatePool<Pool>
   readonly access: Access
   readonly settings: ConnectionSettings
+  readonly callers: Callers
 }
 
 interface PoolLease<Pool> extends Lease<Pool> {
@@ -26,7 +28,7 @@ interface PoolLease<Pool> extends Lease<Pool> {
 
 /** Gives every invocation the same pool, with at least one connection in it and without dead ones. */
 export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): ConnectionSource<Pool> {
-  const { createPool, access, settings } = parts
+  const { createPool, access, settings, callers } = parts
   const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
   const prefetch = createPrefetch()
   // Of invocations that have not released the pool.
@@ -115,7 +117,11 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const lease = (pool: OpenPool<Pool>, invocation: Invocation): PoolLease<Pool> => {
     const lease = { connection: pool.pool, pool, invocation }
     // Neither `after` nor `onError` need have run for those whose time is over.
-    for (const past of leases) if (isOver(past)) leases.delete(past)
+    for (const past of leases) {
+      if (!isOver(past)) continue
+      leases.delete(past)
+      if (!oneAtATime) tidy(past)
+    }
     leases.add(lease)
     if (oneAtATime) unreleased = lease
     return lease
@@ -124,21 +130,20 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const acquireSlowly = async (invocation: Invocation): Promise<Lease<Pool>> => {
     const startedMs = performance.now()
     try {
-      if (unreleased !== undefined && unreleased.invocation.id !== invocation.id)
-        await reclaim(unreleased, askerOf(invocation))
+      if (unreleased !== undefined && unreleased.invocation.id !== invocation.id) await reclaim(unreleased)
       return lease(await prepare(askerOf(invocation)), invocation)
     } catch (error) {
       throw error instanceof RdsIamError ? error : fail(error, startedMs, invocation.account)
     }
   }
 
-  const tidy = (pool: OpenPool<Pool>): Promise<unknown> | undefined => {
-    // Where invocations overlap, they may be another's.
-    const { closed, forgotten } = oneAtATime ? pool.discardAcquired() : { closed: 0, forgotten: 0 }
+  /** Ends what an invocation has of the pool; where there is one at a time, what anybody has. */
+  const tidy = ({ pool, invocation }: PoolLease<Pool>): void => {
+    invocation.hasEnded = true
+    if (!pool.isOpen()) return
+    const { closed, forgotten } = pool.endUse(oneAtATime ? undefined : invocation)
     if (closed + forgotten > 0)
       access.emit({ event: 'connection:closed', reason: 'not-released', connections: closed })
-    // A process that is frozen now would leave the server with what the handler left open.
-    return pool.whenRestored()
   }
 
   /** Whether it is still this invocation that has the pool, and not another one by now. */
@@ -159,12 +164,8 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     const { pool } = lease
     if (!takeBack(lease)) return
     lastUsedMs = Date.now()
-    if (!pool.isOpen()) return
     // A query that nobody awaits takes its connection a moment later.
-    const tidying = oneAtATime && pool.isTaking() ? settle().then(() => tidy(pool)) : tidy(pool)
-    const tidied = tidying?.then(() => {
-      lastUsedMs = Date.now()
-    })
+    const tidied = oneAtATime && pool.isTaking() ? settle().then(() => tidy(lease)) : tidy(lease)
     return isShuttingDown ? Promise.resolve(tidied).then(() => pool.closeIdle()) : tidied
   }
 
@@ -172,11 +173,10 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
    * Neither `after` nor `onError` of an earlier invocation need have run, and nobody knows when it used the
    * pool last.
    */
-  const reclaim = async (lease: PoolLease<Pool>, { deadlineMs }: Asker): Promise<void> => {
-    const { pool } = lease
-    if (!takeBack(lease) || !pool.isOpen()) return
-    if (pool.isTaking()) await settle()
-    await waitHalf(Promise.resolve(tidy(pool)), deadlineMs)
+  const reclaim = async (lease: PoolLease<Pool>): Promise<void> => {
+    if (!takeBack(lease)) return
+    if (lease.pool.isTaking()) await settle()
+    tidy(lease)
   }
 
   return {
@@ -186,6 +186,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     },
     acquire(invocation) {
       if (closing.isClosed()) throw closing.error(access.target)
+      callers.enter(invocation)
       latest = invocation
       if (unreleased !== undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return acquireSlowly(invocation)
       return current.isOpen() && current.size() > 0 ? lease(current, invocation) : acquireSlowly(invocation)
@@ -194,8 +195,10 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     discard(given) {
       const lease = given as PoolLease<Pool>
       const { pool } = lease
+      if (!takeBack(lease)) return
       // Where invocations overlap, the pool is theirs too.
-      if (!takeBack(lease) || !oneAtATime) return
+      if (!oneAtATime) return tidy(lease)
+      lease.invocation.hasEnded = true
       // The handler may still hold the pool, and whoever keeps it for longer goes on with it; the next
       // invocations have another one.
       if (current === pool) current = createPool(askerNow)

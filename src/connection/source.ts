@@ -15,7 +15,10 @@ export interface ConnectionSource<Connection> {
    * @throws {RdsIamError} where there is none before the invocation's deadline.
    */
   acquire(invocation: Invocation): Lease<Connection> | Promise<Lease<Connection>>
-  /** Takes a connection back. Once is enough, and a second time does nothing. */
+  /**
+   * Takes a connection back. Once is enough, and a second time does nothing. What restores its session is
+   * sent by then, and waited for by the next invocation.
+   */
   release(lease: Lease<Connection>): void | Promise<void>
   /**
    * Closes the connection of a handler that was cut off and may still run, so that its queries mix with no

@@ -1,6 +1,7 @@
 import type { Asker } from '../retries/retry.ts'
 import type { Token } from '../token/token.ts'
 import type { VerifiedTls } from '../trust/verified-tls.ts'
+import type { Caller } from './callers.ts'
 
 /** What a driver needs for one physical connection. */
 export interface ConnectRequest {
@@ -17,20 +18,37 @@ export interface ConnectRequest {
 export interface Session {
   /** Whether the connection can take a query, as far as the process knows. */
   isUsable(): boolean
-  /** Whether a query is still running, or waiting to. */
-  isBusy(): boolean
   /**
-   * Resolves when the server is ready for another query, `undefined` where it is ready now. A server says so
-   * after a query's error, often in another packet, and only then tells the state of the transaction.
+   * Whether a query is still running, or waiting to, that somebody may wait for. What its user has given up,
+   * such as a stream or a cursor that is being closed, ends by itself.
    */
-  whenReady(): Promise<unknown> | undefined
-  /** Whether a transaction is open; `undefined` where only a ping can tell. */
+  isBusy(): boolean
+  /** Whether a transaction is open; `undefined` where the server has not said so yet. */
   isInTransaction(): boolean | undefined
+  /**
+   * Tells that somebody has the connection from now on. What was sent before, as by a pool's `connect`
+   * listeners, belongs to the session, and is sent again whenever it is reset.
+   */
+  begin(): void
+  /** Whether anything was sent since the session was as after connecting: all that proves that it still is. */
+  isTouched(): boolean
+  /** Who used the session last since then, where that is known. */
+  user: Caller | undefined
   /** Asks the server for a sign of life, for one round trip. */
   ping(): Promise<unknown>
-  rollback(): Promise<unknown>
-  /** Puts the session's state back to what it was after connecting. */
-  reset(): Promise<unknown>
+  /**
+   * Rolls back, and puts the session's state back to what it was after connecting. All of it is sent at once,
+   * and in as few messages as the protocol allows.
+   *
+   * @returns Whether the server told only now of a transaction that was open.
+   */
+  restore(what: { readonly rollback: boolean; readonly reset: boolean }): Promise<boolean>
+  /** Whether the server can put a session's state back, as far as is known. */
+  canReset(): boolean
+  /** Whether the session is restored, while that is under way, and after it has failed. */
+  restoration: Promise<boolean> | undefined
+  /** Forgets what its user left in this process: the asynchronous context, and listeners. */
+  leave(): void
   /**
    * Ends the connection at once: politely where it is idle, by its socket where it is not. Queries that are
    * running are not told: an error that nobody awaits would end the process. Never throws, and never rejects;
@@ -64,18 +82,17 @@ export interface OpenPool<Pool> {
   /** Whether a call of the handler's waits for a connection, or one is being taken back. */
   isTaking(): boolean
   /**
-   * Closes the connections that the handler has, and forgets its calls that wait for one. They are not told:
-   * an error that nobody awaits would end the process.
+   * Ends what a caller has of the pool, or what everybody has. Connections that were not released are closed,
+   * and requests that wait are forgotten. They are not told: an error that nobody awaits would end the
+   * process. The sessions that were used begin to be restored.
    */
-  discardAcquired(): { readonly closed: number; readonly forgotten: number }
+  endUse(caller: Caller | undefined): { readonly closed: number; readonly forgotten: number }
   /**
-   * Closes all connections, as {@link discardAcquired} closes some, and leaves the pool open.
+   * Closes all connections, as {@link endUse} closes some, and leaves the pool open.
    *
    * @returns How many there were.
    */
   discardAll(): number
-  /** Resolves when the connections that the handler released are restored; `undefined` where all are. */
-  whenRestored(): Promise<unknown> | undefined
   /** Opens one connection and leaves it in the pool. Who asks for one meanwhile waits for it. */
   warm(asker: Asker): Promise<void>
   /** Pings every idle connection that has been silent for long, and closes those that do not answer. */

@@ -2,13 +2,14 @@ import type { Access } from '../access/access.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
-import { withDeadline } from '../time/deadline.ts'
+import { withDeadline, withinAnswerTime } from '../time/deadline.ts'
 import { settle, silenceMs, waitHalf } from '../time/freeze.ts'
 import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
+import { type Caller, type Callers, outside } from './callers.ts'
 import { createClosing } from './closing.ts'
 import type { OpenPool, Session } from './driver.ts'
-import { returnSession } from './returning.ts'
-import { checkSession } from './session-check.ts'
+import { restoreSession, returnSession } from './returning.ts'
+import { checkSession, endsWithin, patienceMs } from './session-check.ts'
 
 /** A driver's own pool, as far as acquiring and releasing need it. */
 export interface PoolInternals<Connection> {
@@ -43,8 +44,6 @@ export interface PoolInternals<Connection> {
   remove(connection: Connection, isAbandoned: boolean): void
   /** Takes an idle connection out of the pool, and ends it politely. Resolves when its socket is closed. */
   end(connection: Connection): Promise<void>
-  /** Does again what the user has done to each new connection, which a reset has undone. */
-  onReset?(connection: Connection): unknown
   /** How many connections there are, opening ones included, and how many of them are idle. */
   counts(): { readonly all: number; readonly idle: number }
   isOpen(): boolean
@@ -63,8 +62,13 @@ export interface Asked<Connection> {
 /** What requests to a pool are made of. */
 export interface PoolParts<Connection> {
   readonly access: Access
-  readonly settings: Pick<ConnectionSettings, 'max' | 'retryRefused' | 'resetSession' | 'pingAfterIdleMs'>
+  readonly settings: Pick<
+    ConnectionSettings,
+    'max' | 'retryRefused' | 'resetSession' | 'isResetChosen' | 'pingAfterIdleMs'
+  >
   readonly internals: PoolInternals<Connection>
+  /** Who uses the pool in turn, where that is known: then sessions are put back between one and the next. */
+  readonly callers: Callers | undefined
   /** On whose behalf the pool is asked now. */
   readonly askerNow: () => Asker
 }
@@ -97,25 +101,35 @@ export interface PoolRequests<Connection> extends Omit<OpenPool<unknown>, 'pool'
   refIdle(): void
 }
 
+/** A caller that waits for a connection. */
+interface Request<Connection> {
+  readonly caller: Caller | undefined
+  readonly tell: Serve<Connection>
+}
+
 /** Acquires and releases the connections of a driver's pool. */
 export function createPoolRequests<Connection>(parts: PoolParts<Connection>): PoolRequests<Connection> {
-  const { access, settings, internals, askerNow } = parts
-  const { pingAfterIdleMs } = settings
-  // What users have, wait for, and gave back.
-  const acquired = new Set<Connection>()
-  const requests = new Map<object, Serve<Connection>>()
-  const restoring = new Set<Promise<unknown>>()
-  // Connections that will soon be idle: restored, or opened for nobody yet.
-  const coming = new Set<Promise<unknown>>()
-  let awaitingComing = 0
+  const { access, settings, internals, callers, askerNow } = parts
+  const { pingAfterIdleMs, resetSession, isResetChosen } = settings
+  // Without callers to tell apart, everybody who takes a connection is one.
+  const resetsAtRelease = callers === undefined && resetSession && isResetChosen
+  const resetsForNext = callers !== undefined && resetSession
+  // What users have, and wait for.
+  const acquired = new Map<Connection, Caller | undefined>()
+  const requests = new Map<object, Request<Connection>>()
+  // Connections that are opened for nobody yet, and will soon be idle.
+  const warming = new Set<Promise<unknown>>()
+  let awaitingWarm = 0
   // Those that do not keep the process alive.
   const idle = new Set<Connection>()
   // Nobody is to get what is still on its way back.
   let isDiscarded = false
   // When a connection last proved to be alive, by the wall clock, in milliseconds.
   const lastUsed = new WeakMap<object, number>()
+  // How long it took to open the latest connection, in milliseconds.
+  let connectMs = 0
   let isTrustLoaded = false
-  const closing = createClosing(() => acquired.size + requests.size + restoring.size === 0)
+  const closing = createClosing(() => acquired.size + requests.size === 0)
 
   const tellClosed = (reason: ConnectionClosedReason, connections: number): void =>
     access.emit({ event: 'connection:closed', reason, connections })
@@ -134,7 +148,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       internals.sessionOf(connection).unref()
       idle.add(connection)
     }
-    internals.putBack(connection)
+    outside(() => internals.putBack(connection))
   }
 
   /** Puts a connection back that has just been used. */
@@ -151,16 +165,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     return session
   }
 
-  /** Keeps a promise in sets while it is pending. */
-  const track = (promise: Promise<unknown>, ...sets: readonly Set<Promise<unknown>>[]): void => {
-    const settled: Promise<unknown> = promise
-      .catch(() => {})
-      .then(() => {
-        for (const set of sets) set.delete(settled)
-        closing.check()
-      })
-    for (const set of sets) set.add(settled)
-  }
+  const ask = (asker: Asker): Asked<Connection> => outside(() => internals.ask(asker))
 
   /**
    * Waits for what the pool was asked for, but not beyond the deadline for one that another caller may never
@@ -180,26 +185,40 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     return withDeadline(connection, deadlineMs - Date.now(), late)
   }
 
-  /**
-   * What to wait for rather than to open another connection: one that is about to be idle, where nobody else
-   * waits for it.
-   */
-  const findComing = (): Promise<unknown> | undefined =>
-    internals.counts().idle === 0 && coming.size > awaitingComing ? Promise.race(coming) : undefined
+  /** What to wait for rather than to open another connection, where nobody else waits for it. */
+  const findWarming = (): Promise<unknown> | undefined =>
+    internals.counts().idle === 0 && warming.size > awaitingWarm ? Promise.race(warming) : undefined
 
-  const waitForComing = async (soon: Promise<unknown>, { deadlineMs }: Asker): Promise<void> => {
-    awaitingComing += 1
+  const waitForWarming = async (soon: Promise<unknown>, { deadlineMs }: Asker): Promise<void> => {
+    awaitingWarm += 1
     // A second at most: a flow that was lost meanwhile shows nothing.
     await waitHalf(soon, Math.min(deadlineMs, Date.now() + 2_000))
-    awaitingComing -= 1
+    awaitingWarm -= 1
   }
 
+  // A check that is late finds its connection closed.
+  const discarded = new WeakSet<object>()
+
   const discard = (connection: Connection, reason: ConnectionClosedReason): void => {
+    if (discarded.has(connection as object)) return
+    discarded.add(connection as object)
     internals.remove(connection, true)
     tellClosed(reason, 1)
   }
 
-  /** Whether a connection that was idle is alive. One that is not is discarded. */
+  const isSilent = (connection: Connection): boolean =>
+    silenceMs(lastUsed.get(connection as object) ?? Date.now()) >= Math.max(1, pingAfterIdleMs)
+
+  /** Discards what did not answer. */
+  const giveUp = (connection: Connection): void => {
+    const hasLostFlow = isSilent(connection)
+    discard(connection, hasLostFlow ? 'silent' : 'not-restored')
+    // What lost one flow has lost the others too, and to wait for each would take too long.
+    if (hasLostFlow)
+      void withIdle(async other => (isSilent(other) ? discard(other, 'silent') : putBack(other)))
+  }
+
+  /** Whether a connection that was idle is alive and restored. One that is not is discarded. */
   const isAlive = async (connection: Connection, { deadlineMs, quietMs = 0 }: Asker): Promise<boolean> => {
     const session = takeOut(connection)
     const usedMs = lastUsed.get(connection as object)
@@ -210,44 +229,89 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       discard(connection, 'lost')
       return false
     }
-    if (silence < Math.max(pingAfterIdleMs, quietMs)) return true
-    if (await checkSession(access, session, { silenceMs: silence, deadlineMs })) {
-      lastUsed.set(connection as object, Date.now())
+    const pingAfterMs = Math.max(pingAfterIdleMs, quietMs)
+    if (session.restoration === undefined && silence < pingAfterMs) return true
+    const reason = await checkSession(access, session, { silenceMs: silence, pingAfterMs, deadlineMs })
+    if (reason === undefined) {
+      if (silence >= pingAfterMs) lastUsed.set(connection as object, Date.now())
       return true
     }
-    discard(connection, 'silent')
-    // What lost one flow has lost the others too, and to wait for each would take too long.
-    await withIdle(async other => {
-      if (silenceMs(lastUsed.get(other as object) ?? 0) >= pingAfterIdleMs) discard(other, 'silent')
-      else putBack(other)
-    })
+    if (reason === 'silent') giveUp(connection)
+    else discard(connection, reason)
     return false
   }
 
-  const attempt = async (asker: Asker, isWarming: boolean): Promise<Attempted<Connection>> => {
+  /**
+   * Waits for a check. When it takes longer than a healthy network needs, another connection is opened beside
+   * it, and the first to be ready serves. Where there is no room, the silent one makes it.
+   */
+  const overtake = async (
+    connection: Connection,
+    checking: Promise<boolean>,
+    asker: Asker,
+  ): Promise<Connection | undefined> => {
+    const timeMs = patienceMs(connectMs, isSilent(connection))
+    if (await endsWithin(checking, timeMs)) return (await checking) ? connection : undefined
+    if (internals.counts().all >= settings.max) {
+      giveUp(connection)
+      return undefined
+    }
+    // The pool would give the others first, which have been silent for as long.
+    void withIdle(async other => (await isAlive(other, asker)) && putBack(other))
+    const opening = take(asker)
+    const alive = checking.then(isAlive => (isAlive ? connection : Promise.reject(new Error('not alive'))))
+    const served = await Promise.any([opening, alive]).catch(() => undefined)
+    if (served === connection) opening.then(putBack, () => {})
+    else giveUp(connection)
+    return served ?? (await opening)
+  }
+
+  const loadTrust = async ({ deadlineMs }: Asker): Promise<void> => {
+    const late = () => new Error('the authorities could not be read in time')
+    await withDeadline(access.trust.load(), deadlineMs - Date.now(), late)
+    isTrustLoaded = true
+  }
+
+  /** A connection of the driver's pool, new or idle. */
+  const take = async (asker: Asker): Promise<Connection> => {
+    const startedMs = performance.now()
+    const connection = await wait(ask(asker), asker)
+    if (!lastUsed.has(connection as object)) connectMs = performance.now() - startedMs
+    return connection
+  }
+
+  /** A connection that is alive, and has no state but its own. */
+  const takeAlive = async (asker: Asker, caller: Caller | undefined): Promise<Connection> => {
+    for (;;) {
+      const connection = await take(asker)
+      const session = internals.sessionOf(connection)
+      if (resetsForNext && session.user !== caller && session.isUsable())
+        restoreSession(session, { access, reset: true })
+      const served = await overtake(connection, isAlive(connection, asker), asker)
+      if (served !== undefined) return served
+    }
+  }
+
+  const attempt = async (
+    asker: Asker,
+    caller: Caller | undefined,
+    isWarming: boolean,
+  ): Promise<Attempted<Connection>> => {
     if (!isTrustLoaded) {
       try {
-        await withDeadline(
-          access.trust.load(),
-          asker.deadlineMs - Date.now(),
-          () => new Error('the authorities could not be read in time'),
-        )
-        isTrustLoaded = true
+        await loadTrust(asker)
       } catch (error) {
         return { error, token: createAttemptToken(access.tokens) }
       }
     }
-    for (;;) {
-      internals.discardOpening(Date.now())
-      const soon = isWarming ? undefined : findComing()
-      if (soon !== undefined) await waitForComing(soon, asker)
-      try {
-        const connection = await wait(internals.ask(asker), asker)
-        if (await isAlive(connection, asker)) return { connection }
-      } catch (error) {
-        if (internals.isUsers(error)) throw error
-        return { error, token: internals.tokenOf(error) }
-      }
+    internals.discardOpening(Date.now())
+    const soon = isWarming ? undefined : findWarming()
+    if (soon !== undefined) await waitForWarming(soon, asker)
+    try {
+      return { connection: await takeAlive(asker, caller) }
+    } catch (error) {
+      if (internals.isUsers(error)) throw error
+      return { error, token: internals.tokenOf(error) }
     }
   }
 
@@ -255,36 +319,39 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
    * @param isWanted Whether anybody still waits for the connection.
    * @param isWarming Whether it is opened for nobody yet, and is itself what others wait for.
    */
-  const open = (asker: Asker, isWanted = () => true, isWarming = false): Promise<Connection> =>
+  const open = (
+    asker: Asker,
+    caller: Caller | undefined,
+    isWanted = () => true,
+    isWarming = false,
+  ): Promise<Connection> =>
     openWithRetries({ access, settings }, asker, () => {
       if (!isWanted()) throw new Error('nobody waits for the connection any more')
-      return attempt(asker, isWarming)
+      return attempt(asker, caller, isWarming)
     })
 
   const takeBack = (connection: Connection, reason?: ConnectionClosedReason): void => {
     const keeper = {
       access,
-      settings,
+      reset: resetsAtRelease,
       keep: () => putBackUsed(connection),
       // The user who ended a connection hears of its queries.
       discard: (reason: ConnectionClosedReason) => internals.remove(connection, reason !== 'ended'),
-      onReset: () => internals.onReset?.(connection),
     }
-    const returned = returnSession(internals.sessionOf(connection), keeper, reason)
-    if (returned !== undefined) track(returned, restoring, coming)
+    returnSession(internals.sessionOf(connection), keeper, reason)
     closing.check()
   }
 
-  const forgetRequests = (): number => {
-    const forgotten = requests.size
-    requests.clear()
-    return forgotten
+  const forgetRequests = (isForgotten: (caller: Caller | undefined) => boolean): number => {
+    const before = requests.size
+    for (const [request, { caller }] of requests) if (isForgotten(caller)) requests.delete(request)
+    return before - requests.size
   }
 
   /** Does something with every idle connection. One that cannot be had is not missed. */
   const withIdle = async (act: (connection: Connection) => Promise<unknown>): Promise<void> => {
     const run = async (): Promise<unknown> => {
-      const connection = await internals.ask(askerNow()).connection
+      const connection = await ask(askerNow()).connection
       takeOut(connection)
       return act(connection)
     }
@@ -294,6 +361,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
   const requestsOfPool: PoolRequests<Connection> = {
     acquire(serve) {
       const request = {}
+      const caller = callers?.current()
       isDiscarded = false
       // What the user's own function throws is no failure of the request. Until then it can be forgotten.
       const tell: Serve<Connection> = (error, connection) =>
@@ -302,20 +370,22 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
           closing.check()
           serve(error, connection)
         })
-      requests.set(request, tell)
+      requests.set(request, { caller, tell })
       if (closing.isClosed()) return tell(closing.error(access.target), undefined)
-      open(askerNow(), () => requests.has(request)).then(
+      open(askerNow(), caller, () => requests.has(request)).then(
         connection => {
           if (!requests.has(request)) return putBack(connection)
-          acquired.add(connection)
-          takeOut(connection)
+          acquired.set(connection, caller)
+          const session = takeOut(connection)
+          session.user = caller
+          session.begin()
           tell(undefined, connection)
         },
         error => tell(error, undefined),
       )
     },
     acquireAgain(serve) {
-      open(askerNow()).then(
+      open(askerNow(), callers?.current()).then(
         connection => serve(undefined, connection),
         error => serve(error, undefined),
       )
@@ -335,46 +405,82 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     size: () => internals.counts().all,
     isTaking() {
       const { all, idle } = internals.counts()
-      return requests.size > 0 || all - idle > acquired.size + restoring.size
+      return requests.size > 0 || all - idle > acquired.size
     },
-    discardAcquired() {
-      const counts = { closed: acquired.size, forgotten: forgetRequests() }
-      for (const connection of acquired) internals.remove(connection, true)
-      acquired.clear()
-      return counts
+    endUse(caller) {
+      // A caller that has ended may have taken something afterwards.
+      const isTheirs = (user: Caller | undefined): boolean =>
+        caller === undefined || user === caller || user?.hasEnded === true
+      const forgotten = forgetRequests(isTheirs)
+      let closed = 0
+      for (const [connection, user] of acquired) {
+        if (!isTheirs(user)) continue
+        acquired.delete(connection)
+        internals.remove(connection, true)
+        closed += 1
+      }
+      for (const connection of idle) {
+        const session = internals.sessionOf(connection)
+        if (resetsForNext && isTheirs(session.user) && session.isUsable())
+          restoreSession(session, { access, reset: true })
+      }
+      return { closed, forgotten }
     },
     discardAll() {
       const { all } = internals.counts()
       isDiscarded = true
-      requestsOfPool.discardAcquired()
+      forgetRequests(() => true)
+      for (const connection of acquired.keys()) internals.remove(connection, true)
+      acquired.clear()
       internals.discardOpening(Number.POSITIVE_INFINITY)
       void withIdle(async connection => internals.remove(connection, true))
       return all
     },
-    whenRestored: () => (restoring.size === 0 ? undefined : Promise.all(restoring)),
     warm(asker) {
-      const warmed = open(asker, () => true, true).then(putBackUsed)
-      track(warmed, coming)
+      const warmed = open(asker, undefined, () => true, true).then(putBackUsed)
+      const settled: Promise<unknown> = warmed.catch(() => {}).then(() => warming.delete(settled))
+      warming.add(settled)
       return warmed
     },
-    checkIdle: asker =>
-      withIdle(async connection => {
-        if (await isAlive(connection, asker)) putBack(connection)
-      }),
+    async checkIdle(asker) {
+      if (internals.counts().idle === 0) return
+      const timeMs = patienceMs(connectMs, [...idle].some(isSilent))
+      const unanswered = new Set<Connection>()
+      const alive = new Promise<void>((resolve, reject) => {
+        withIdle(async connection => {
+          unanswered.add(connection)
+          if (await isAlive(connection, asker)) {
+            putBack(connection)
+            resolve()
+          }
+          unanswered.delete(connection)
+        }).then(() => reject(new Error('none is alive')))
+      })
+      if (await endsWithin(alive, timeMs)) return
+      const [silent] = unanswered
+      if (silent !== undefined && internals.counts().all >= settings.max) giveUp(silent)
+      const warmed = requestsOfPool.warm(asker)
+      await Promise.any([alive, warmed]).catch(() => warmed)
+    },
     async closeIdle() {
       const { idle } = internals.counts()
       if (idle === 0) return
       tellClosed('shutdown', idle)
-      await withIdle(connection => internals.end(connection))
+      await withIdle(async connection => {
+        const { restoration } = internals.sessionOf(connection)
+        // A driver does not end politely what it takes for busy.
+        if (restoration !== undefined) await withinAnswerTime(restoration).catch(() => {})
+        await internals.end(connection)
+      })
     },
     refIdle() {
       for (const connection of idle) internals.sessionOf(connection).ref()
     },
     close: timeMs =>
       closing.close(async () => {
-        for (const tell of requests.values()) tell(closing.error(access.target), undefined)
+        for (const { tell } of requests.values()) tell(closing.error(access.target), undefined)
         // Who still has one hears of it by its queries.
-        for (const connection of acquired) internals.remove(connection, false)
+        for (const connection of acquired.keys()) internals.remove(connection, false)
         acquired.clear()
         internals.discardOpening(Number.POSITIVE_INFINITY)
         await requestsOfPool.closeIdle()

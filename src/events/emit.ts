@@ -14,6 +14,8 @@ const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
   'connection:retried': channel('middy-rds-iam:connection:retried'),
   'connection:failed': channel('middy-rds-iam:connection:failed'),
   'transaction:rolled-back': channel('middy-rds-iam:transaction:rolled-back'),
+  'session:not-reset': channel('middy-rds-iam:session:not-reset'),
+  'query:refused': channel('middy-rds-iam:query:refused'),
   'token:signed': channel('middy-rds-iam:token:signed'),
 }
 
@@ -43,12 +45,23 @@ const freshTokenRefused =
   "The server refused a fresh authentication token, and is asked again. Check the role's policy (rds-db:connect on the database's " +
   'resource id and user) and that IAM authentication is enabled; many new connections at once are refused in the same words'
 
+const proxyNotReset =
+  'Session state crosses from one invocation to the next: to put it back would pin the sessions of RDS Proxy. `resetSession` says ' +
+  'otherwise'
+
+const serverCannotReset =
+  'Session state crosses from one invocation to the next: the server cannot put it back. `resetSession: true` opens another ' +
+  'connection instead'
+
+const lateQuery =
+  'A query of an invocation that has ended was not run: the connection may be another one’s by now. Await what you start'
+
 function log(logger: RdsIamLogger, event: RdsIamEvent): void {
   const [level, message] = describe(event)
   logger[level](message, event as unknown as Record<string, unknown>)
 }
 
-function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', message: string] {
+function describe(event: RdsIamEvent): readonly [level: 'debug' | 'info' | 'warn', message: string] {
   switch (event.event) {
     case 'connection:opened':
       return ['debug', 'Database connection opened']
@@ -68,6 +81,10 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'warn', messag
       return ['warn', 'Connecting to the database failed']
     case 'transaction:rolled-back':
       return ['warn', 'The handler left a transaction open; it is rolled back']
+    case 'session:not-reset':
+      return ['info', event.reason === 'rds-proxy' ? proxyNotReset : serverCannotReset]
+    case 'query:refused':
+      return ['warn', lateQuery]
     case 'token:signed':
       return ['debug', 'Authentication token signed']
   }

@@ -36,6 +36,7 @@ export interface ConnectionCheckedEvent extends DatabaseEvent {
  * |---|---|
  * | `lost` | it had ended while nobody used it: an idle timeout, a failover |
  * | `silent` | it did not answer a ping, or others that were silent for as long did not |
+ * | `overtaken` | another one was opened in the meantime, and this one was ready first, or not soon enough |
  * | `ended` | the server, the network or the handler ended it during an invocation, or the handler changed its user |
  * | `query-running` | the handler gave it back with a query still running |
  * | `not-released` | the handler did not release it to its pool |
@@ -46,6 +47,7 @@ export interface ConnectionCheckedEvent extends DatabaseEvent {
 export type ConnectionClosedReason =
   | 'lost'
   | 'silent'
+  | 'overtaken'
   | 'ended'
   | 'query-running'
   | 'not-released'
@@ -92,6 +94,23 @@ export interface TransactionRolledBackEvent extends DatabaseEvent {
   readonly event: 'transaction:rolled-back'
 }
 
+/**
+ * Session state crosses from one invocation to the next, because it is not put back. It is told once: for an
+ * endpoint of RDS Proxy when the middleware is made, for a server when that is known.
+ */
+export interface SessionNotResetEvent extends DatabaseEvent {
+  readonly event: 'session:not-reset'
+  /** `rds-proxy`: it would pin the session; `server`: the server cannot do it, as MySQL before 5.7.3. */
+  readonly reason: 'rds-proxy' | 'server'
+}
+
+/** A query of an invocation that has ended was not run: the connection may be another one's by now. */
+export interface QueryRefusedEvent extends DatabaseEvent {
+  readonly event: 'query:refused'
+  /** The request id of the invocation that has ended, where it is known. */
+  readonly requestId: string | undefined
+}
+
 /** An authentication token was signed. */
 export interface TokenSignedEvent extends DatabaseEvent {
   readonly event: 'token:signed'
@@ -120,4 +139,6 @@ export type RdsIamEvent =
   | ConnectionRetriedEvent
   | ConnectionFailedEvent
   | TransactionRolledBackEvent
+  | SessionNotResetEvent
+  | QueryRefusedEvent
   | TokenSignedEvent

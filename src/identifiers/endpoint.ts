@@ -44,3 +44,12 @@ export function hostProblem(host: string): HostProblem {
   }
   return undefined
 }
+
+/**
+ * Whether a host is an endpoint of RDS Proxy, by its name: `orders.proxy-c1x2.eu-west-1.rds.amazonaws.com`.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-endpoints.html
+ */
+export function isProxyEndpoint(host: string): boolean {
+  return /^[^.]+(?:\.endpoint)?\.proxy-/.test(host)
+}

@@ -4,6 +4,7 @@ import { createConnector } from '../connection/connector.ts'
 import { createPoolSource } from '../connection/pool-source.ts'
 import { closeAtShutdown } from '../connection/shutdown.ts'
 import type { ConnectionSource } from '../connection/source.ts'
+import { type Callers, createCallers } from '../drivers/callers.ts'
 import type { Connect, CreatePool } from '../drivers/driver.ts'
 import { isLambda } from '../options/environment.ts'
 import { type Engine, readSettings, type Settings } from '../options/settings.ts'
@@ -13,24 +14,33 @@ import { createMiddleware, type RdsIamMiddleware } from './middleware.ts'
 export function createClientMiddleware<Key extends string, Connection extends object, Wrapped>(
   engine: Engine,
   options: unknown,
-  createConnect: (settings: Settings) => Connect<Connection>,
+  createConnect: (settings: Settings, callers: Callers) => Connect<Connection>,
 ): RdsIamMiddleware<Key, Wrapped> {
   const settings = readSettings(engine, options)
   const access = createAccess(settings)
-  const connect = createConnector({ connect: createConnect(settings), access, settings })
-  return start(engine, settings, createClientSource({ connect, access, settings }))
+  const callers = startCallers(access, settings)
+  const connect = createConnector({ connect: createConnect(settings, callers), access, settings })
+  return start(engine, settings, createClientSource({ connect, access, settings, callers }))
 }
 
 /** A middleware that gives all invocations one pool. */
 export function createPoolMiddleware<Key extends string, Pool extends object, Wrapped>(
   engine: Engine,
   options: unknown,
-  createOpener: (access: Access, settings: Settings) => CreatePool<Pool>,
+  createOpener: (access: Access, settings: Settings, callers: Callers) => CreatePool<Pool>,
 ): RdsIamMiddleware<Key, Wrapped> {
   const settings = readSettings(engine, options)
   const access = createAccess(settings)
-  const createPool = createOpener(access, settings)
-  return start(engine, settings, createPoolSource({ createPool, access, settings }))
+  const callers = startCallers(access, settings)
+  const createPool = createOpener(access, settings, callers)
+  return start(engine, settings, createPoolSource({ createPool, access, settings, callers }))
+}
+
+/** Tells invocations apart, and says where their sessions are not. */
+function startCallers(access: Access, { resetSession, isResetChosen }: Settings): Callers {
+  // By default it is put back everywhere else.
+  if (!resetSession && !isResetChosen) access.emit({ event: 'session:not-reset', reason: 'rds-proxy' })
+  return createCallers(({ id }) => access.emit({ event: 'query:refused', requestId: id }))
 }
 
 function start<Key extends string, Wrapped>(

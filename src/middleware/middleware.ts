@@ -1,6 +1,7 @@
 import type { MiddlewareObj, Request } from '@middy/core'
 import { readInvocation } from '../connection/invocation.ts'
 import type { ConnectionSource, Lease } from '../connection/source.ts'
+import { outside } from '../drivers/callers.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { MiddlewareSettings } from '../options/settings.ts'
 import { createWraps } from './wraps.ts'
@@ -42,7 +43,8 @@ export function createMiddleware<Key extends string, Wrapped>(
   const attach = (request: { context: object }, lease: Lease<object>): void | Promise<void> => {
     let given: object
     try {
-      given = wrapOnce(lease.connection)
+      // Whatever it does is done for all invocations, and belongs to none.
+      given = outside(() => wrapOnce(lease.connection))
     } catch (error) {
       return refuse(lease, error)
     }

@@ -1,6 +1,7 @@
 import type { Failure } from '../errors/failure.ts'
 import type { Target } from '../errors/target.ts'
 import type { Observers } from '../events/observers.ts'
+import { isProxyEndpoint } from '../identifiers/endpoint.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
 import type { CaFile } from '../trust/roots.ts'
@@ -44,7 +45,10 @@ export interface ConnectionSettings {
   readonly retryRefused: boolean
   /** Infinity for never. */
   readonly pingAfterIdleMs: number
+  /** Whether the session's state is put back between invocations. */
   readonly resetSession: boolean
+  /** Whether somebody said so: then a connection whose server cannot do it is closed. */
+  readonly isResetChosen: boolean
   readonly max: number
   /** Whether one invocation is over when the next one begins. */
   readonly oneAtATime: boolean
@@ -147,7 +151,8 @@ export function readSettings(
             or: ', or false',
           }),
     tokenMarginMs: readTokenMargin(checks, given.tokenMarginMs),
-    resetSession: checks.boolean('resetSession', given.resetSession, false),
+    resetSession: checks.boolean('resetSession', given.resetSession, !isProxyEndpoint(address.endpoint.host)),
+    isResetChosen: given.resetSession !== undefined,
     max: checks.integer('max', given.max, { fallback: 10, min: 1, max: 1_000 }),
     logger: readLogger(checks, given.logger),
     metrics: readMetrics(checks, given.metrics),

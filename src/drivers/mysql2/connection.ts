@@ -3,13 +3,17 @@ import mysql, { type ConnectionOptions, type Connection as CoreConnection } from
 import { RdsIamError } from '../../errors/rds-iam-error.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { PlainTls } from '../../trust/plain-tls.ts'
+import type { Callers } from '../callers.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createAuthPlugins, type TokenFor } from './auth.ts'
 import { destroy } from './internals.ts'
 import { createSession } from './session.ts'
 
 /** What a connection is told of the settings. */
-export type ClientSettings = Pick<Settings, 'host' | 'port' | 'user' | 'database' | 'endpoint' | 'client'>
+export type ClientSettings = Pick<
+  Settings,
+  'host' | 'port' | 'user' | 'database' | 'endpoint' | 'client' | 'isResetChosen'
+>
 
 /** What the options of mysql2's connections are made of, beside the settings. */
 export interface ConnectionParts {
@@ -24,6 +28,7 @@ export interface ConnectionParts {
 export function openConnection(
   settings: ClientSettings,
   { tls, timeoutMs, token }: ConnectRequest,
+  callers?: Callers,
 ): Promise<CoreConnection> {
   return new Promise((resolve, reject) => {
     const core = mysql.createConnection(connectionOptions(settings, { tls, timeoutMs, tokenFor: token }))
@@ -31,7 +36,7 @@ export function openConnection(
     core.on('error', () => {})
     core.connect(error => {
       if (error === null) {
-        createSession(core, settings)
+        createSession(core, settings, callers)
         resolve(core)
       } else {
         destroy(core)

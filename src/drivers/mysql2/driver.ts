@@ -1,5 +1,6 @@
 import type { Connection as CoreConnection } from 'mysql2'
 import type { Connection } from 'mysql2/promise'
+import type { Callers } from '../callers.ts'
 import type { Connect } from '../driver.ts'
 import { beginsTransaction, warnOfSharedTransaction } from '../shared-transaction.ts'
 import { type ClientSettings, openConnection } from './connection.ts'
@@ -7,9 +8,9 @@ import { runningSql } from './internals.ts'
 import { sessionOf } from './session.ts'
 
 /** One connection of `mysql2/promise` for each physical connection. */
-export function createMysqlConnect(settings: ClientSettings): Connect<Connection> {
+export function createMysqlConnect(settings: ClientSettings, callers?: Callers): Connect<Connection> {
   return async request => {
-    const core = await openConnection(settings, request)
+    const core = await openConnection(settings, request, callers)
     watchCallers(core)
     return { connection: core.promise(), session: sessionOf(core) }
   }

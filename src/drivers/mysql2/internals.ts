@@ -12,8 +12,13 @@ interface ConnectionInternals {
   readonly _commands: { readonly length: number }
   readonly _paused: boolean
   clientEncoding: string
+  readonly _statements: { values(): Iterable<{ close(): void }>; clear(): void }
+  readonly serverCapabilityFlags: number
+  sequenceId: number
+  _resetSequenceId(): void
   handlePacket(packet?: Packet): void
-  reset(callback: (error: Error | null) => void): void
+  addCommand(command: Command): Command
+  write(bytes: Buffer): void
 }
 
 interface PoolConnectionInternals {
@@ -52,7 +57,14 @@ export interface Packet {
 }
 
 /** A command is a state machine whose states are its methods. */
-export type Command = Readonly<Record<string, unknown>>
+export type Command = Record<string, unknown>
+
+/** One that waits for answers to what was written before, and reads nothing of them. */
+export interface SentCommands extends Command {
+  /** @returns Whether it has ended. */
+  execute(packet: { isError(): boolean; asError(encoding: string): Error } | undefined): boolean
+  onResult(error: Error | null): void
+}
 
 /** How a session speaks, which the server forgets at a reset. */
 export interface CharacterSet {
@@ -61,6 +73,12 @@ export interface CharacterSet {
 }
 
 export type GetCallback = Parameters<Pool['getConnection']>[0]
+
+type AddCommand = ConnectionInternals['addCommand']
+
+// https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html:
+// CLIENT_QUERY_ATTRIBUTES
+const queryAttributesFlag = 1 << 27
 
 function internalsOf(core: CoreConnection): ConnectionInternals {
   return core as unknown as ConnectionInternals
@@ -131,13 +149,81 @@ export function setCharacterSet(core: CoreConnection, set: CharacterSet): string
     ?.toLowerCase()
 }
 
-/** Sends COM_RESET_CONNECTION. @see https://dev.mysql.com/doc/c-api/8.4/en/mysql-reset-connection.html */
-export function resetConnection(core: CoreConnection): Promise<void> {
-  return new Promise((resolve, reject) =>
-    internalsOf(core).reset(error => (error ? reject(error) : resolve())),
-  )
+/**
+ * Forgets the prepared statements, which the server no longer knows. mysql2 would close each of them.
+ */
+export function forgetStatements(core: CoreConnection): void {
+  const { _statements } = internalsOf(core)
+  for (const statement of _statements.values()) statement.close = () => {}
+  _statements.clear()
 }
 
+const addCommands = new WeakMap<CoreConnection, { readonly own: AddCommand; readonly watched: AddCommand }>()
+
+/** Shows every command of the handler's before it is added. One for which `look` returns false is not added. */
+export function watchCommands(core: CoreConnection, look: (command: Command) => boolean): void {
+  const internals = internalsOf(core)
+  const own = internals.addCommand.bind(core)
+  const watched: AddCommand = command => (look(command) ? own(command) : command)
+  addCommands.set(core, { own, watched })
+  internals.addCommand = watched
+}
+
+/**
+ * Adds a command that writes bytes, which hold several messages, and waits for as many answers. It is not
+ * shown to who watches commands.
+ */
+export function addSent(
+  core: CoreConnection,
+  bytes: Buffer,
+  answers: number,
+  onResult: (error: Error | null) => void,
+): void {
+  const internals = internalsOf(core)
+  let open = answers
+  let failure: Error | null = null
+  const isAnswered = (): void => {}
+  const command: SentCommands = {
+    // A message that begins as an OK does is one.
+    next: isAnswered,
+    resetConnectionResponse: isAnswered,
+    emit: () => false,
+    onResult,
+    execute(packet) {
+      if (packet === undefined) {
+        internals._resetSequenceId()
+        internals.write(bytes)
+      } else {
+        if (packet.isError()) failure ??= packet.asError(internals.clientEncoding)
+        open -= 1
+        if (open === 0) process.nextTick(onResult, failure)
+      }
+      // Each answer has the number after its message, whose own is 0.
+      internals.sequenceId = 1
+      return open === 0
+    },
+  }
+  const { own, watched } = addCommands.get(core) ?? {}
+  // mysql2 takes another function once the connection is closed.
+  const add = own !== undefined && internals.addCommand === watched ? own : internals.addCommand
+  add.call(core, command)
+}
+
+/** Whether a statement is sent with attributes, if only with none. */
+export function takesAttributes(core: CoreConnection): boolean {
+  const { clientFlags = 0 } = core.config as { clientFlags?: number }
+  return (clientFlags & internalsOf(core).serverCapabilityFlags & queryAttributesFlag) !== 0
+}
+
+/** Whether all that runs is a query whose rows nobody hears of: its stream was destroyed, or left. */
+export function isGivenUp(core: CoreConnection): boolean {
+  const { _command: command, _commands } = internalsOf(core)
+  if (!command || _commands.length > 0 || command.onResult || typeof command.listenerCount !== 'function')
+    return false
+  return ['result', 'fields', 'end', 'error'].every(
+    event => (command.listenerCount as (event: string) => number)(event) === 0,
+  )
+}
 /** Ends a connection politely. What is written goes out first. */
 export function endPolitely(core: CoreConnection): void {
   const { _realEnd: end = core.end } = core as CoreConnection & Partial<PoolConnectionInternals>

@@ -5,6 +5,7 @@ import type { Settings } from '../../options/settings.ts'
 import type { Asker } from '../../retries/retry.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
+import type { Callers } from '../callers.ts'
 import type { CreatePool, OpenPool } from '../driver.ts'
 import { type Asked, createPoolRequests, type Serve } from '../pool-requests.ts'
 import { connectionOptions, reasonOf } from './connection.ts'
@@ -39,11 +40,20 @@ interface Opening {
 /**
  * A pool of `mysql2/promise` whose every new connection authenticates with a valid token, over verified TLS.
  */
-export function createMysqlPoolOpener(access: Access, settings: Settings): CreatePool<IamMysqlPool> {
-  return askerNow => openPool(access, settings, askerNow)
+export function createMysqlPoolOpener(
+  access: Access,
+  settings: Settings,
+  callers?: Callers,
+): CreatePool<IamMysqlPool> {
+  return askerNow => openPool(access, settings, askerNow, callers)
 }
 
-function openPool(access: Access, settings: Settings, askerNow: () => Asker): OpenPool<IamMysqlPool> {
+function openPool(
+  access: Access,
+  settings: Settings,
+  askerNow: () => Asker,
+  callers: Callers | undefined,
+): OpenPool<IamMysqlPool> {
   // By mysql2's configuration of the connection, of which each has its own.
   const openings = new WeakMap<object, Opening>()
   // By the error that an attempt to connect failed with.
@@ -116,6 +126,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   const requests = createPoolRequests<PoolConnection>({
     access,
     settings,
+    callers,
     askerNow,
     internals: {
       ask,
@@ -148,7 +159,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   })
 
   pool.on('connection', connection => {
-    createSession(connection, settings)
+    createSession(connection, settings, callers)
     const { startedMs = 0, token } = openings.get(connection.config) ?? {}
     const durationMs = elapsedMs(startedMs)
     access.emit({ event: 'connection:opened', durationMs, tokenReused: token?.isReused() ?? false })

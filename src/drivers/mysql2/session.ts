@@ -1,24 +1,38 @@
-import mysql, { type Connection as CoreConnection } from 'mysql2'
-import type { Target } from '../../errors/target.ts'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Connection as CoreConnection } from 'mysql2'
+import type { Settings } from '../../options/settings.ts'
 import { withinAnswerTime } from '../../time/deadline.ts'
+import { type Callers, outside } from '../callers.ts'
 import type { Session } from '../driver.ts'
 import { beginsTransaction, warnOfSharedTransaction } from '../shared-transaction.ts'
+import { type Message, ping, query, resetConnection, send, useDatabase } from './commands.ts'
 import {
+  type Command,
   characterSetOf,
   destroy,
   endPolitely,
+  forgetStatements,
+  isGivenUp,
   isRunning,
-  resetConnection,
   setCharacterSet,
   streamOf,
   userOf,
+  watchCommands,
   watchPackets,
 } from './internals.ts'
 import { readStatus } from './status.ts'
 
-// https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html: ER_OPTION_PREVENTS_STATEMENT,
-// ER_READ_ONLY_MODE
-const readOnlyErrors = [1290, 1836]
+/**
+ * Errors that come back for as long as the connection lives: ER_OPTION_PREVENTS_STATEMENT and
+ * ER_READ_ONLY_MODE, because after a failover the endpoint leads to another server; ER_NEED_REPREPARE; and
+ * ER_MAX_PREPARED_STMT_COUNT_REACHED, where ending the connection frees its own statements.
+ *
+ * @see https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ */
+const spendingErrors = [1290, 1836, 1615, 1461]
+
+/** ER_UNKNOWN_COM_ERROR: the server cannot reset a session. MySQL can since 5.7.3. */
+const unknownCommand = 1047
 
 const sessions = new WeakMap<CoreConnection, Session>()
 
@@ -30,56 +44,115 @@ export function sessionOf(core: CoreConnection): Session {
 /** Begins to look after the session of a connection that has just authenticated. */
 export function createSession(
   core: CoreConnection,
-  { user, database }: Pick<Target, 'user' | 'database'>,
+  { user, database, isResetChosen }: Pick<Settings, 'user' | 'database' | 'isResetChosen'>,
+  callers?: Callers,
 ): Session {
-  const beginning = characterSetOf(core)
+  const characterSet = characterSetOf(core)
   // The server says so in a flag of every message that ends a result, which mysql2 reads and does not keep.
   // An error has no such flag.
   let inTransaction: boolean | undefined = false
-  // After a failover the endpoint leads to another server, and only a new connection gets there.
-  let isReadOnly = false
+  // What the first such flag after an error has told.
+  let wasOpen = false
+  let isTouched = false
+  let hasBegun = false
+  let isRepeating = false
+  const beginning: Command[] = []
+  let canReset = true
+  // Of no use to anybody any more: only a new connection puts it right.
+  let isSpent = false
   watchPackets(core, (packet, command) => {
     const status = readStatus(packet, command)
     if (status === undefined) return
     if (status.error === undefined) {
       // The server commits what was open, and says nothing.
       if (inTransaction && beginsTransaction(command?.sql)) warnOfSharedTransaction('iamMysqlPool')
+      if (inTransaction === undefined) wasOpen = status.isInTransaction
       inTransaction = status.isInTransaction
     } else {
-      if (readOnlyErrors.includes(status.error)) isReadOnly = true
+      if (spendingErrors.includes(status.error)) isSpent = true
       // The statement may have begun one before it failed. To roll back one that the server has ended itself
       // does no harm.
       if (inTransaction === false) inTransaction = undefined
     }
   })
+  watchCommands(core, command => {
+    // The connection may be another's, and in the midst of a transaction. Nobody may wait for it any more, so
+    // that an error would end the process.
+    if (callers?.isLate(session)) return false
+    if (isRepeating) return true
+    if (callers?.current() !== undefined) hasBegun = true
+    if (hasBegun) isTouched = true
+    else beginning.push(command)
+    bindContext(command)
+    return true
+  })
+
+  /** Sends again what made the session what it is to be. */
+  const repeat = (): Promise<unknown> => {
+    isRepeating = true
+    const answers = beginning.map(command => sendAgain(core, command))
+    isRepeating = false
+    return Promise.all(answers)
+  }
+
+  /** Puts back what the server forgets of how the connection began. It keeps the default database. */
+  const begin = (): Message[] => {
+    const collation = setCharacterSet(core, characterSet)
+    const names = `SET NAMES ${collation?.split('_', 1)[0]} COLLATE ${collation}`
+    return [
+      ...(collation === undefined ? [] : [query(core, names)]),
+      ...(database === '' ? [] : [useDatabase(database)]),
+    ]
+  }
+
+  const reset = async (before: readonly Message[]): Promise<void> => {
+    isTouched = false
+    forgetStatements(core)
+    if (canReset) {
+      try {
+        return await send(core, [...before, resetConnection, ...begin()])
+      } catch (error) {
+        if (isResetChosen || (error as { errno?: number }).errno !== unknownCommand) throw error
+        canReset = false
+      }
+    }
+    const statements = ['ROLLBACK', 'SET autocommit = 1', 'UNLOCK TABLES']
+    await send(core, [...before, ...statements.map(sql => query(core, sql)), ...begin()])
+  }
 
   const session: Session = {
+    user: undefined,
+    restoration: undefined,
     isUsable() {
       const { readable, writable, destroyed } = streamOf(core)
       // The handler may have changed the user, which nothing but a new connection puts right.
-      return userOf(core) === user && readable && writable && !destroyed && !isReadOnly
+      return userOf(core) === user && readable && writable && !destroyed && !isSpent
     },
-    isBusy: () => isRunning(core),
-    // The server's last message of a command is the end of it, an error too.
-    whenReady: () => undefined,
+    isBusy: () => isRunning(core) && !isGivenUp(core),
     isInTransaction: () => inTransaction,
-    ping: () =>
-      new Promise((resolve, reject) => core.ping(error => (error ? reject(error) : resolve(undefined)))),
-    rollback: () => query(core, 'ROLLBACK'),
-    async reset() {
-      await resetConnection(core)
-      // The server forgets the character set that was agreed on too, and keeps the default database.
-      const collation = setCharacterSet(core, beginning)
-      if (collation !== undefined)
-        await query(core, `SET NAMES ${collation.split('_', 1)[0]} COLLATE ${collation}`)
-      if (database !== '') await query(core, `USE ${mysql.escapeId(database, true)}`)
+    isTouched: () => isTouched,
+    ping: () => send(core, [ping]),
+    begin() {
+      hasBegun = true
     },
+    async restore({ rollback, reset: isReset }) {
+      const isUnknown = inTransaction === undefined
+      // Its answer has the flag.
+      const before = isUnknown ? [ping] : []
+      // To reset rolls back too.
+      if (isReset) await reset(before).then(repeat)
+      else if (rollback) await send(core, [...before, query(core, 'ROLLBACK')])
+      return isUnknown && wasOpen
+    },
+    canReset: () => canReset,
+    leave() {},
     close() {
       const stream = streamOf(core)
       if (stream.closed) return Promise.resolve()
       const closed = new Promise<void>(resolve => stream.once('close', resolve))
       session.ref()
-      if (session.isUsable() && !isRunning(core)) endPolitely(core)
+      // Whoever asks for that, it is nobody's command.
+      if (session.isUsable() && !isRunning(core)) outside(() => endPolitely(core))
       else destroy(core)
       return withinAnswerTime(closed).catch(() => destroy(core))
     },
@@ -90,8 +163,18 @@ export function createSession(
   return session
 }
 
-function query(core: CoreConnection, sql: string): Promise<unknown> {
-  return new Promise((resolve, reject) =>
-    core.query(sql, (error: Error | null) => (error ? reject(error) : resolve(undefined))),
-  )
+/** Does again what a command did: a query, or a statement that was prepared for it. Others gave no state. */
+function sendAgain(core: CoreConnection, { sql, values, statement }: Command): Promise<void> {
+  if (typeof sql !== 'string') return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const end = (error: Error | null): void => (error === null ? resolve() : reject(error))
+    if (statement === undefined) core.query(sql, end)
+    else core.execute(sql, values as [], end)
+  })
+}
+
+/** Has what a command tells run in the context that it was added in. */
+function bindContext(command: Command): void {
+  const name = typeof command.onResult === 'function' ? 'onResult' : 'emit'
+  command[name] = AsyncLocalStorage.bind(command[name] as () => void)
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Client, Connection } from 'pg'
+import type { Client, Connection, Submittable } from 'pg'
 
 /**
  * What pg keeps to itself, and what the state of a connection cannot be known without.
@@ -10,11 +10,41 @@ interface Internals {
   readonly connectionParameters: { password: unknown }
   password: unknown
   readonly readyForQuery?: boolean
-  readonly _activeQuery: { callback?: unknown; readonly text?: unknown } | null
-  readonly _queryQueue: readonly { callback?: unknown }[]
+  readonly _activeQuery: Submitted | null
+  readonly _queryQueue: Submitted[]
+  /** With the option `pipeline`, what was sent and waits for its turn to be answered. */
+  readonly _sentQueryQueue?: readonly Submitted[]
+  _pulseQueryQueue(): void
   readonly _queryable: boolean
   readonly _ended: boolean
   readonly _ending: boolean
+}
+
+/** What a client submits: a query of its own, or another package's. */
+type Submitted = Record<string, unknown>
+
+/** What pg calls of a submitted query, each with a message of the server. */
+export const messageHandlers = [
+  'handleRowDescription',
+  'handleDataRow',
+  'handlePortalSuspended',
+  'handleCommandComplete',
+  'handleEmptyQuery',
+  'handleCopyInResponse',
+  'handleCopyData',
+  'handleReadyForQuery',
+  'handleError',
+] as const
+
+/** A query that waits for nothing but its answer. */
+export interface SentStatement extends Submittable {
+  submit(connection: Connection): null
+  handleRowDescription(): void
+  handleDataRow(): void
+  handleCommandComplete(): void
+  handleEmptyQuery(): void
+  handleReadyForQuery(): void
+  handleError(error: Error): void
 }
 
 function internalsOf(client: Client): Internals {
@@ -51,10 +81,39 @@ export function isOpen(client: Client): boolean {
   return _queryable && !_ended && !_ending
 }
 
+function queriesOf(client: Client): Submitted[] {
+  const { _activeQuery, _queryQueue, _sentQueryQueue = [] } = internalsOf(client)
+  return [...(_activeQuery ? [_activeQuery] : []), ..._sentQueryQueue, ..._queryQueue]
+}
+
 /** Whether a query is running or waiting. */
 export function isRunning(client: Client): boolean {
-  const { _activeQuery, _queryQueue } = internalsOf(client)
-  return Boolean(_activeQuery) || _queryQueue.length > 0
+  const { _activeQuery, _queryQueue, _sentQueryQueue } = internalsOf(client)
+  return Boolean(_activeQuery) || _queryQueue.length > 0 || Boolean(_sentQueryQueue?.length)
+}
+
+/**
+ * Whether all that runs is a cursor, or the stream of one, that its user has closed or never closed. One that
+ * waits to be read from is closed now: nobody reads from it any more.
+ *
+ * @see https://node-postgres.com/apis/cursor
+ */
+export function endsCursor(client: Client): boolean {
+  const [query, ...others] = queriesOf(client)
+  if (query === undefined || others.length > 0) return false
+  const cursor = (query.cursor ?? query) as Submitted
+  if (cursor.state === 'idle') {
+    const end = query === cursor ? cursor.close : query.destroy
+    if (typeof end === 'function') end.call(query)
+  }
+  return cursor.state === 'done'
+}
+
+/** Adds a query behind those that wait, as the client itself does. */
+export function enqueue(client: Client, query: SentStatement): void {
+  const internals = internalsOf(client)
+  internals._queryQueue.push(query as unknown as Submitted)
+  internals._pulseQueryQueue()
 }
 
 /** The statement that is running, where it is a text. */
@@ -67,11 +126,15 @@ export function isReady(client: Client): boolean {
   return internalsOf(client).readyForQuery === true
 }
 
-/** Has nobody told of what becomes of the queries that are running or waiting. */
-export function dropCallbacks(client: Client): void {
-  const { _activeQuery, _queryQueue } = internalsOf(client)
-  for (const query of [_activeQuery, ..._queryQueue])
-    if (typeof query?.callback === 'function') query.callback = () => {}
+/**
+ * Has nobody told of what becomes of the queries that are running or waiting: not by a callback, and not by
+ * an event or a stream, whose error would end the process where nobody listens.
+ */
+export function dropQueries(client: Client): void {
+  for (const query of queriesOf(client)) {
+    if (typeof query.callback === 'function') query.callback = () => {}
+    query.handleError = () => {}
+  }
 }
 
 /** pg keeps the password in two places, until the server has answered or longer. */

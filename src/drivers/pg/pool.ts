@@ -6,6 +6,7 @@ import type { Asker } from '../../retries/retry.ts'
 import { withDeadline, withinAnswerTime } from '../../time/deadline.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
+import type { Callers } from '../callers.ts'
 import type { CreatePool, OpenPool } from '../driver.ts'
 import { createPoolRequests } from '../pool-requests.ts'
 import { IamPgClient } from './client.ts'
@@ -28,11 +29,20 @@ interface Hooks {
 }
 
 /** A `pg.Pool` whose every new connection authenticates with a valid token, over verified TLS. */
-export function createPgPoolOpener(access: Access, settings: Settings): CreatePool<IamPgPool> {
-  return askerNow => openPool(access, settings, askerNow)
+export function createPgPoolOpener(
+  access: Access,
+  settings: Settings,
+  callers?: Callers,
+): CreatePool<IamPgPool> {
+  return askerNow => openPool(access, settings, askerNow, callers)
 }
 
-function openPool(access: Access, settings: Settings, askerNow: () => Asker): OpenPool<IamPgPool> {
+function openPool(
+  access: Access,
+  settings: Settings,
+  askerNow: () => Asker,
+  callers: Callers | undefined,
+): OpenPool<IamPgPool> {
   const { client: options, max } = settings
   // By the error that an attempt to connect failed with.
   const tokens = new WeakMap<object, AttemptToken>()
@@ -54,7 +64,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
 
     constructor() {
       const token = createAttemptToken(access.tokens)
-      super(settings, { tls: access.trust.tls, timeoutMs: leftMs(), token: token.take })
+      super(settings, { tls: access.trust.tls, timeoutMs: leftMs(), token: token.take }, callers)
       this.#token = token
       hasOpened = true
     }
@@ -222,6 +232,7 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
   const requests = createPoolRequests<PoolClient>({
     access,
     settings,
+    callers,
     askerNow,
     internals: {
       ask: asker => pool.ask(asker),
@@ -247,7 +258,6 @@ function openPool(access: Access, settings: Settings, askerNow: () => Asker): Op
       isUsers: error =>
         hookErrors.has(error as object) || (error as Error | undefined)?.message === poolHasEnded,
       close: () => void (pool.ending || pool.end().catch(() => {})),
-      onReset: client => onConnect?.(client),
     },
   })
   return { ...requests, pool }

@@ -2,11 +2,11 @@ import type { Client } from 'pg'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
 import { warnOfSharedTransaction } from '../shared-transaction.ts'
-import { dropCallbacks, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
+import { dropQueries, endsCursor, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
+import { send, sendAgain } from './statement.ts'
 
-// https://www.postgresql.org/docs/current/errcodes-appendix.html: read_only_sql_transaction
-const readOnlyError = '25006'
-// active_sql_transaction: `there is already a transaction in progress`
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction,
+// `there is already a transaction in progress`
 const inTransactionWarning = '25001'
 
 /**
@@ -17,44 +17,74 @@ const inTransactionWarning = '25001'
 const resetSql =
   'CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
 
-const sessions = new WeakMap<Client, Session>()
+/** The session of a client of PostgreSQL. */
+export interface PgSession extends Session {
+  /** Takes note of a query that is sent. */
+  record(query: readonly unknown[]): void
+}
+
+const sessions = new WeakMap<Client, PgSession>()
 
 /** The session of a client that {@link createSession} was called for. */
-export function sessionOf(client: Client): Session {
-  return sessions.get(client) as Session
+export function sessionOf(client: Client): PgSession {
+  return sessions.get(client) as PgSession
 }
 
 /** Begins to look after the session of a client, before that connects. */
-export function createSession(client: Client): Session {
-  // After a failover the endpoint leads to another server, and only a new connection gets there.
-  let isReadOnly = false
-  protocolOf(client).on('errorMessage', ({ code }: { code?: string }) => {
-    if (code === readOnlyError) isReadOnly = true
+export function createSession(client: Client, leave: () => void): PgSession {
+  let isTouched = false
+  let hasBegun = false
+  const beginning: (readonly unknown[])[] = []
+  // Of no use to anybody any more: only a new connection puts it right.
+  let isSpent = false
+  protocolOf(client).on('errorMessage', (error: ServerError) => {
+    if (spends(error)) isSpent = true
   })
   client.on('notice', ({ code }: { code?: string | undefined }) => {
     if (code === inTransactionWarning) warnOfSharedTransaction('iamPgPool')
   })
 
-  const session: Session = {
+  const session: PgSession = {
+    user: undefined,
+    restoration: undefined,
+    begin() {
+      hasBegun = true
+    },
+    record(query) {
+      if (hasBegun) isTouched = true
+      else beginning.push(query.filter(part => typeof part !== 'function'))
+    },
     isUsable() {
       const { readable, writable, destroyed } = streamOf(client)
-      return isOpen(client) && readable && writable && !destroyed && !isReadOnly
+      return isOpen(client) && readable && writable && !destroyed && !isSpent
     },
-    isBusy: () => isRunning(client),
-    // pg lets go of a query at its error, before the server's ReadyForQuery.
-    whenReady: () => (isReady(client) ? undefined : becomeReady(client)),
-    isInTransaction: () => client.getTransactionStatus() !== 'I',
+    isBusy: () => isRunning(client) && !endsCursor(client),
+    isInTransaction() {
+      if (client.getTransactionStatus() !== 'I') return true
+      // pg lets go of a query at its error, before the server's ReadyForQuery, which tells the state.
+      return isReady(client) || isRunning(client) ? false : undefined
+    },
+    isTouched: () => isTouched,
     // The empty query is the cheapest: the server neither parses nor plans.
-    ping: () => client.query(''),
-    rollback: () => client.query('ROLLBACK'),
-    reset: () => client.query(resetSql),
+    ping: () => send(client, ''),
+    async restore({ rollback, reset }) {
+      if (reset) isTouched = false
+      const statements = [...(rollback ? ['ROLLBACK'] : []), ...(reset ? [resetSql] : [])]
+      const restored = send(client, statements.join('; '))
+      await Promise.all([restored, ...(reset ? beginning.map(query => sendAgain(client, query)) : [])])
+      return false
+    },
+    canReset: () => true,
+    leave,
     async close() {
+      // pg does not end politely what it takes for busy.
+      if (session.restoration !== undefined) await withinAnswerTime(session.restoration).catch(() => {})
       if (session.isUsable() && !isRunning(client)) {
         // Whoever waits for the end has it keep the process alive until then, but not for long.
         session.ref()
         await withinAnswerTime(client.end()).catch(() => destroy(client))
       } else {
-        dropCallbacks(client)
+        dropQueries(client)
         destroy(client)
       }
     },
@@ -65,18 +95,32 @@ export function createSession(client: Client): Session {
   return session
 }
 
+interface ServerError {
+  readonly code?: string
+  readonly message?: string
+}
+
+/**
+ * Whether an error comes back for as long as the connection lives.
+ *
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+function spends({ code, message = '' }: ServerError): boolean {
+  switch (code) {
+    // read_only_sql_transaction: after a failover the endpoint leads to another server.
+    case '25006':
+    // invalid_sql_statement_name: pg takes a statement for prepared that the server does not know.
+    case '26000':
+      return true
+    // feature_not_supported: the table of a prepared statement has changed.
+    case '0A000':
+      return message.includes('cached plan must not change result type')
+    default:
+      return false
+  }
+}
+
 /** Ends the connection without waiting for anything. */
 export function destroy(client: Client): void {
   streamOf(client).destroy()
-}
-
-function becomeReady(client: Client): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (): void => {
-      client.off('drain', settle).off('end', settle)
-      if (sessionOf(client).isUsable()) resolve()
-      else reject(new Error('the connection was lost'))
-    }
-    client.on('drain', settle).on('end', settle)
-  })
 }

@@ -29,6 +29,8 @@ const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
   'connection:retried': true,
   'connection:failed': true,
   'transaction:rolled-back': true,
+  'session:not-reset': true,
+  'query:refused': true,
   'token:signed': true,
 }
 // Into the log, which is searched for secrets, with all that the messages hide.

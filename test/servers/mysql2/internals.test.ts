@@ -7,24 +7,27 @@ import mysql, { type Connection, type Pool, type PoolConnection } from 'mysql2'
 import { startMysql } from '../../../kit/src/database/mysql.ts'
 import { NotInstalled } from '../../../kit/src/database/not-installed.ts'
 import {
+  addSent,
   characterSetOf,
   coreOf,
   countsOf,
   destroy,
   endPolitely,
+  forgetStatements,
   type GetCallback,
   interceptPool,
   isClosed,
   isEnding,
+  isGivenUp,
   isInPool,
   isRunning,
   type PoolHooks,
   removeFromPool,
-  resetConnection,
   runningSql,
   setCharacterSet,
   streamOf,
   unrefTimer,
+  watchCommands,
   watchPackets,
 } from '../../../src/drivers/mysql2/internals.ts'
 
@@ -101,13 +104,57 @@ test('a character set is put back by number, encoding and name', { skip }, async
   assert.equal(setCharacterSet(core, { charsetNumber: 0, clientEncoding: 'utf8' }), undefined)
 })
 
-test('resetConnection makes the server forget, or says that it cannot', { skip }, async t => {
+test('addSent writes several messages at once, and waits for all their answers', { skip }, async t => {
   const core = await connect(t)
-  await query(core, 'SET @kept = 1')
-  const error = await resetConnection(core).catch((error: NodeJS.ErrnoException) => error)
-  // https://dev.mysql.com/doc/c-api/8.4/en/mysql-reset-connection.html: since MySQL 5.7.3
-  if (error instanceof Error) assert.equal(error.code, 'ER_UNKNOWN_COM_ERROR')
-  else assert.deepEqual(await query(core, 'SELECT @kept AS kept'), [{ kept: null }])
+  const shown: unknown[] = []
+  watchCommands(core, command => shown.push(command.sql) > 0)
+  const send = (bytes: Buffer, answers: number) =>
+    new Promise<Error | null>(resolve => addSent(core, bytes, answers, resolve))
+  // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_ping.html
+  const ping = Buffer.of(1, 0, 0, 0, 14)
+  const wrong = Buffer.of(2, 0, 0, 0, 3, 63)
+  assert.equal(await send(Buffer.concat([ping, ping, ping]), 3), null)
+  const error = (await send(Buffer.concat([ping, wrong, ping]), 3)) as NodeJS.ErrnoException
+  assert.equal(error.code, 'ER_PARSE_ERROR')
+  const waiting = query(core, 'SELECT 1 AS one')
+  const sent = send(Buffer.concat([ping, ping]), 2)
+  assert.deepEqual(await waiting, [{ one: 1 }])
+  assert.equal(await sent, null)
+  assert.deepEqual(await query(core, 'SELECT 2 AS two'), [{ two: 2 }])
+  assert.deepEqual(shown, ['SELECT 1 AS one', 'SELECT 2 AS two'])
+  destroy(core)
+  await once(streamOf(core), 'close').catch(() => {})
+})
+
+test('isGivenUp knows a query whose rows nobody hears of', { skip }, async t => {
+  const core = await connect(t)
+  const many = 'SELECT 1 FROM (SELECT 1 UNION ALL SELECT 2) a'
+  assert.equal(isGivenUp(core), false, 'nothing runs')
+  const waiting = query(core, many)
+  assert.equal(isGivenUp(core), false)
+  await waiting
+  const stream = core.query(many).stream()
+  assert.equal(isGivenUp(core), false)
+  stream.destroy()
+  assert.equal(isGivenUp(core), true)
+  assert.deepEqual(await query(core, 'SELECT 2 AS two'), [{ two: 2 }])
+})
+
+test('forgetStatements closes none of them', { skip }, async t => {
+  const core = await connect(t)
+  const execute = () =>
+    new Promise<unknown>((resolve, reject) =>
+      core.execute('SELECT 1 AS one', (error: Error | null, rows: unknown) =>
+        error ? reject(error) : resolve(rows),
+      ),
+    )
+  await execute()
+  const added: unknown[] = []
+  watchCommands(core, command => added.push(command) > 0)
+  forgetStatements(core)
+  assert.equal(added.length, 0)
+  assert.deepEqual(await execute(), [{ one: 1 }])
+  assert.equal(added.length, 2, 'it is prepared again')
 })
 
 test('endPolitely says goodbye, and destroy does not', { skip }, async t => {

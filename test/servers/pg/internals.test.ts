@@ -5,7 +5,7 @@ import { after, test } from 'node:test'
 import pg from 'pg'
 import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import {
-  dropCallbacks,
+  dropQueries,
   forgetPassword,
   hideConnection,
   isClient,
@@ -98,14 +98,16 @@ test('streamOf is the socket that ends the connection', async t => {
   await ended
 })
 
-test('dropCallbacks leaves nobody to tell of the queries that are running and waiting', async t => {
+test('dropQueries leaves nobody to tell of the queries that are running and waiting', async t => {
   const client = await connect(t)
   const told: string[] = []
   const tell = (name: string) => () => void told.push(name)
   client.query('SELECT pg_sleep(60)').then(tell('running'), tell('running'))
   client.query('SELECT 1').then(tell('waiting'), tell('waiting'))
   client.query('SELECT 1', tell('callback'))
-  dropCallbacks(client)
+  // Without a listener, its error would end the process.
+  client.query(new pg.Query('SELECT 1'))
+  dropQueries(client)
   const ended = ending(client)
   streamOf(client).destroy()
   await ended

@@ -1,0 +1,35 @@
+import type { Submittable } from 'pg'
+import Client from 'pg/lib/client.js'
+import { enqueue, protocolOf } from './internals.ts'
+
+const ignore = (): void => {}
+
+/**
+ * Sends a statement of this package's own at once, behind whatever the server still has to end, and without
+ * what concerns the handler's queries: time limits, contexts, the record of what was sent.
+ *
+ * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY
+ */
+export function send(client: Client, sql: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // pg waits for its turn to submit a query. The server takes it before that, and answers in turn.
+    protocolOf(client).query(sql)
+    enqueue(client, {
+      submit: () => null,
+      handleRowDescription: ignore,
+      handleDataRow: ignore,
+      handleCommandComplete: ignore,
+      handleEmptyQuery: ignore,
+      handleReadyForQuery: () => resolve(),
+      handleError: reject,
+    })
+  })
+}
+
+/** Sends a query again that somebody sent before, unnoticed. */
+export async function sendAgain(client: Client, query: readonly unknown[]): Promise<void> {
+  const [first] = query
+  // A cursor or a stream is its user's, and was read.
+  if (typeof (first as Partial<Submittable>).submit === 'function') return
+  await (Client.prototype.query as (...query: unknown[]) => unknown).apply(client, [...query])
+}
