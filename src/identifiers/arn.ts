@@ -2,7 +2,7 @@ import { partitionOf } from './region.ts'
 
 /** What names a database user to IAM. */
 export interface ConnectResource {
-  /** For example `aws`. @default the partition that the Region belongs to */
+  /** For example `aws`. @default the partition that the Region belongs to; `aws` where that is not known */
   readonly partition?: string | undefined
   /** The database's Region, for example `eu-west-1`. */
   readonly region: string

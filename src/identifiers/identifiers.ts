@@ -6,6 +6,15 @@
  */
 export { accountProblem, type ConnectResource, formatConnectArn, resourceIdProblem } from './arn.ts'
 export { type Endpoint, type HostProblem, hostProblem, isIpAddress } from './endpoint.ts'
-export { isRegionName, partitionOf, regionOfHost, regionProblem } from './region.ts'
+export {
+  isGlobalEndpoint,
+  isRegionName,
+  knownPartitionOf,
+  partitionOf,
+  partitionProblem,
+  regionOfHost,
+  regionProblem,
+  urlSuffixOf,
+} from './region.ts'
 export { quoteMysqlAccount, quoteMysqlName, quotePostgresName, quotePostgresText } from './sql.ts'
 export { takenNameProblem, userNameProblem } from './user-names.ts'

@@ -1,8 +1,54 @@
+/** A part of AWS with accounts, names and authorities of its own. */
+interface Partition {
+  /** As ARNs have it, for example `aws-cn`. */
+  readonly name: string
+  /** What the names of its Regions look like. */
+  readonly regions: RegExp
+  /** What its host names end with, for example `amazonaws.com.cn`. */
+  readonly urlSuffix: string
+  /** Where the certificate authorities of RDS are, if that is documented. */
+  readonly trustStore?: string
+}
+
+// As `partitions.json` of the AWS SDKs has them.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+const partitions: readonly Partition[] = [
+  {
+    name: 'aws-cn',
+    regions: /^cn-/,
+    urlSuffix: 'amazonaws.com.cn',
+    trustStore: 'https://rds-truststore.s3.cn-north-1.amazonaws.com.cn',
+  },
+  {
+    name: 'aws-us-gov',
+    regions: /^us-gov-/,
+    urlSuffix: 'amazonaws.com',
+    trustStore: 'https://truststore.pki.us-gov-west-1.rds.amazonaws.com',
+  },
+  { name: 'aws-eusc', regions: /^eusc-/, urlSuffix: 'amazonaws.eu' },
+  { name: 'aws-iso', regions: /^us-iso-/, urlSuffix: 'c2s.ic.gov' },
+  { name: 'aws-iso-b', regions: /^us-isob-/, urlSuffix: 'sc2s.sgov.gov' },
+  { name: 'aws-iso-e', regions: /^eu-isoe-/, urlSuffix: 'cloud.adc-e.uk' },
+  { name: 'aws-iso-f', regions: /^us-isof-/, urlSuffix: 'csp.hci.ic.gov' },
+  {
+    name: 'aws',
+    regions: /^(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d/,
+    urlSuffix: 'amazonaws.com',
+    trustStore: 'https://truststore.pki.rds.amazonaws.com',
+  },
+]
+
+/** The partitions that are known by name. */
+export const partitionNames: readonly string[] = partitions.map(({ name }) => name)
+
+const region = '[a-z]{2,4}(?:-[a-z]+)+-\\d{1,2}'
+const suffix = [...new Set(partitions.map(({ urlSuffix }) => urlSuffix))].join('|').replaceAll('.', '\\.')
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.RegionsAndAvailabilityZones.html
-// In the China Regions, the order of the labels differs: `….rds.cn-north-1.amazonaws.com.cn`.
-const regionInName = /\.([a-z]{2}(?:-[a-z]+)+-\d)\.rds\.amazonaws\.com(?:\.cn)?$/
-const regionInChinaName = /\.rds\.(cn-[a-z]+-\d)\.amazonaws\.com\.cn$/
-const regionShape = /^[a-z]{2}(?:-[a-z]+)+-\d$/
+// In China, GovCloud and the isolated Regions, the order of the labels may differ:
+// `….rds.cn-north-1.amazonaws.com.cn`.
+const regionInName = new RegExp(`\\.(?:(${region})\\.rds|rds\\.(${region}))\\.(?:${suffix})$`)
+const globalName = new RegExp(`\\.global-[^.]+\\.global\\.rds\\.(?:${suffix})$`)
+const regionShape = new RegExp(`^${region}$`)
 
 /**
  * Reads the Region from the name of an RDS endpoint; `undefined` for any other name.
@@ -10,7 +56,18 @@ const regionShape = /^[a-z]{2}(?:-[a-z]+)+-\d$/
  * @example `regionOfHost('orders.c1x2.eu-west-1.rds.amazonaws.com')` is `'eu-west-1'`
  */
 export function regionOfHost(host: string): string | undefined {
-  return (regionInName.exec(host) ?? regionInChinaName.exec(host))?.[1]
+  const [, before, behind] = regionInName.exec(host) ?? []
+  return before ?? behind
+}
+
+/**
+ * Whether a host is the writer endpoint of an Aurora global database, for example
+ * `orders.global-c1x2.global.rds.amazonaws.com`. It leads to the writer, whose Region it does not name.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-connecting.html
+ */
+export function isGlobalEndpoint(host: string): boolean {
+  return globalName.test(host)
 }
 
 /** Whether a text has the form of a Region's name, `eu-west-1` for example. */
@@ -18,14 +75,44 @@ export function isRegionName(text: string): boolean {
   return regionShape.test(text)
 }
 
+/** The partition that a Region's name tells; `undefined` for a Region that AWS may open one day. */
+export function knownPartitionOf(region: string): string | undefined {
+  return findPartition(region)?.name
+}
+
 /**
- * The partition that a Region belongs to, for ARNs.
+ * The partition that a Region belongs to, for ARNs: `aws` where its name does not tell it.
  *
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
  */
-export function partitionOf(region: string): 'aws' | 'aws-cn' | 'aws-us-gov' {
-  if (region.startsWith('cn-')) return 'aws-cn'
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
+export function partitionOf(region: string): string {
+  return knownPartitionOf(region) ?? 'aws'
+}
+
+/**
+ * What host names of a Region end with, `amazonaws.com` where its name does not tell it.
+ *
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
+ */
+export function urlSuffixOf(region: string): string {
+  return findPartition(region)?.urlSuffix ?? 'amazonaws.com'
+}
+
+/**
+ * Where the certificate authorities of Amazon RDS for a Region are, as words to put behind "the text of": an
+ * address, where AWS documents one.
+ *
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html#UsingWithRDS.SSL.CertificatesAllRegions
+ */
+export function caBundleOf(region: string): string {
+  const store = findPartition(region)?.trustStore
+  return store === undefined
+    ? `the certificate bundle that the documentation of RDS in ${region} names (Using SSL/TLS)`
+    : `${store}/${region}/${region}-bundle.pem`
+}
+
+function findPartition(region: string): Partition | undefined {
+  return partitions.find(({ regions }) => regions.test(region))
 }
 
 /** Says what is wrong with the name of a Region, as a clause; `undefined` if it is right. */
@@ -34,4 +121,15 @@ export function regionProblem(value: unknown): string | undefined {
   return typeof value === 'string' && isRegionName(value)
     ? undefined
     : 'is not the name of a Region, such as eu-west-1'
+}
+
+/**
+ * Says what is wrong with the partition that is given for a Region, as a clause; `undefined` if it is right.
+ * One that is not known here is right for a Region that is not known either.
+ */
+export function partitionProblem(value: unknown, region: unknown): string | undefined {
+  if (typeof value !== 'string' || !/^aws(?:-[a-z]+)*$/.test(value))
+    return 'is not the name of a partition, such as aws or aws-cn'
+  const own = typeof region === 'string' ? knownPartitionOf(region) : undefined
+  return own === undefined || own === value ? undefined : `is not that of ${region}, ${own}; leave it out`
 }

@@ -1,5 +1,5 @@
 import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
-import { regionProblem } from '../identifiers/region.ts'
+import { partitionProblem, regionProblem } from '../identifiers/region.ts'
 import { createChecks, got, refuseProblems } from '../options/checks.ts'
 import {
   connectAction,
@@ -18,6 +18,13 @@ export interface CheckPolicyOptions {
   readonly user: string
   /** The database's Region, for example `eu-west-1`. @default whichever the policy names */
   readonly region?: string | undefined
+  /**
+   * The partition of AWS that the Region belongs to, for example `aws-cn`. It is needed only for a Region
+   * that this package does not know yet.
+   *
+   * @default the one that the Region's name tells, else whichever the policy names
+   */
+  readonly partition?: string | undefined
   /** The AWS account of the database, twelve digits. @default whichever the policy names */
   readonly accountId?: string | undefined
 }
@@ -44,7 +51,7 @@ export interface PolicyCheck {
   readonly notes: readonly PolicyFinding[]
 }
 
-const optionNames = ['resourceId', 'user', 'region', 'accountId']
+const optionNames = ['resourceId', 'user', 'region', 'partition', 'accountId']
 
 /**
  * Explains what is wrong with the policies of a role that is meant to connect to a database: what IAM would
@@ -81,7 +88,7 @@ export function checkPolicy(policies: unknown, options: CheckPolicyOptions): Pol
   const isMalformed = problems.length > 0
   const statements = [...policyOf.keys()]
   for (const [statement, policy] of policyOf) {
-    findMistakes(statement, versionOf(documents[policy]), {
+    findMistakes(statement, versionOf(documents[policy]), options.partition, {
       problem: (at, message) => problems.push({ policy, at, message }),
       note: (at, message) => notes.push({ policy, at, message }),
     })
@@ -117,9 +124,10 @@ function versionOf(document: unknown): unknown {
 
 function requireOptions(options: CheckPolicyOptions): void {
   const checks = createChecks()
-  const given = checks.object('options', options, '{ resourceId, user, region?, accountId? }') ?? {}
+  const given =
+    checks.object('options', options, '{ resourceId, user, region?, partition?, accountId? }') ?? {}
   checks.known(given, optionNames)
-  const { resourceId, user, region, accountId } = given
+  const { resourceId, user, region, partition, accountId } = given
   const complain = (name: string, problem: string | undefined): void => {
     if (problem !== undefined) checks.complain(name, `${problem}${got(given[name])}`)
   }
@@ -127,6 +135,7 @@ function requireOptions(options: CheckPolicyOptions): void {
   if (user === undefined) complain('user', 'is missing; give the name of the database user')
   else if (typeof user !== 'string' || user === '') complain('user', 'is not the name of a database user')
   if (region !== undefined) complain('region', regionProblem(region))
+  if (partition !== undefined) complain('partition', partitionProblem(partition, region))
   if (accountId !== undefined) complain('accountId', accountProblem(accountId))
   refuseProblems('checkPolicy', checks.problems)
 }

@@ -1,15 +1,19 @@
 import { accountProblem, formatConnectArn, resourceIdProblem } from '../identifiers/arn.ts'
-import { regionProblem } from '../identifiers/region.ts'
+import { partitionProblem, regionProblem } from '../identifiers/region.ts'
 import { type Checks, createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
 import { connectAction } from './policy-document.ts'
 
 /** One user of one database, as IAM names it. */
 export interface ConnectArnOptions {
-  /**
-   * The database's Region, for example `eu-west-1`. The partition (`aws`, `aws-cn`, `aws-us-gov`) follows
-   * from it.
-   */
+  /** The database's Region, for example `eu-west-1`. */
   readonly region: string
+  /**
+   * The partition of AWS that the Region belongs to, for example `aws-cn`. It is needed only for a Region
+   * that this package does not know yet.
+   *
+   * @default the one that the Region's name tells, else `aws`
+   */
+  readonly partition?: string | undefined
   /** The AWS account of the database, twelve digits. */
   readonly accountId: string
   /**
@@ -103,7 +107,7 @@ export function connectPolicy(
 }
 
 type Given = { readonly [Name in keyof ConnectArnOptions]?: unknown }
-const optionNames = ['region', 'accountId', 'resourceId', 'user']
+const optionNames = ['region', 'partition', 'accountId', 'resourceId', 'user']
 
 function readGiven(checks: Checks, at: string, options: unknown): Given {
   const form = '{ region, accountId, resourceId, user }'
@@ -112,9 +116,11 @@ function readGiven(checks: Checks, at: string, options: unknown): Given {
   return given
 }
 
-function checkConnect(checks: Checks, at: string, { region, accountId }: Given): void {
+function checkConnect(checks: Checks, at: string, { region, partition, accountId }: Given): void {
   const wrongRegion = regionProblem(region)
   if (wrongRegion !== undefined) checks.complain(`${at}region`, `${wrongRegion}${got(region)}`)
+  const wrongPartition = partition === undefined ? undefined : partitionProblem(partition, region)
+  if (wrongPartition !== undefined) checks.complain(`${at}partition`, `${wrongPartition}${got(partition)}`)
   const wrongAccount = accountProblem(accountId)
   if (wrongAccount !== undefined) checks.complain(`${at}accountId`, `${wrongAccount}${got(accountId)}`)
 }

@@ -1,5 +1,5 @@
 import { connectAction, coversConnect, describe, type PolicyStatement } from './policy-document.ts'
-import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
+import { isForConnecting, resourceMistakes, splitResource, unknownRegionOf } from './policy-resource.ts'
 
 /** Called with what was found and its place. */
 export interface FindingSink {
@@ -30,8 +30,14 @@ const placeholder = /\$\{(?:AWS::\w+|\w+(?:\.\w+)*)\}/
  * Finds what is wrong with a statement for every user and every database.
  *
  * @param version The policy's version. Only `2012-10-17` has variables.
+ * @param partition That of a Region which is not known here, if somebody says so.
  */
-export function findMistakes(statement: PolicyStatement, version: unknown, sink: FindingSink): void {
+export function findMistakes(
+  statement: PolicyStatement,
+  version: unknown,
+  partition: string | undefined,
+  sink: FindingSink,
+): void {
   findInActions(statement, sink)
   for (const { at, text } of resourcesForConnecting(statement)) {
     const [unresolved] = placeholder.exec(text) ?? []
@@ -39,7 +45,13 @@ export function findMistakes(statement: PolicyStatement, version: unknown, sink:
       sink.problem(at, `has ${unresolved} in it, which only Fn::Sub of CloudFormation puts a value for`)
       continue
     }
-    for (const mistake of resourceMistakes(text)) sink.problem(at, mistake)
+    for (const mistake of resourceMistakes(text, partition)) sink.problem(at, mistake)
+    const unknown = partition === undefined ? unknownRegionOf(text) : undefined
+    if (unknown !== undefined)
+      sink.note(
+        at,
+        `the Region ${unknown} is not known here, so nobody has checked that its partition is right`,
+      )
     const hasVariable = text.search(policyVariable) >= 0
     if (hasVariable && version !== '2012-10-17')
       sink.problem(at, 'has a policy variable, which needs the Version "2012-10-17"')

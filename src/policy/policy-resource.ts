@@ -1,5 +1,5 @@
 import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
-import { isRegionName, partitionOf } from '../identifiers/region.ts'
+import { isRegionName, knownPartitionOf, partitionNames } from '../identifiers/region.ts'
 
 /** The parts of an ARN of `rds-db`. A part may hold wildcards, and may be wrong. */
 export interface ResourceParts {
@@ -14,7 +14,6 @@ export interface ResourceParts {
   readonly user: string | undefined
 }
 
-const partitions = ['aws', 'aws-cn', 'aws-us-gov']
 const hasWildcard = (text: string): boolean => /[*?]|\$\{/.test(text)
 const form = 'arn:aws:rds-db:<Region>:<account>:dbuser:<DbiResourceId>/<user>'
 
@@ -31,12 +30,25 @@ export function isForConnecting(text: string): boolean {
   return /^arn:[^:]*:rds[-_]?db:/i.test(text) || /:db-?user\b/i.test(text)
 }
 
-/** Finds the mistakes for which a resource that is meant for connecting can never name a database user. */
-export function resourceMistakes(text: string): string[] {
+/** The Region that a resource names, where it is one that is not known here. */
+export function unknownRegionOf(text: string): string | undefined {
+  const { region } = splitResource(text)
+  return isRegionName(region) && knownPartitionOf(region) === undefined ? region : undefined
+}
+
+/**
+ * Finds the mistakes for which a resource that is meant for connecting can never name a database user.
+ *
+ * @param given The partition of a Region that is not known here, if somebody says so.
+ */
+export function resourceMistakes(text: string, given?: string): string[] {
   const mistakes: string[] = []
   const { partition, service, region, accountId, rest, resourceId, user } = splitResource(text)
-  if (!hasWildcard(partition) && !partitions.includes(partition))
-    mistakes.push(`the partition ${quote(partition)} does not exist; it is one of ${partitions.join(', ')}`)
+  const isKnown = partition === given || partitionNames.includes(partition)
+  if (!hasWildcard(partition) && !isKnown)
+    mistakes.push(
+      `the partition ${quote(partition)} does not exist; it is one of ${partitionNames.toSorted().join(', ')}`,
+    )
   if (service !== 'rds-db' && !hasWildcard(service)) {
     const isCase = service.toLowerCase() === 'rds-db'
     const why = isCase
@@ -47,9 +59,10 @@ export function resourceMistakes(text: string): string[] {
     mistakes.push(`the service must be "rds-db", got ${quote(service)}: ${why}`)
   }
   if (!hasWildcard(region)) {
+    const own = knownPartitionOf(region) ?? given
     if (!isRegionName(region)) mistakes.push(`names no Region; got ${quote(region)}`)
-    else if (partitions.includes(partition) && partition !== partitionOf(region))
-      mistakes.push(`the Region ${region} is in the partition ${partitionOf(region)}, not ${partition}`)
+    else if (isKnown && own !== undefined && partition !== own)
+      mistakes.push(`the Region ${region} is in the partition ${own}, not ${partition}`)
   }
   if (!hasWildcard(accountId) && accountProblem(accountId) !== undefined)
     mistakes.push(`names no account of twelve digits; got ${quote(accountId)}`)

@@ -1,5 +1,5 @@
 import { formatConnectArn } from '../identifiers/arn.ts'
-import { isRegionName, partitionOf } from '../identifiers/region.ts'
+import { knownPartitionOf, partitionOf } from '../identifiers/region.ts'
 import {
   connectAction,
   coversConnect,
@@ -12,11 +12,12 @@ import {
 import { hasUnsupportedKey, policyVariable } from './policy-mistakes.ts'
 import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
 
-/** The user and the database that a decision is asked for. Region and account may be unknown. */
+/** The user and the database that a decision is asked for. Where the database is may be unknown. */
 export interface Question {
   readonly resourceId: string
   readonly user: string
   readonly region?: string | undefined
+  readonly partition?: string | undefined
   readonly accountId?: string | undefined
 }
 
@@ -106,27 +107,30 @@ interface Place {
 }
 
 /** Where the database may be: in the place that the question names, or in those that the resources name. */
-function placesOf(statements: readonly PolicyStatement[], { region, accountId }: Question): Place[] {
-  const somewhere = placeOf({ region, accountId }, { partition: '', region: '', accountId: '' })
-  if (region !== undefined && accountId !== undefined) return [somewhere]
+function placesOf(statements: readonly PolicyStatement[], question: Question): Place[] {
+  const { region, partition, accountId } = question
+  const somewhere = placeOf(question, { partition: '', region: '', accountId: '' })
+  const isPartitionKnown = (partition ?? knownPartitionOf(region ?? '')) !== undefined
+  if (isPartitionKnown && region !== undefined && accountId !== undefined) return [somewhere]
   const texts = statements.filter(coversConnect).flatMap(({ resources }) => resources.texts)
-  return [somewhere, ...texts.map(({ text }) => placeOf({ region, accountId }, splitResource(text)))]
+  return [somewhere, ...texts.map(({ text }) => placeOf(question, splitResource(text)))]
 }
 
 function placeOf(
-  known: Pick<Question, 'region' | 'accountId'>,
+  known: Pick<Question, 'region' | 'partition' | 'accountId'>,
   named: { readonly partition: string; readonly region: string; readonly accountId: string },
 ): Place {
   const region = known.region ?? (instance(named.region) || '<region>')
   const accountId = known.accountId ?? (instance(named.accountId) || '<account>')
   // The partition follows from the Region. It is open only if the Region is unknown.
-  const partition = isRegionName(region) ? '' : instance(named.partition)
+  const told = knownPartitionOf(region) ?? known.partition
+  const partition = told ?? (instance(named.partition) || partitionOf(region))
   const isLiteral = (text: string) => text !== '' && !/[*?]/.test(text)
   const assumed = [
     ...(known.region === undefined && isLiteral(named.region) ? [`the Region ${region}`] : []),
     ...(known.accountId === undefined && isLiteral(named.accountId) ? [`the account ${accountId}`] : []),
   ]
-  return { partition: partition || partitionOf(region), region, accountId, assumed: assumed.join(' and ') }
+  return { partition, region, accountId, assumed: assumed.join(' and ') }
 }
 
 /** Makes a text that fits a pattern. */
@@ -155,7 +159,8 @@ function whyNot(
   if (resources.negated)
     return [{ at: `${at}.NotResource`, message: `leaves ${arn} out of what ${name} allows` }]
   return resources.texts.flatMap(({ at, text }) => {
-    const differences = resourceMistakes(text).length === 0 ? differencesOf(text, question) : []
+    const differences =
+      resourceMistakes(text, question.partition).length === 0 ? differencesOf(text, question) : []
     return differences.length === 0 ? [] : [{ at, message: `is for ${differences.join('; ')}` }]
   })
 }

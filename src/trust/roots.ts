@@ -1,6 +1,6 @@
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
-import { partitionOf } from '../identifiers/region.ts'
+import { caBundleOf } from '../identifiers/region.ts'
 import { pemProblem, splitPem } from './pem.ts'
 
 /** What decides which certificate authorities are trusted. */
@@ -132,17 +132,6 @@ function noRoots({ region, endpoint }: TrustSettings): RdsIamError {
     'RDS_IAM_TRUST',
     `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that ` +
       `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any.`,
-    { remedy: `Pass the text of ${bundleUrl(region)} as \`tls.ca\`.` },
+    { remedy: `Pass the text of ${caBundleOf(region)} as \`tls.ca\`.` },
   )
-}
-
-// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html#UsingWithRDS.SSL.CertificatesAllRegions
-const truststores = {
-  aws: 'https://truststore.pki.rds.amazonaws.com',
-  'aws-us-gov': 'https://truststore.pki.us-gov-west-1.rds.amazonaws.com',
-  'aws-cn': 'https://rds-truststore.s3.cn-north-1.amazonaws.com.cn',
-}
-
-function bundleUrl(region: string): string {
-  return `${truststores[partitionOf(region)]}/${region}/${region}-bundle.pem`
 }

@@ -13,9 +13,9 @@ const letters = (minLength: number, maxLength: number) =>
   fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz'), minLength, maxLength })
 const region = fc
   .tuple(
-    letters(2, 2),
+    letters(2, 4),
     fc.array(letters(1, 9), { minLength: 1, maxLength: 2 }),
-    fc.integer({ min: 1, max: 9 }),
+    fc.integer({ min: 1, max: 99 }),
   )
   .map(([area, places, number]) => [area, ...places, number].join('-'))
 const label = fc
@@ -113,11 +113,11 @@ test('the name of a Region is told from every other text', () => {
       const parts = text.split('-')
       const isName =
         parts.length >= 3 &&
-        /^[a-z][a-z]$/.test(parts[0] ?? '') &&
+        /^[a-z]{2,4}$/.test(parts[0] ?? '') &&
         parts
           .slice(1, -1)
           .every(part => part !== '' && [...part].every(letter => letter >= 'a' && letter <= 'z')) &&
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'].includes(parts.at(-1) ?? '')
+        /^[0-9]{1,2}$/.test(parts.at(-1) ?? '')
       assert.equal(isRegionName(text), isName, text)
     }),
   )
@@ -128,6 +128,9 @@ test('a Region is in the partition that its area names', () => {
   const inPartition = fc.constantFrom(
     ['cn-', 'aws-cn'],
     ['us-gov-', 'aws-us-gov'],
+    ['eusc-de-', 'aws-eusc'],
+    ['us-iso-', 'aws-iso'],
+    ['us-isob-', 'aws-iso-b'],
     ['us-', 'aws'],
     ['eu-', 'aws'],
     ['cnx-', 'aws'],

@@ -2,6 +2,7 @@ import { type CheckPolicyOptions, checkPolicy, type PolicyFinding } from 'middy-
 import { callWithFlags, readArguments, readInput, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { paint } from './paint.ts'
+import { partitionFlag } from './partition.ts'
 
 export const check: Command = {
   help: `rds-iam check: explains what is wrong with the IAM policies of a role that is to connect.
@@ -13,6 +14,7 @@ export const check: Command = {
   --resource-id id     the DbiResourceId: db-… of an instance, cluster-… of Aurora, prx-… of RDS Proxy
   --user name          the database user
   --region name        the database's Region (default: whichever the policies name)
+  --partition name     the partition of a Region that is not known here yet (default: likewise)
   --account-id digits  the AWS account of the database (default: whichever the policies name)
   --json               print { allowed, detail, problems, notes }
 
@@ -26,6 +28,7 @@ a session policy may still deny: it does not see them.
         'resource-id': { type: 'string' },
         user: { type: 'string' },
         region: { type: 'string' },
+        ...partitionFlag,
         'account-id': { type: 'string' },
         json: { type: 'boolean' },
       },
@@ -36,6 +39,7 @@ a session policy may still deny: it does not see them.
       resourceId: values['resource-id'],
       user: values.user,
       region: values.region,
+      partition: values.partition,
       accountId: values['account-id'],
     }
     const policies = files.map(readPolicyFile)

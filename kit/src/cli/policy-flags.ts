@@ -1,6 +1,7 @@
 import type { GatewayPolicy } from '../gateway/policy.ts'
 import { readTemplatePolicy } from '../gateway/template.ts'
 import { callWithFlags, readInput, UsageError } from './arguments.ts'
+import { partitionFlag, warnOfGuess } from './partition.ts'
 
 /** The flags that say who may connect. */
 export const policyFlags = {
@@ -10,6 +11,7 @@ export const policyFlags = {
   role: { type: 'string' },
   'resource-id': { type: 'string' },
   'account-id': { type: 'string' },
+  ...partitionFlag,
 } as const
 
 /** How they are explained. */
@@ -20,7 +22,8 @@ export const policyHelp = `  --policy file          the IAM policy that decides 
   --role name            the role of the template, or the function that has it (needed where
                          several may connect)
   --resource-id id       the DbiResourceId that the policy is evaluated for, db-ABCDEFGHIJKL01234
-  --account-id digits    the AWS account, likewise (default: 123456789012)`
+  --account-id digits    the AWS account, likewise (default: 123456789012)
+  --partition name       the partition, likewise, of a Region that is not known here yet`
 
 /** What the command line says of who may connect. */
 export interface PolicyFlags {
@@ -30,6 +33,7 @@ export interface PolicyFlags {
   readonly role?: string | undefined
   readonly 'resource-id'?: string | undefined
   readonly 'account-id'?: string | undefined
+  readonly partition?: string | undefined
 }
 
 /** The flags of the option `policy`, for errors. */
@@ -38,6 +42,7 @@ export function policyFlagNames({ template }: PolicyFlags): Readonly<Record<stri
     'policy.document': template === undefined ? 'policy' : 'template',
     'policy.resourceId': 'resource-id',
     'policy.accountId': 'account-id',
+    'policy.partition': 'partition',
   }
 }
 
@@ -46,29 +51,32 @@ export async function readPolicyFlags(
   flags: PolicyFlags,
   region: string,
 ): Promise<GatewayPolicy | undefined> {
-  const { policy, template, parameter, role, 'resource-id': resourceId, 'account-id': accountId } = flags
+  const { policy, template, parameter, role, partition } = flags
+  const { 'resource-id': resourceId, 'account-id': accountId } = flags
   if (policy !== undefined && template !== undefined)
     throw new UsageError('--policy and --template exclude each other')
   if (template === undefined && (parameter ?? role) !== undefined)
     throw new UsageError('--parameter and --role go with --template')
   const file = policy ?? template
   if (file === undefined) {
-    if ((resourceId ?? accountId) !== undefined)
-      throw new UsageError('--resource-id and --account-id go with --policy or --template')
+    if ((resourceId ?? accountId ?? partition) !== undefined)
+      throw new UsageError('--resource-id, --account-id and --partition go with --policy or --template')
     return undefined
   }
   const flag = policy === undefined ? '--template' : '--policy'
   if (resourceId === undefined) throw new UsageError(`${flag} needs --resource-id`)
+  warnOfGuess(region, partition)
   if (policy !== undefined)
-    return { document: readInput(`${flag} ${file}`, file, JSON.parse), resourceId, accountId }
+    return { document: readInput(`${flag} ${file}`, file, JSON.parse), resourceId, accountId, partition }
   // Loads a parser of YAML, which nobody else needs.
   const { parseTemplate } = await import('../gateway/template-file.ts')
   const parsed = readInput(`${flag} ${file}`, file, parseTemplate)
-  const values = { region, accountId, role, parameters: readParameters(parameter ?? []) }
+  const values = { region, accountId, partition, role, parameters: readParameters(parameter ?? []) }
   return {
     document: await callWithFlags(() => readTemplatePolicy(parsed, values)),
     resourceId,
     accountId,
+    partition,
   }
 }
 

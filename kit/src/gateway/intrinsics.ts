@@ -1,5 +1,5 @@
 import { RdsIamError } from 'middy-rds-iam'
-import { partitionOf } from 'middy-rds-iam/identifiers'
+import { partitionOf, urlSuffixOf } from 'middy-rds-iam/identifiers'
 
 /** A CloudFormation template as parsed: `!Ref X` stands in it as `{ Ref: 'X' }`. */
 export interface CloudFormationTemplate {
@@ -13,6 +13,8 @@ export interface CloudFormationTemplate {
 export interface TemplateValues {
   readonly region: string
   readonly accountId: string
+  /** @default the one that the Region's name tells, else `aws` */
+  readonly partition?: string | undefined
   /**
    * Parameters, and attributes of resources:
    * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`.
@@ -43,7 +45,8 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
   const pseudo: Readonly<Record<string, unknown>> = {
     'AWS::Region': values.region,
     'AWS::AccountId': values.accountId,
-    'AWS::Partition': partitionOf(values.region),
+    'AWS::Partition': values.partition ?? partitionOf(values.region),
+    'AWS::URLSuffix': urlSuffixOf(values.region),
     'AWS::StackName': 'local',
     'AWS::NoValue': noValue,
   }

@@ -9,6 +9,11 @@ export interface GatewayPolicy {
   readonly resourceId: string
   /** Twelve digits. @default '123456789012', the account that SAM CLI tells functions */
   readonly accountId?: string | undefined
+  /**
+   * The partition of AWS that the gateway's Region belongs to, for example `aws-cn`; needed only for a Region that
+   * is not known yet. @default the one that the Region's name tells, else `aws`
+   */
+  readonly partition?: string | undefined
 }
 
 /** Whether a database user may connect, and the sentence for the decision log. */
@@ -22,7 +27,7 @@ export type PolicyEvaluation = { readonly allowed: boolean; readonly detail: str
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
 export function readPolicy(
-  { document, resourceId, accountId = '123456789012' }: GatewayPolicy,
+  { document, resourceId, accountId = '123456789012', partition }: GatewayPolicy,
   region: string,
   report: (at: string, problem: string) => void,
 ): (user: string) => PolicyEvaluation {
@@ -35,7 +40,7 @@ export function readPolicy(
         report(at, `the resource ${describe(text)} has a policy variable; the gateway has no values for them`)
   }
   return user => {
-    const arn = formatConnectArn({ region, accountId, resourceId, user })
+    const arn = formatConnectArn({ partition, region, accountId, resourceId, user })
     const decision = decide(statements, arn)
     return { allowed: decision.allowed, detail: describeDecision(decision, arn) }
   }

@@ -2,6 +2,7 @@ import {
   accountProblem,
   type Endpoint,
   isIpAddress,
+  partitionProblem,
   regionProblem,
   resourceIdProblem,
   userNameProblem,
@@ -9,7 +10,7 @@ import {
 import { type Checks, createChecks, got, gotName, refuseProblems, show } from 'middy-rds-iam/options'
 import type { Decision } from './decision.ts'
 import type { GatewayOptions, GatewayUpstream } from './options.ts'
-import { type PolicyEvaluation, readPolicy } from './policy.ts'
+import { type GatewayPolicy, type PolicyEvaluation, readPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
 
 /** SAM CLI's stand-in for credentials, which it sets without a session token where it finds none. */
@@ -185,16 +186,17 @@ function readPolicyOption(
   const policy: Given | undefined = checks.object(
     'policy',
     value,
-    'of the form { document, resourceId, accountId? }',
+    'of the form { document, resourceId, accountId?, partition? }',
   )
   if (policy === undefined) return undefined
-  checks.known(policy, ['document', 'resourceId', 'accountId'], 'policy.')
-  const { document, resourceId, accountId } = policy
+  checks.known(policy, ['document', 'resourceId', 'accountId', 'partition'], 'policy.')
+  const { document, resourceId, accountId, partition } = policy
   const complain = (name: string, problem: string | undefined, value: unknown): void => {
     if (problem !== undefined) checks.complain(`policy.${name}`, `${problem}${got(value)}`)
   }
   complain('resourceId', resourceIdProblem(resourceId), resourceId)
   if (accountId !== undefined) complain('accountId', accountProblem(accountId), accountId)
-  const where = { document, resourceId: resourceId as string, accountId: accountId as string | undefined }
+  if (partition !== undefined) complain('partition', partitionProblem(partition, region), partition)
+  const where = { document, resourceId, accountId, partition } as GatewayPolicy
   return readPolicy(where, region, (at, problem) => checks.complain(`policy.document${at}`, problem))
 }

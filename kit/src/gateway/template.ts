@@ -16,6 +16,11 @@ export interface TemplatePolicyOptions {
   /** Twelve digits. @default '123456789012', the account that SAM CLI tells functions */
   readonly accountId?: string | undefined
   /**
+   * The partition of AWS that the Region belongs to, for example `aws-cn`; needed only for a Region that is
+   * not known yet. @default the one that the Region's name tells, else `aws`
+   */
+  readonly partition?: string | undefined
+  /**
    * Values of parameters, and of attributes that only a deployed stack has:
    * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`.
    *
@@ -54,11 +59,11 @@ interface WrittenStatement {
  */
 export function readTemplatePolicy(
   template: CloudFormationTemplate,
-  { region, accountId = '123456789012', parameters = {}, role }: TemplatePolicyOptions,
+  { region, accountId = '123456789012', partition, parameters = {}, role }: TemplatePolicyOptions,
 ): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
   if (!isRecord(template) || !isRecord(template.Resources)) throw wrong('Resources', 'there are none')
   refuseUnknown(parameters, template)
-  const values: TemplateValues = { region, accountId, parameters }
+  const values: TemplateValues = { region, accountId, partition, parameters }
   const evaluator = evaluatorOf(template, values)
   const resources = template.Resources
   const written = Object.entries(resources).flatMap(([name, resource]) =>

@@ -111,6 +111,11 @@ describe('rds-iam', () => {
       ['policy', ...where, '--resource-id', resourceId, '--resource-id', 'orders', '--user', 'a'],
       /- --resource-id is not a resource id .*; got "orders"/,
     ],
+    [
+      'a partition that is not the Region’s',
+      ['policy', ...where, ...app, '--partition', 'aws-cn'],
+      /- --partition is not that of eu-west-1, aws; leave it out; got "aws-cn"/,
+    ],
     ['no file to check', ['check', ...app], /the file of a policy is needed, or -/],
     ['a file that is not there', ['check', 'gone.json', ...app], /gone\.json: ENOENT/],
     ['a folder for a file', ['check', '.', ...app], /\.: EISDIR/],
@@ -182,6 +187,26 @@ describe('rds-iam policy', () => {
         user: ['app', '*'],
       }),
     )
+  })
+
+  it('knows the European Sovereign Cloud', () => {
+    const text = print(['policy', ...app, '--region', 'eusc-de-east-1', '--account-id', '123456789012'])
+    assert.ok(text.includes(`"arn:aws-eusc:rds-db:eusc-de-east-1:123456789012:dbuser:${resourceId}/app"`))
+  })
+
+  it('prints the policy for a Region that it does not know, and says what it takes for granted', () => {
+    const future = ['--region', 'xx-future-1', '--account-id', '123456789012']
+    const { status, stdout, stderr } = run(['policy', ...app, ...future])
+    assert.equal(status, 0)
+    assert.ok(stdout.includes('"arn:aws:rds-db:xx-future-1:'))
+    assert.equal(
+      stderr,
+      'warning the Region xx-future-1 is not known here; its partition is taken to be aws: give --partition where it is another\n',
+    )
+    const told = print(['policy', ...app, ...future, '--partition', 'aws-future'])
+    assert.ok(told.includes('"arn:aws-future:rds-db:xx-future-1:'))
+    const question = [...app, ...future, '--partition', 'aws-future']
+    assert.match(print(['check', '-', ...question], {}, told), /^may connect: /)
   })
 })
 

@@ -56,6 +56,19 @@ describe('a policy allows', () => {
     assert.equal(evaluate(statement, 'app', { accountId: '210987654321' }, 'cn-north-1').allowed, true)
     assert.equal(evaluate(statement).allowed, false)
   })
+
+  it('in the European Sovereign Cloud, and in a Region that nobody knows yet', () => {
+    const named = (partition: string, place: string) => ({
+      ...allow,
+      Resource: `arn:${partition}:rds-db:${place}:123456789012:dbuser:${resourceId}/app`,
+    })
+    const cloud = named('aws-eusc', 'eusc-de-east-1')
+    assert.equal(evaluate(cloud, 'app', {}, 'eusc-de-east-1').allowed, true)
+    const future = named('aws-future', 'xx-future-1')
+    assert.equal(evaluate(future, 'app', { partition: 'aws-future' }, 'xx-future-1').allowed, true)
+    assert.equal(evaluate(future, 'app', {}, 'xx-future-1').allowed, false)
+    assert.equal(evaluate(named('aws', 'xx-future-1'), 'app', {}, 'xx-future-1').allowed, true)
+  })
 })
 
 describe('a policy does not allow', () => {

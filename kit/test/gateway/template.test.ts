@@ -89,6 +89,22 @@ test('knows the partition of the Region', () => {
   ])
 })
 
+test('knows the partition and the suffix of the European Sovereign Cloud', () => {
+  const region = 'eusc-de-east-1'
+  const template = templateWith(`!Sub ${prefix}db-A/app.\${AWS::URLSuffix}`)
+  assert.deepEqual(resourcesOf(template, { region }), [
+    `arn:aws-eusc:rds-db:${region}:123456789012:dbuser:db-A/app.amazonaws.eu`,
+  ])
+})
+
+test('takes the partition that it is told for a Region that nobody knows yet', () => {
+  const template = templateWith(`!Sub ${prefix}db-A/app`)
+  const region = 'xx-future-1'
+  const resource = `rds-db:${region}:123456789012:dbuser:db-A/app`
+  assert.deepEqual(resourcesOf(template, { region }), [`arn:aws:${resource}`])
+  assert.deepEqual(resourcesOf(template, { region, partition: 'aws-future' }), [`arn:aws-future:${resource}`])
+})
+
 test('refuses an alias within its own anchor', () => {
   assert.throws(() => parseTemplate('Resources: &all { Role: { Properties: *all } }'), /circular/)
 })

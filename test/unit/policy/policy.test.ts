@@ -49,6 +49,26 @@ describe('connectArn', () => {
       { ...app, region: 'us-gov-west-1', resourceId: 'prx-0abc1def' },
       'arn:aws-us-gov:rds-db:us-gov-west-1:123456789012:dbuser:prx-0abc1def/app',
     ],
+    [
+      'in the European Sovereign Cloud',
+      { ...app, region: 'eusc-de-east-1' },
+      `arn:aws-eusc:rds-db:eusc-de-east-1:123456789012:dbuser:${resourceId}/app`,
+    ],
+    [
+      'in an isolated Region',
+      { ...app, region: 'us-isob-east-1' },
+      `arn:aws-iso-b:rds-db:us-isob-east-1:123456789012:dbuser:${resourceId}/app`,
+    ],
+    [
+      'in a Region that nobody knows yet, as one of aws',
+      { ...app, region: 'xx-future-1' },
+      arn.replace(region, 'xx-future-1'),
+    ],
+    [
+      'in a Region that nobody knows yet, in the partition that is given',
+      { ...app, region: 'xx-future-1', partition: 'aws-future' },
+      `arn:aws-future:rds-db:xx-future-1:123456789012:dbuser:${resourceId}/app`,
+    ],
     ['of every user', { ...app, user: '*' }, arn.replace(/app$/, '*')],
     ['of every database', { ...app, resourceId: '*' }, arn.replace(resourceId, '*')],
     [
@@ -100,6 +120,16 @@ describe('connectArn', () => {
       'a Region that is none',
       { ...app, region: 'Ireland' },
       /^- `region` is not the name of a Region, such as eu-west-1; got "Ireland"/,
+    ],
+    [
+      'a partition that is not the Region’s',
+      { ...app, partition: 'aws-cn' },
+      /^- `partition` is not that of eu-west-1, aws; leave it out; got "aws-cn" \(string\)$/,
+    ],
+    [
+      'a partition that is none',
+      { ...app, region: 'xx-future-1', partition: 'arn:aws' },
+      /^- `partition` is not the name of a partition, such as aws or aws-cn; got "arn:aws" \(string\)$/,
     ],
     ['an option that is none', { ...app, account: '1' }, /^- `account` is not an option$/],
   ] as const) {
@@ -282,7 +312,17 @@ describe('checkPolicy explains, and the user may not connect,', () => {
     [
       'a partition that there is not',
       { ...allow, Resource: arn.replace('arn:aws:', 'arn:AWS:') },
-      /the partition "AWS" does not exist/,
+      /the partition "AWS" does not exist; it is one of aws, aws-cn, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-us-gov$/,
+    ],
+    [
+      'a Region of the European Sovereign Cloud in the partition aws',
+      { ...allow, Resource: arn.replace(region, 'eusc-de-east-1') },
+      /the Region eusc-de-east-1 is in the partition aws-eusc, not aws/,
+    ],
+    [
+      'a partition that nobody has heard of, also of a Region that nobody knows',
+      { ...allow, Resource: arn.replace('arn:aws:', 'arn:aws-future:').replace(region, 'xx-future-1') },
+      /the partition "aws-future" does not exist/,
     ],
     [
       'no account',
@@ -478,6 +518,45 @@ describe('checkPolicy', () => {
       question,
     )
     assert.match(elsewhere.detail, /allows rds-db:connect on arn:aws:rds-db:us-east-1:/)
+  })
+
+  it('finds nothing wrong with the partitions that AWS has', () => {
+    for (const [place, partition] of [
+      ['eusc-de-east-1', 'aws-eusc'],
+      ['us-iso-east-1', 'aws-iso'],
+      ['us-isof-south-1', 'aws-iso-f'],
+    ] as const) {
+      const policy = { ...allow, Resource: connectArn({ ...app, region: place }) }
+      assert.match(policy.Resource, new RegExp(`^arn:${partition}:`))
+      const result = check(policy, { ...app, region: place })
+      assert.deepEqual([result.allowed, result.problems, result.notes], [true, [], []])
+    }
+  })
+
+  it('notes that a Region is not known, and takes its partition from the policy', () => {
+    const future = {
+      ...allow,
+      Resource: arn.replace('arn:aws:', 'arn:aws-eusc:').replace(region, 'xx-future-1'),
+    }
+    for (const question of [app, { resourceId, user: 'app' }]) {
+      const result = check(future, { ...question, ...('region' in question && { region: 'xx-future-1' }) })
+      assert.deepEqual([result.allowed, result.problems], [true, []])
+      assert.equal(
+        result.notes[0]?.message,
+        'the Region xx-future-1 is not known here, so nobody has checked that its partition is right',
+      )
+    }
+  })
+
+  it('compares with the partition that it is told for a Region that is not known', () => {
+    const question = { ...app, region: 'xx-future-1', partition: 'aws-future' }
+    const right = check({ ...allow, Resource: connectArn(question) }, question)
+    assert.deepEqual([right.allowed, right.problems, right.notes], [true, [], []])
+    const wrong = check({ ...allow, Resource: arn.replace(region, 'xx-future-1') }, question)
+    assert.equal(wrong.allowed, false)
+    assert.match(problemsOf(wrong).join(), /the Region xx-future-1 is in the partition aws-future, not aws/)
+    const lines = refusal(() => check(allow, { ...app, partition: 'aws-cn' }), 'checkPolicy')
+    assert.match(lines.join(), /^- `partition` is not that of eu-west-1, aws/)
   })
 
   it('notes what is denied in another Region than the one it takes', () => {
