@@ -10,8 +10,11 @@ export type {
   ConnectionRetriedEvent,
   DatabaseEvent,
   RdsIamEvent,
+  RegionAssumedEvent,
+  RegionMovedEvent,
   TokenSignedEvent,
   TransactionRolledBackEvent,
+  TrustIncompleteEvent,
 } from './events/events.ts'
 export {
   type CheckPolicyOptions,

@@ -103,8 +103,8 @@ export function createMysqlPool(options?: CreateMysqlPoolOptions): IamMysqlPool 
  * const connection = await mysqlOptions({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
  * const pool = mysql.createPool({ ...connection, connectionLimit: 4 })
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where no authorities are
- * known for the Region.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where a bundle leaves
+ * the authorities out.
  * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
  */
 export function mysqlOptions(options?: MysqlOptionsOptions): Promise<ConnectionOptions> {

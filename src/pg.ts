@@ -106,8 +106,8 @@ export interface PgOptions extends DriverOptions {
  * const connection = await pgOptions({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' })
  * const client = new pg.Client({ ...connection, application_name: 'orders' })
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where no authorities are
- * known for the Region.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where a bundle leaves
+ * the authorities out.
  * @see https://node-postgres.com/apis/client
  */
 export function pgOptions(options?: PgOptionsOptions): Promise<PgOptions> {

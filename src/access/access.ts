@@ -53,7 +53,7 @@ export function createAccess(settings: AccessSettings): Access {
   return {
     target,
     tokens: createTokenCache(signAndTell, tokenMarginMs),
-    trust: createTrust(settings),
+    trust: createTrust(settings, remedy => emit(settings, { event: 'trust:incomplete', region, remedy })),
     emit: detail => emit(settings, detail),
     explain: (cause, { account, effort } = {}) => explain(cause, { ...target, failures, account, effort }),
     findFailure: cause => findFailure(cause, failures),

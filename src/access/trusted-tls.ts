@@ -31,8 +31,8 @@ export interface TrustedTlsOptions {
  * const host = 'orders.c1x2.eu-west-1.rds.amazonaws.com'
  * const ssl = await trustedTls({ host }) // { ca: ['-----BEGIN…', …], rejectUnauthorized: true, servername: host, … }
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where no authorities are
- * known for the Region.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where an option is wrong; `RDS_IAM_TRUST` where a bundle leaves
+ * the authorities out.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
  */
 export async function trustedTls(options: TrustedTlsOptions): Promise<PlainTls> {

@@ -1,3 +1,4 @@
+import { caBundleOf } from '../identifiers/region.ts'
 import type { Failure, FailureContext } from './failure.ts'
 
 const checkServer =
@@ -51,7 +52,8 @@ export const tlsFailures: readonly Failure[] = [
     ],
     check: ({ region }) =>
       `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
-      'host is the database; for an authority of your own, pass its PEM text as `tls.ca`.',
+      'host is the database; for an authority of your own, pass its PEM text as `tls.ca`, and for a Region whose authorities this ' +
+      `package does not carry, the text of ${caBundleOf(region)}.`,
   },
   {
     code: 'RDS_IAM_TRUST',

@@ -17,6 +17,9 @@ const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
   'session:not-reset': channel('middy-rds-iam:session:not-reset'),
   'query:refused': channel('middy-rds-iam:query:refused'),
   'token:signed': channel('middy-rds-iam:token:signed'),
+  'trust:incomplete': channel('middy-rds-iam:trust:incomplete'),
+  'region:assumed': channel('middy-rds-iam:region:assumed'),
+  'region:moved': channel('middy-rds-iam:region:moved'),
 }
 
 /**
@@ -87,6 +90,12 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'info' | 'warn
       return ['warn', lateQuery]
     case 'token:signed':
       return ['debug', 'Authentication token signed']
+    case 'trust:incomplete':
+      return ['warn', 'No certificate authorities of Amazon RDS are known for the Region']
+    case 'region:assumed':
+      return ['warn', 'DNS does not tell the Region of the global database, which is assumed']
+    case 'region:moved':
+      return ['warn', 'The writer of the global database has moved to another Region']
   }
 }
 

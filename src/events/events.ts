@@ -121,6 +121,39 @@ export interface TokenSignedEvent extends DatabaseEvent {
 }
 
 /**
+ * No certificate authorities of Amazon RDS are known for the Region of the database, so that those of Amazon
+ * Trust Services are trusted alone.
+ */
+export interface TrustIncompleteEvent extends DatabaseEvent {
+  readonly event: 'trust:incomplete'
+  /** The database's Region, for example `eusc-de-east-1`. */
+  readonly region: string
+  /** How to go on if the server is refused. */
+  readonly remedy: string
+}
+
+/**
+ * DNS does not tell the Region of a global database's writer, so that tokens are signed for another one that is
+ * likely: the Region that it was in, or that of the environment.
+ */
+export interface RegionAssumedEvent extends DatabaseEvent {
+  readonly event: 'region:assumed'
+  /** The Region that is taken, for example `eu-west-1`. */
+  readonly region: string
+  /** What was seen of DNS, for example `no answer from DNS`. */
+  readonly observed: string
+}
+
+/** The writer of a global database has moved to another Region, and is followed there. */
+export interface RegionMovedEvent extends DatabaseEvent {
+  readonly event: 'region:moved'
+  /** Where it was, for example `eu-west-1`. */
+  readonly from: string
+  /** Where it is, for example `us-east-1`. */
+  readonly to: string
+}
+
+/**
  * What happens to connections. Each event is one line of the `logger`, with these fields, and one message on
  * the channel
  * `middy-rds-iam:` + `event` of `node:diagnostics_channel`.
@@ -142,3 +175,6 @@ export type RdsIamEvent =
   | SessionNotResetEvent
   | QueryRefusedEvent
   | TokenSignedEvent
+  | TrustIncompleteEvent
+  | RegionAssumedEvent
+  | RegionMovedEvent

@@ -10,8 +10,8 @@ const notOptions = 'contextKey wrap client prefetch max retryRefused pingAfterId
  * Makes the options of a driver that makes its own connections, once the authorities are read: they stand in
  * them as texts.
  *
- * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once; `RDS_IAM_TRUST` where no authorities
- * are known.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once; `RDS_IAM_TRUST` where a bundle leaves
+ * the authorities out.
  */
 export async function createDriverOptions<Options>(
   engine: Engine,

@@ -6,6 +6,8 @@ import { pemProblem, splitPem } from './pem.ts'
 /** What decides which certificate authorities are trusted. */
 export interface TrustSettings {
   readonly region: string
+  /** Whether the server may be in any Region, so that the authorities of all of them are trusted. */
+  readonly everyRegion?: boolean | undefined
   readonly endpoint: Endpoint
   /** The authorities that the user adds, each as PEM. */
   readonly ca: readonly string[]
@@ -36,22 +38,37 @@ const runtimeCaFile = '/var/runtime/ca-cert.pem'
  * certificates from Amazon Trust Services. Those of other Regions are left out, because every authority costs
  * time in each new TLS context.
  *
- * If this package carries none for the Region, they come from Lambda's runtime or from `NODE_EXTRA_CA_CERTS`.
+ * If this package carries none for the Region, they come from Lambda's runtime or from `NODE_EXTRA_CA_CERTS`. If
+ * nothing has any for it, those of Amazon Trust Services are trusted alone, and `tellMissing` is told how to go
+ * on: whoever has a certificate of another authority is refused, as always.
  *
- * @throws {RdsIamError} `RDS_IAM_TRUST` if there are none.
+ * @param tellMissing Is given the remedy.
+ * @throws {RdsIamError} `RDS_IAM_TRUST` if a bundle leaves the authorities out, and nothing takes their place.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html#rds-proxy-security
  */
 export async function loadRoots(
   settings: TrustSettings,
   runtimeFile = runtimeCaFile,
+  tellMissing: TellMissing = warnOfMissing,
 ): Promise<readonly string[]> {
-  const carried = await loadCarriedRoots(settings.region)
-  const rds = carried.rds.length > 0 ? carried.rds : await readRegionRoots(settings, runtimeFile)
+  const carried = await loadCarriedRoots(settings)
+  const isEnough = carried.rds.length > 0 && settings.everyRegion !== true
+  const rds = isEnough ? carried.rds : unite(carried.rds, await readRegionRoots(settings, runtimeFile))
   const added = [...settings.ca, ...(await readCaFiles(settings.caFiles ?? []))]
   const isProxy = /\.proxy-[^.]+\./.test(settings.endpoint.host)
-  if (rds.length === 0 && added.length === 0 && !isProxy) throw noRoots(settings)
+  if (rds.length === 0 && added.length === 0 && !isProxy) {
+    if (!carried.isThere) throw noRoots(settings)
+    tellMissing(remedyFor(settings))
+  }
   return [...rds, ...carried.amazon, ...added]
+}
+
+/** Told how to go on where no authorities of Amazon RDS are known for a Region. */
+export type TellMissing = (remedy: string) => void
+
+function warnOfMissing(remedy: string): void {
+  process.emitWarning(remedy, { type: 'RdsIamWarning', code: 'RDS_IAM_TRUST' })
 }
 
 /** Reads what the environment adds. A file that adds nothing is a mistake that nobody else would find. */
@@ -76,28 +93,32 @@ function wrongCaFile(variable: string, problem: string, cause?: unknown): RdsIam
   })
 }
 
-async function loadCarriedRoots(
-  region: string,
-): Promise<{ rds: readonly string[]; amazon: readonly string[] }> {
+async function loadCarriedRoots({
+  region,
+  everyRegion,
+}: TrustSettings): Promise<{ rds: readonly string[]; amazon: readonly string[]; isThere: boolean }> {
   try {
     // Not `middy-rds-iam/roots`, which is the same: esbuild leaves out whatever begins with an external name,
     // and with that one also `middy-rds-iam/roots/eu-west-1`.
-    const { amazonRoots, loadRegionRoots } = await import('middy-rds-iam/roots/index')
-    return { rds: await loadRegionRoots(region), amazon: amazonRoots }
+    const { amazonRoots, loadRegionRoots, regions } = await import('middy-rds-iam/roots/index')
+    const wanted = everyRegion === true ? regions : [region]
+    const rds = await Promise.all(wanted.map(name => loadRegionRoots(name)))
+    return { rds: rds.flat(), amazon: amazonRoots, isThere: true }
   } catch (error) {
     // A bundle may leave the module out, because the runtime brings the same certificates, or `tls.ca` does.
     if (!isMissingModule(error)) throw error
     const { rootCertificates } = await import('node:tls')
     return {
       rds: [],
+      isThere: false,
       amazon: rootCertificates.filter(pem => names(pem, ['Amazon Root CA ', 'Starfield Services Root'])),
     }
   }
 }
 
-/** Reads the Region's own authorities from the first file that has any. */
+/** Reads the Region's own authorities, or those of every Region, from the first file that has any. */
 async function readRegionRoots(
-  { region, extraCaFile }: TrustSettings,
+  { region, everyRegion, extraCaFile }: TrustSettings,
   runtimeFile: string,
 ): Promise<readonly string[]> {
   // Most functions never need this module, and loading it takes a millisecond.
@@ -105,12 +126,21 @@ async function readRegionRoots(
   for (const file of [runtimeFile, extraCaFile]) {
     const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')
     const certificates = splitPem(text)
-    const ofRegion = certificates.filter(pem => names(pem, [`Amazon RDS ${region} `]))
-    if (ofRegion.length > 0) return ofRegion
+    const isWanted = (pem: string) =>
+      everyRegion === true
+        ? names(pem, ['Amazon RDS ']) && !names(pem, ['Amazon RDS Beta ', 'Amazon RDS Preview '])
+        : names(pem, [`Amazon RDS ${region} `])
+    const wanted = certificates.filter(isWanted)
+    if (wanted.length > 0) return wanted
     // The operator's file may hold an authority with another name, a local gateway's for example.
     if (file === extraCaFile && certificates.length > 0) return certificates
   }
   return []
+}
+
+/** Each authority once, however its lines are broken. */
+function unite(...lists: readonly (readonly string[])[]): readonly string[] {
+  return [...new Map(lists.flat().map(pem => [pem.replace(/\s/g, ''), pem])).values()]
 }
 
 /**
@@ -130,8 +160,16 @@ function isMissingModule(error: unknown): boolean {
 function noRoots({ region, endpoint }: TrustSettings): RdsIamError {
   return new RdsIamError(
     'RDS_IAM_TRUST',
-    `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that ` +
-      `Region, and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any.`,
+    `No certificate authorities of Amazon RDS are there for ${region} (${endpoint.host}): the bundle leaves those of this package out, ` +
+      `and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any.`,
     { remedy: `Pass the text of ${caBundleOf(region)} as \`tls.ca\`.` },
+  )
+}
+
+function remedyFor({ region, endpoint }: TrustSettings): string {
+  return (
+    `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that Region, ` +
+    `and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Only those of Amazon Trust Services are trusted. If the server is ` +
+    `refused, pass the text of ${caBundleOf(region)} as \`tls.ca\`.`
   )
 }

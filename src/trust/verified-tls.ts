@@ -3,7 +3,7 @@ import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import type { PlainTls } from './plain-tls.ts'
-import { loadRoots, type TrustSettings } from './roots.ts'
+import { loadRoots, type TellMissing, type TrustSettings } from './roots.ts'
 
 /** Takes 7 ms to load, while the first connection waits for the network. */
 const tls = () => process.getBuiltinModule('node:tls')
@@ -26,14 +26,14 @@ export interface Trust {
 }
 
 /** A pool is made before the authorities are read, so that the options exist before what fills them. */
-export function createTrust(settings: TrustSettings): Trust {
+export function createTrust(settings: TrustSettings, tellMissing?: TellMissing): Trust {
   let authorities: string[] | undefined
   let pending: Promise<VerifiedTls> | undefined
   const tls = verifiedTls(settings.endpoint, () => authorities)
   return {
     tls,
     load() {
-      pending ??= loadRoots(settings).then(
+      pending ??= loadRoots(settings, undefined, tellMissing).then(
         loaded => {
           // Nobody who is given it can add to it.
           authorities = Object.freeze([...loaded]) as string[]

@@ -11,6 +11,9 @@ export const channelNames = [
   'connection:failed',
   'transaction:rolled-back',
   'token:signed',
+  'trust:incomplete',
+  'region:assumed',
+  'region:moved',
 ] as const satisfies readonly RdsIamEvent['event'][]
 
 /** Metrics that keep what is added. */

@@ -32,6 +32,9 @@ const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
   'session:not-reset': true,
   'query:refused': true,
   'token:signed': true,
+  'trust:incomplete': true,
+  'region:assumed': true,
+  'region:moved': true,
 }
 // Into the log, which is searched for secrets, with all that the messages hide.
 for (const name of Object.keys(eventNames)) {

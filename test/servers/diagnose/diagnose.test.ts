@@ -159,8 +159,9 @@ const breakages: Readonly<Record<string, Breakage>> = {
     options: () => ({ region: 'xx-nowhere-1', tls: undefined }),
     at: 'tls',
     code: 'RDS_IAM_TRUST',
-    finding: /^No certificate authorities of Amazon RDS are known for xx-nowhere-1/,
-    remedy: /^Pass the text of https:\/\/truststore/,
+    finding: /^(?:self-signed|unable to (?:get|verify)).*the server presents RDS IAM gateway by/,
+    remedy:
+      /for a Region whose authorities this package does not carry, the text of the certificate bundle .* RDS in xx-nowhere-1 names/,
     skipped: afterNetwork('tls'),
   },
   'no credentials': {

@@ -114,7 +114,7 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       check: unencrypted,
       recorded: [['Connections using insecure transport are prohibited…', 'ER_SECURE_TRANSPORT_REQUIRED']],
     },
-    { on: 'any', check: /^/, package: [['No certificate authorities of Amazon RDS are known for …']] },
+    { on: 'any', check: /^/, package: [['No certificate authorities of Amazon RDS are there for …']] },
   ],
   RDS_IAM_UNREACHABLE: [
     {

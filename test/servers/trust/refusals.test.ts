@@ -6,7 +6,8 @@ import pg from 'pg'
 import { type IssuedCertificate, makeAuthority } from '../../../kit/src/index.ts'
 import { type IamPgOptions, iamPg, iamPgPool, RdsIamError } from '../../../src/pg.ts'
 import { credentials } from '../../support/database.ts'
-import { lambdaContext } from '../../support/lambda.ts'
+import { setEnvironment } from '../../support/environment.ts'
+import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import {
   type Opening,
   passwordRequest,
@@ -36,7 +37,7 @@ const address = {
   credentials,
 }
 
-type Options = Pick<IamPgOptions, 'host' | 'endpoint' | 'tls' | 'client'>
+type Options = Pick<IamPgOptions, 'host' | 'endpoint' | 'tls' | 'client' | 'region'>
 
 const acquireClient = (options: IamPgOptions): Promise<unknown> =>
   middy()
@@ -65,6 +66,11 @@ const accepted: readonly (readonly [string, () => Opening | Promise<Opening>, Op
 
 const refused: readonly (readonly [string, () => Opening | Promise<Opening>, Options?])[] = [
   ['a certificate of an unknown authority', () => stranger.issue({ names: ['localhost'] })],
+  [
+    'a certificate of an unknown authority, in a Region whose authorities nobody knows',
+    () => issue('localhost'),
+    { region: 'xx-future-1', tls: undefined },
+  ],
   ['a self-signed certificate', () => selfSigned],
   ['a certificate for another host', () => issue('db.example.com')],
   [
@@ -139,6 +145,32 @@ async function assertNoToken(
 }
 
 for (const [kind, acquire] of Object.entries(kinds)) {
+  test(`${kind} says once that nobody knows the authorities of the Region, and connects by \`tls.ca\``, async t => {
+    setEnvironment(t, { NODE_EXTRA_CA_CERTS: undefined })
+    const server = await startRecordingServer(await issue('localhost'))
+    const logger = recordingLogger()
+    const options = { ...address, port: server.port, region: 'xx-future-1', logger }
+    const error = await acquire({ ...options, tls: undefined }).catch(error => error)
+    assert.match(
+      String(error),
+      /the text of the certificate bundle that the documentation of RDS in xx-future-1 names/,
+    )
+    const told = logger.lines.filter(({ fields }) => fields.event === 'trust:incomplete')
+    assert.deepEqual(
+      told.map(({ level, fields }) => [level, fields.region]),
+      [['warn', 'xx-future-1']],
+    )
+    assert.match(
+      String(told[0]?.fields.remedy),
+      /^No certificate authorities of Amazon RDS are known for xx-future-1/,
+    )
+
+    logger.lines.length = 0
+    await acquire(options)
+    assert.match(await server.received(), /X-Amz-Signature=/)
+    assert.ok(logger.lines.every(({ fields }) => fields.event !== 'trust:incomplete'))
+  })
+
   test(`${kind} is not talked out of verification by pg.defaults`, async t => {
     const before = { ...pg.defaults }
     t.after(() => Object.assign(pg.defaults, before))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { registerHooks } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { type Attempt, explain, findExplanation } from '../../../src/errors/explain.ts'
@@ -44,14 +45,24 @@ const thrown: Readonly<Record<string, () => unknown>> = {
   'The AWS credentials expired at …': () =>
     sign({ credentials: { accessKeyId: 'key', secretAccessKey: 'secret', expiration: new Date(1) } }),
   'The signer did not return an authentication token for …': () => sign({ signer: () => 'secret' }),
-  'No certificate authorities of Amazon RDS are known for …': () =>
-    loadRoots({
-      region: 'mars-north-1',
-      endpoint: { host: attempt.host, port: 5432 },
-      ca: [],
-      extraCaFile: undefined,
-    }),
+  'No certificate authorities of Amazon RDS are there for …': loadWithoutCarriedRoots,
   'The pool or middleware was closed; no connection is opened to …': askAfterClosing,
+}
+
+/** What is said in a bundle that leaves the authorities out. */
+async function loadWithoutCarriedRoots(): Promise<void> {
+  const hooks = registerHooks({
+    resolve(specifier, context, next) {
+      if (!specifier.startsWith('middy-rds-iam/roots')) return next(specifier, context)
+      throw Object.assign(new Error('left out'), { code: 'ERR_MODULE_NOT_FOUND' })
+    },
+  })
+  try {
+    const endpoint = { host: attempt.host, port: 5432 }
+    await loadRoots({ region: attempt.region, endpoint, ca: [], extraCaFile: undefined })
+  } finally {
+    hooks.deregister()
+  }
 }
 
 /** What a pool says once it was closed. */

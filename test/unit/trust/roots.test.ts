@@ -8,7 +8,6 @@ import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { makeAuthority } from '../../../kit/src/index.ts'
-import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import { loadRoots, type TrustSettings } from '../../../src/trust/roots.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-roots-'))
@@ -97,23 +96,27 @@ test('takes an authority of any name from NODE_EXTRA_CA_CERTS, which the operato
   assert.deepEqual(namesOf(roots), [...amazonNames, 'Gateway CA'].sort())
 })
 
+/** Loads the authorities, and keeps what is said where those of the Region are missing. */
+async function loadAndListen(given: Partial<TrustSettings>, runtimeFile = nowhere) {
+  const said: string[] = []
+  const roots = await loadRoots({ ...settings, ...given }, runtimeFile, remedy => void said.push(remedy))
+  return { names: namesOf(roots), said }
+}
+
 for (const [title, runtimeFile, extraCaFile] of [
   ['neither file', nowhere, undefined],
   ['a runtime’s file with other Regions alone', write('others.pem', `${other}${foreign}`), undefined],
   ['a file without certificates', nowhere, write('empty.pem', 'no certificate here')],
 ] as const) {
-  test(`says what to pass for a Region that is not carried, with ${title}`, async () => {
-    await assert.rejects(loadRoots({ ...settings, extraCaFile }, runtimeFile), (error: unknown) => {
-      assert.ok(error instanceof RdsIamError)
-      assert.equal(error.code, 'RDS_IAM_TRUST')
-      assert.match(error.message, /il-central-1/)
-      assert.match(error.message, /NODE_EXTRA_CA_CERTS/)
-      assert.match(
-        error.message,
-        /https:\/\/truststore\.pki\.rds\.amazonaws\.com\/il-central-1\/il-central-1-bundle\.pem as `tls\.ca`/,
-      )
-      return true
-    })
+  test(`trusts Amazon Trust Services alone for a Region that is not carried, with ${title}, and says what to pass`, async () => {
+    const { names, said } = await loadAndListen({ extraCaFile }, runtimeFile)
+    assert.deepEqual(names, amazonNames)
+    assert.deepEqual(said, [
+      `No certificate authorities of Amazon RDS are known for il-central-1 (${settings.endpoint.host}): this package carries none ` +
+        'for that Region, and neither /var/runtime/ca-cert.pem nor NODE_EXTRA_CA_CERTS gives any. Only those of Amazon Trust Services ' +
+        'are trusted. If the server is refused, pass the text of ' +
+        'https://truststore.pki.rds.amazonaws.com/il-central-1/il-central-1-bundle.pem as `tls.ca`.',
+    ])
   })
 }
 
@@ -130,29 +133,66 @@ for (const [name, host, bundle] of [
     'orders.c1x2.rds.cn-north-1.amazonaws.com.cn',
     'https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/cn-north-1/cn-north-1-bundle.pem',
   ],
+  [
+    'eusc-de-east-1',
+    'orders.c1x2.eusc-de-east-1.rds.amazonaws.eu',
+    'the certificate bundle that the documentation of RDS in eusc-de-east-1 names (Using SSL/TLS)',
+  ],
+  [
+    'xx-future-1',
+    'orders.c1x2.xx-future-1.rds.amazonaws.com',
+    'the certificate bundle that the documentation of RDS in xx-future-1 names (Using SSL/TLS)',
+  ],
 ] as const) {
   test(`names the bundle of ${name}, which is in a store of its partition`, async () => {
     const endpoint = { host, port: 5432 }
-    await assert.rejects(loadRoots({ ...settings, region: name, endpoint }, nowhere), (error: unknown) => {
-      assert.ok(error instanceof RdsIamError && error.message.includes(bundle), String(error))
-      return true
-    })
+    const { names, said } = await loadAndListen({ region: name, endpoint })
+    assert.deepEqual(names, amazonNames)
+    assert.equal(said.length, 1)
+    assert.ok(said[0]?.endsWith(` pass the text of ${bundle} as \`tls.ca\`.`), said[0])
   })
 }
 
 test('takes `tls.ca` for a Region that is not carried', async () => {
-  const roots = await loadRoots({ ...settings, ca: [own] }, nowhere)
-  assert.deepEqual(namesOf(roots), [ownName, ...amazonNames])
+  assert.deepEqual(await loadAndListen({ ca: [own] }), { names: [ownName, ...amazonNames], said: [] })
 })
 
 test('needs no authorities of RDS for RDS Proxy, whose certificates come from Amazon Trust Services', async () => {
   const endpoint = { host: `orders.proxy-c1x2.${region}.rds.amazonaws.com`, port: 5432 }
-  assert.deepEqual(namesOf(await loadRoots({ ...settings, endpoint }, nowhere)), amazonNames)
+  assert.deepEqual(await loadAndListen({ endpoint }), { names: amazonNames, said: [] })
 })
 
 test('does not take an instance that is called proxy for RDS Proxy', async () => {
   const endpoint = { host: `proxy-orders.c1x2.${region}.rds.amazonaws.com`, port: 5432 }
-  await assert.rejects(loadRoots({ ...settings, endpoint }, nowhere), { code: 'RDS_IAM_TRUST' })
+  assert.equal((await loadAndListen({ endpoint })).said.length, 1)
+})
+
+test('takes a Region that nobody knows yet from Lambda’s runtime, which is newer than this package', async () => {
+  const region = 'xx-future-1'
+  const future = await makeRoot(`Amazon RDS ${region} Root CA RSA2048 G1`)
+  const { names, said } = await loadAndListen({ region }, write('future.pem', `${own}${future}`))
+  assert.deepEqual([names, said], [[...amazonNames, `Amazon RDS ${region} Root CA RSA2048 G1 CA`].sort(), []])
+})
+
+test('trusts the authorities of RDS in every Region where the writer may be in any, each once', async () => {
+  const { regions } = await import('middy-rds-iam/roots')
+  const carriedHere = await loadRoots({ ...settings, region: 'eu-west-1' }, nowhere)
+  const beta = await makeRoot('Amazon RDS Beta us-east-1 Root CA RSA2048 G1')
+  const inOtherLines = carriedHere.map(pem => pem.replaceAll('\n', '\r\n')).join('')
+  const runtimeFile = write('global.pem', `${inOtherLines}${own}${foreign}${beta}`)
+  const { names, said } = await loadAndListen({ everyRegion: true }, runtimeFile)
+  const carried = regions.flatMap(name =>
+    ['ECC384', 'RSA2048', 'RSA4096'].map(kind => `Amazon RDS ${name} Root CA ${kind} G1`),
+  )
+  assert.deepEqual([names, said], [[...carried, ownName, ...amazonNames].sort(), []])
+})
+
+test('warns of missing authorities in the process’s own way where nobody else listens', async t => {
+  const warnings: unknown[] = []
+  t.mock.method(process, 'emitWarning', (...given: unknown[]) => void warnings.push(given))
+  await loadRoots(settings, nowhere)
+  assert.equal(warnings.length, 1)
+  assert.match(String(warnings), /^No certificate authorities of Amazon RDS are known for il-central-1/)
 })
 
 /**

@@ -88,8 +88,9 @@ test('takes no TLS older than 1.2, also in a process that would', async t => {
 })
 
 test('tries again after the authorities could not be read', async () => {
-  const unknown = { host: 'orders.c1x2.il-central-1.rds.amazonaws.com', port: 5432 }
-  const trust = createTrust({ region: 'il-central-1', endpoint: unknown, ca: [], extraCaFile: undefined })
+  const caFiles = [{ variable: 'PGSSLROOTCERT', path: '/nowhere/ca.pem' }]
+  const endpoint = { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }
+  const trust = createTrust({ region: 'eu-west-1', endpoint, ca: [], extraCaFile: undefined, caFiles })
   const first = await trust.load().catch(error => error)
   const second = await trust.load().catch(error => error)
   assert.equal(first.code, 'RDS_IAM_TRUST')
