@@ -9,6 +9,7 @@ import { createTokenCache, type TokenCache } from '../token/cache.ts'
 import { createSigner } from '../token/signer.ts'
 import type { Token } from '../token/token.ts'
 import { createTrust, type Trust } from '../trust/verified-tls.ts'
+import { createWriterTokens } from './writer-tokens.ts'
 
 /** The way to one database as one user: made once, and shared by all connections of a middleware. */
 export interface Access {
@@ -36,24 +37,48 @@ const lastDateMs = 8.64e15
 
 /** Nothing is signed, read or loaded before it is asked for. */
 export function createAccess(settings: AccessSettings): Access {
-  const { user, host, port, database, region, endpoint, failures } = settings
+  const { user, host, port, database, endpoint, followsWriter, failures } = settings
   const { credentials, signer, tokenMarginMs } = settings
-  const target: Target = { user, host, port, database, region, endpoint }
-  const sign = createSigner({ request: { ...endpoint, region, user }, credentials, signer })
-
-  const signAndTell = async (): Promise<Token> => {
-    const startedMs = performance.now()
-    const token = await sign()
-    // A signer of the user's may give its tokens any lifetime, also one that no date can say.
-    const expiresAt = new Date(Math.min(token.expiresAtMs, lastDateMs)).toISOString()
-    emit(settings, { event: 'token:signed', durationMs: elapsedMs(startedMs), expiresAt })
-    return token
+  let region = settings.region
+  const target: Target = {
+    user,
+    host,
+    port,
+    database,
+    endpoint,
+    // The one that was found last, where it moves.
+    get region() {
+      return region === '' ? '<region>' : region
+    },
   }
+
+  const createTokens = (region: string): TokenCache => {
+    const sign = createSigner({ request: { ...endpoint, region, user }, credentials, signer })
+    const signAndTell = async (): Promise<Token> => {
+      const startedMs = performance.now()
+      const token = await sign()
+      // A signer of the user's may give its tokens any lifetime, also one that no date can say.
+      const expiresAt = new Date(Math.min(token.expiresAtMs, lastDateMs)).toISOString()
+      emit(settings, { event: 'token:signed', durationMs: elapsedMs(startedMs), expiresAt })
+      return token
+    }
+    return createTokenCache(signAndTell, tokenMarginMs)
+  }
+  const followWriter = () =>
+    createWriterTokens(
+      { host: endpoint.host, fallback: region, tell: detail => emit(settings, detail) },
+      found => {
+        region = found
+        return createTokens(found)
+      },
+    )
 
   return {
     target,
-    tokens: createTokenCache(signAndTell, tokenMarginMs),
-    trust: createTrust(settings, remedy => emit(settings, { event: 'trust:incomplete', region, remedy })),
+    tokens: followsWriter ? followWriter() : createTokens(region),
+    trust: createTrust({ ...settings, everyRegion: followsWriter }, remedy =>
+      emit(settings, { event: 'trust:incomplete', region: target.region, remedy }),
+    ),
     emit: detail => emit(settings, detail),
     explain: (cause, { account, effort } = {}) => explain(cause, { ...target, failures, account, effort }),
     findFailure: cause => findFailure(cause, failures),

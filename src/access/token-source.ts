@@ -1,11 +1,13 @@
 import { type Endpoint, isIpAddress } from '../identifiers/endpoint.ts'
-import { readRegion } from '../options/address.ts'
+import { followsWriter, readRegion } from '../options/address.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
 import { readCredentials, readTokenMargin } from '../options/signing-options.ts'
-import { createTokenCache } from '../token/cache.ts'
+import { createTokenCache, type TokenCache } from '../token/cache.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import { createSigner } from '../token/signer.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
+import type { RegionDetail } from './writer-region.ts'
+import { createWriterTokens } from './writer-tokens.ts'
 
 /** What authentication tokens are made for, and with. */
 export interface TokenSourceOptions extends Endpoint {
@@ -14,7 +16,8 @@ export interface TokenSourceOptions extends Endpoint {
   /**
    * The database's Region, for example `eu-west-1`.
    *
-   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   * @default the Region in the endpoint's name, or where the name of a global database leads by DNS; else the
+   * environment variable `AWS_REGION`
    */
   readonly region?: string | undefined
   /**
@@ -65,15 +68,29 @@ export function createTokenSource(options: TokenSourceOptions): () => Promise<st
   if (isIpAddress(host))
     checks.complain('host', 'is an IP address, which no token is valid for; give the endpoint')
   const endpoint = { host, port: checks.port('port', given.port) ?? 0 }
-  const request = {
-    ...endpoint,
-    user: checks.text('user', given.user) ?? '',
-    region: readRegion(checks, given.region, endpoint),
-  }
+  const user = checks.text('user', given.user) ?? ''
+  const region = readRegion(checks, given.region, endpoint)
   const credentials = readCredentials(checks, given.credentials)
   const signer = checks.function('signer', given.signer) as TokenSigner | undefined
   const marginMs = readTokenMargin(checks, given.tokenMarginMs)
   refuseProblems('createTokenSource', checks.problems)
-  const tokens = createTokenCache(createSigner({ request, credentials, signer }), marginMs)
+  const createTokens = (region: string): TokenCache =>
+    createTokenCache(createSigner({ request: { ...endpoint, region, user }, credentials, signer }), marginMs)
+  const tokens = followsWriter(given.region, endpoint)
+    ? createWriterTokens({ host, fallback: region, tell: warnOfRegion }, createTokens)
+    : createTokens(region)
   return async () => (await tokens.get()).token.value
+}
+
+/** There is no logger here; that the writer has moved is nothing to be warned of. */
+function warnOfRegion(detail: RegionDetail): void {
+  if (detail.event === 'region:moved') return
+  const { region, observed } = detail
+  process.emitWarning(
+    `DNS does not tell the Region of the global database (${observed}); ${region} is assumed`,
+    {
+      type: 'RdsIamWarning',
+      code: 'RDS_IAM_UNREACHABLE',
+    },
+  )
 }

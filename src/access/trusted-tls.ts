@@ -1,5 +1,5 @@
 import { isIpAddress } from '../identifiers/endpoint.ts'
-import { readRegion } from '../options/address.ts'
+import { followsWriter, readRegion } from '../options/address.ts'
 import { readCa } from '../options/ca.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
 import { caVariables, findCaFiles, readVariable } from '../options/environment.ts'
@@ -14,7 +14,8 @@ export interface TrustedTlsOptions {
   /**
    * The database's Region, for example `eu-west-1`.
    *
-   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   * @default the Region in the endpoint's name, or any for a global database; else the environment variable
+   * `AWS_REGION`
    */
   readonly region?: string | undefined
   /** Trust beyond Amazon's own certificate authorities. */
@@ -45,9 +46,12 @@ export async function trustedTls(options: TrustedTlsOptions): Promise<PlainTls> 
     checks.complain('host', 'is an IP address, which no certificate names; give the endpoint')
   const endpoint = { host, port: 0 }
   const region = readRegion(checks, given.region, endpoint)
+  const everyRegion = followsWriter(given.region, endpoint)
   const ca = readCa(checks, given.tls)
   refuseProblems('trustedTls', checks.problems)
   const extraCaFile = readVariable('NODE_EXTRA_CA_CERTS')
   const caFiles = findCaFiles(Object.values(caVariables))
-  return { ...plainTls(await createTrust({ region, endpoint, ca, extraCaFile, caFiles }).load()) }
+  return {
+    ...plainTls(await createTrust({ region, everyRegion, endpoint, ca, extraCaFile, caFiles }).load()),
+  }
 }

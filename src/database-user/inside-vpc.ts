@@ -1,4 +1,4 @@
-import { regionOfHost } from '../identifiers/region.ts'
+import { isGlobalEndpoint, regionOfHost } from '../identifiers/region.ts'
 import { splitPem } from '../trust/pem.ts'
 import { createTrust, type VerifiedTls } from '../trust/verified-tls.ts'
 import { createUserSql } from '../users/user-sql.ts'
@@ -68,6 +68,7 @@ function loadTls({ host, port }: UserTask): Promise<VerifiedTls> {
   const { AWS_REGION = '', DATABASE_CA = '', NODE_EXTRA_CA_CERTS } = process.env
   return createTrust({
     region: regionOfHost(host) ?? AWS_REGION,
+    everyRegion: isGlobalEndpoint(host),
     endpoint: { host, port },
     ca: splitPem(DATABASE_CA),
     extraCaFile: NODE_EXTRA_CA_CERTS,

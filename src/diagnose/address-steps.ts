@@ -2,14 +2,18 @@ import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import { BlockList, connect, isIPv6, type Socket } from 'node:net'
 import { isIpAddress } from '../identifiers/endpoint.ts'
-import { regionOfHost } from '../identifiers/region.ts'
+import { isGlobalEndpoint, regionOfHost } from '../identifiers/region.ts'
 import { isLambda, readVariable } from '../options/environment.ts'
 import type { Settings } from '../options/settings.ts'
 import type { Outcome } from './steps.ts'
 import { type TimeLimit, withinLimit } from './time-limit.ts'
 
 /** Says where the Region comes from. A wrong Region already failed in the step `options`. */
-export function findRegion({ region, endpoint }: Settings, given: unknown): Outcome {
+export async function findRegion(
+  { region, endpoint, followsWriter }: Settings,
+  given: unknown,
+): Promise<Outcome<string>> {
+  if (followsWriter) return findWriterRegion(endpoint.host, region)
   const own = readVariable('AWS_REGION') ?? readVariable('AWS_DEFAULT_REGION')
   const source =
     regionOfHost(endpoint.host) !== undefined
@@ -18,7 +22,31 @@ export function findRegion({ region, endpoint }: Settings, given: unknown): Outc
         ? 'from the option `region`'
         : 'from the environment, because the name of the endpoint does not tell it'
   const elsewhere = own === undefined || own === region ? '' : `; the process itself is in ${own}`
-  return { finding: `${region}, ${source}${elsewhere}`, details: { region }, value: undefined }
+  return { finding: `${region}, ${source}${elsewhere}`, details: { region }, value: region }
+}
+
+/** Finds the Region of a global database's writer as the middleware does. */
+async function findWriterRegion(host: string, fallback: string): Promise<Outcome<string>> {
+  // As the middleware loads it, so that a bundle has it once.
+  const { createWriterRegion } = await import('../access/writer-region.ts')
+  let doubt: string | undefined
+  const region = await createWriterRegion({
+    host,
+    fallback: fallback === '' ? undefined : fallback,
+    tell: detail => {
+      if (detail.event === 'region:assumed') doubt = detail.observed
+    },
+  })()
+  const details = { region }
+  if (doubt === undefined)
+    return { finding: `${region}, where the writer of the global database is by DNS`, details, value: region }
+  return {
+    status: 'warning',
+    finding: `${region}, from the environment, because DNS does not tell it: ${doubt}`,
+    remedy: 'Check the DNS settings of the VPC; or give the Region that the writer is in as `region`.',
+    details,
+    value: region,
+  }
 }
 
 /** Resolves the host as the drivers do, and follows its aliases to find an RDS endpoint behind them. */
@@ -34,7 +62,8 @@ export async function resolveHost(settings: Settings, limit: TimeLimit): Promise
   const leads = rdsName === undefined ? '' : `; the name is a CNAME that leads to ${rdsName}`
   const finding = addresses.includes(host) ? `${listed}; there is no name to resolve` : `${listed}${leads}`
 
-  if (rdsName !== undefined && regionOfHost(endpoint.host) === undefined) {
+  const isRdsEndpoint = regionOfHost(endpoint.host) !== undefined || isGlobalEndpoint(endpoint.host)
+  if (rdsName !== undefined && !isRdsEndpoint) {
     const remedy =
       `Give \`endpoint: { host: '${rdsName}' }\` (on the command line \`--endpoint ${rdsName}\`): tokens are signed for that name, ` +
       'and the certificate bears it.'

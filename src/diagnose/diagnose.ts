@@ -38,8 +38,6 @@ export async function diagnoseDatabase<Connection>(
   const steps = createSteps(secrets, error => findExplanation(error, attempt ?? unknownAttempt))
 
   const settings = await steps.run('options', [], () => readOptions(engine, options))
-  // Steps that need the settings are skipped if there are none, so the cast is safe in them.
-  const given = settings as Settings
   const invocation = context === undefined ? initialisation : readInvocation(context)
   const limit: TimeLimit = {
     stepMs: settings?.connectTimeoutMs ?? 0,
@@ -47,11 +45,14 @@ export async function diagnoseDatabase<Connection>(
   }
   attempt = settings && { ...settings, account: invocation.account }
   // Where authorities are missing, the step `tls` says so if the server is refused for it.
-  const trust = settings && createTrust(settings, () => {})
+  const trust = settings && createTrust({ ...settings, everyRegion: settings.followsWriter }, () => {})
 
-  await steps.run('region', ['options'], () =>
-    findRegion(given, (options as { region?: unknown } | undefined)?.region),
+  const region = await steps.run('region', ['options'], () =>
+    findRegion(settings as Settings, (options as { region?: unknown } | undefined)?.region),
   )
+  // Steps that need the settings are skipped if there are none, so the cast is safe in them.
+  const given = { ...settings, ...(region !== undefined && { region }) } as Settings
+  attempt = settings && { ...given, account: invocation.account }
   await steps.run('dns', ['options'], () => resolveHost(given, limit))
   const socket = await steps.run('tcp', ['dns'], () => openTcp(given, limit))
   await steps.run('tls', ['tcp'], async () =>
@@ -67,8 +68,8 @@ export async function diagnoseDatabase<Connection>(
     }),
   )
   const found = await steps.run('credentials', ['options'], () => findCredentials(given, secrets, limit))
-  attempt = settings && { ...settings, account: invocation.account ?? found?.account }
-  const token = await steps.run('token', ['credentials'], () =>
+  attempt = settings && { ...given, account: invocation.account ?? found?.account }
+  const token = await steps.run('token', ['region', 'credentials'], () =>
     signToken(given, found as NonNullable<typeof found>, secrets, limit),
   )
   const admitted = await steps.run('authentication', ['tls', 'token'], () =>

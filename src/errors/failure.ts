@@ -67,7 +67,7 @@ export const tooManyConnections =
  * instances, which may be Aurora's.
  */
 function resourceIdOf(endpointHost: string): string {
-  const [, kind] = /^[^.]+(?:\.endpoint)?\.(proxy|cluster)-/.exec(endpointHost) ?? []
+  const [, kind] = /^[^.]+(?:\.endpoint)?\.(proxy|cluster|global)-/.exec(endpointHost) ?? []
   if (kind === 'proxy') return '<prx-…>'
-  return kind === 'cluster' ? '<cluster-…>' : '<DbiResourceId>'
+  return kind === undefined ? '<DbiResourceId>' : '<cluster-…>'
 }

@@ -1,6 +1,6 @@
 import type { Target } from '../errors/target.ts'
 import { type Endpoint, isIpAddress } from '../identifiers/endpoint.ts'
-import { isRegionName, regionOfHost } from '../identifiers/region.ts'
+import { isGlobalEndpoint, isRegionName, regionOfHost } from '../identifiers/region.ts'
 import { type Checks, show } from './checks.ts'
 import { readVariable } from './environment.ts'
 
@@ -69,8 +69,16 @@ function readEndpoint(checks: Checks, given: unknown, address: Endpoint): Endpoi
 }
 
 /**
+ * Whether the Region is wherever the writer of a global database is: its endpoint names none, and the option
+ * `region` does not say.
+ */
+export function followsWriter(givenRegion: unknown, endpoint: Endpoint): boolean {
+  return givenRegion === undefined && isGlobalEndpoint(endpoint.host)
+}
+
+/**
  * Reads the Region: the option's, the one in the endpoint's name, or the environment's. Empty where it is
- * wrong.
+ * wrong, and where only DNS tells it.
  */
 export function readRegion(checks: Checks, given: unknown, endpoint: Endpoint): string {
   const told = regionOfHost(endpoint.host)
@@ -78,6 +86,8 @@ export function readRegion(checks: Checks, given: unknown, endpoint: Endpoint): 
   const value = given === undefined ? fallback : given
   if (endpoint.host === '') {
     // Wrong or missing, as was said; the Region would only be a second complaint about it.
+  } else if (value === undefined && followsWriter(given, endpoint)) {
+    // DNS tells it, when there is something to be signed.
   } else if (value === undefined) {
     const problem = 'is missing: the name of the endpoint does not tell it'
     checks.complain('region', `${problem}; give it, or set AWS_REGION`)

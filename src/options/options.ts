@@ -51,7 +51,8 @@ export interface RdsIamOptions {
   /**
    * The database's Region, for example `eu-west-1`.
    *
-   * @default the Region in the endpoint's name, else the environment variable `AWS_REGION`
+   * @default the Region in the endpoint's name, or where the name of a global database leads by DNS; else the
+   * environment variable `AWS_REGION`
    */
   readonly region?: string | undefined
   /**

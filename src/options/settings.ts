@@ -5,7 +5,7 @@ import { isProxyEndpoint } from '../identifiers/endpoint.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
 import type { CaFile } from '../trust/roots.ts'
-import { type AddressDefaults, readAddress, readRegion } from './address.ts'
+import { type AddressDefaults, followsWriter, readAddress, readRegion } from './address.ts'
 import { readCa } from './ca.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import { findCaFiles, isOneAtATime, readVariable } from './environment.ts'
@@ -27,6 +27,11 @@ export interface Engine extends AddressDefaults {
 
 /** What access to the database as one user is made of. */
 export interface AccessSettings extends Target, Observers {
+  /**
+   * Whether the Region is wherever the writer of a global database is. `region` is then the one to take where
+   * DNS does not tell it, and empty where there is none.
+   */
+  readonly followsWriter: boolean
   /** Authorities that the user adds, each as PEM. */
   readonly ca: readonly string[]
   /** The file that `NODE_EXTRA_CA_CERTS` names: authorities that the operator trusts. */
@@ -130,6 +135,7 @@ export function readSettings(
   const settings: Settings = {
     ...address,
     region: readRegion(checks, given.region, address.endpoint),
+    followsWriter: followsWriter(given.region, address.endpoint),
     ca: readCa(checks, given.tls),
     credentials: readCredentials(checks, given.credentials),
     signer: checks.function('signer', given.signer) as TokenSigner | undefined,

@@ -153,6 +153,19 @@ test('takes resource IDs of instances, clusters and proxies, not names and not e
     assert.ok(!allows('DbiResourceId', id), id)
 })
 
+test('takes endpoints of every partition, and no other name', () => {
+  for (const host of [
+    'orders.c1x2.eu-west-1.rds.amazonaws.com',
+    'orders.c1x2.rds.cn-north-1.amazonaws.com.cn',
+    'orders.cluster-c1x2.eusc-de-east-1.rds.amazonaws.eu',
+    'orders.cluster-c1x2.rds.us-isob-east-1.sc2s.sgov.gov',
+    'orders.global-c1x2.global.rds.amazonaws.com',
+  ])
+    assert.ok(allows('DatabaseEndpoint', host), host)
+  for (const host of ['db.example.com', 'orders.c1x2.eu-west-1.rds.amazonaws.example', 'rds.amazonaws.com'])
+    assert.ok(!allows('DatabaseEndpoint', host), host)
+})
+
 test('wants to know the database that is there, and nothing of it where one is created', () => {
   const { RuleCondition, Assertions } = template.Rules.DatabaseIsKnown
   assert.deepEqual(RuleCondition, { 'Fn::Equals': [{ Ref: 'CreateDatabase' }, 'false'] })

@@ -142,6 +142,11 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       check: /Raise the function's timeout/,
       package: [['the invocation has no time left to connect']],
     },
+    {
+      on: 'any',
+      check: /or give the Region/,
+      package: [['DNS does not tell in which Region the writer of … is: …']],
+    },
   ],
   RDS_IAM_ACCESS_DENIED: [
     {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
+import { createWriterRegion } from '../../../src/access/writer-region.ts'
 import { type Attempt, explain, findExplanation } from '../../../src/errors/explain.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
@@ -46,6 +47,13 @@ const thrown: Readonly<Record<string, () => unknown>> = {
     sign({ credentials: { accessKeyId: 'key', secretAccessKey: 'secret', expiration: new Date(1) } }),
   'The signer did not return an authentication token for …': () => sign({ signer: () => 'secret' }),
   'No certificate authorities of Amazon RDS are there for …': loadWithoutCarriedRoots,
+  'DNS does not tell in which Region the writer of … is: …': () =>
+    createWriterRegion({
+      host: 'orders.global-c1x2.global.rds.amazonaws.com',
+      fallback: undefined,
+      tell: () => {},
+      resolveCname: () => Promise.reject(new Error('no answer')),
+    })(),
   'The pool or middleware was closed; no connection is opened to …': askAfterClosing,
 }
 
@@ -205,6 +213,7 @@ for (const [endpointHost, resourceId] of [
   ['readers.endpoint.proxy-c1x2.eu-west-1.rds.amazonaws.com', '<prx-…>'],
   ['orders.cluster-c1x2.eu-west-1.rds.amazonaws.com', '<cluster-…>'],
   ['orders.cluster-ro-c1x2.eu-west-1.rds.amazonaws.com', '<cluster-…>'],
+  ['orders.global-c1x2.global.rds.amazonaws.com', '<cluster-…>'],
   ['proxy-orders.c1x2.eu-west-1.rds.amazonaws.com', '<DbiResourceId>'],
 ] as const) {
   test(`says which kind of resource id the ARN needs for ${endpointHost}`, () => {
@@ -217,6 +226,7 @@ for (const [region, partition] of [
   ['eu-west-1', 'aws'],
   ['cn-north-1', 'aws-cn'],
   ['us-gov-west-1', 'aws-us-gov'],
+  ['eusc-de-east-1', 'aws-eusc'],
 ] as const) {
   test(`gives the ARN that the role needs in the partition of ${region}, with the invocation’s account`, () => {
     const { message } = explain(refusal, { ...attempt, region, account: '123456789012' })

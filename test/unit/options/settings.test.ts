@@ -365,6 +365,20 @@ test("takes the Region from the endpoint's name, then the option, then the envir
   assert.equal(regionOf({ host: 'x.c1.rds.cn-north-1.amazonaws.com.cn' }), 'cn-north-1')
 })
 
+test('leaves the Region of a global database to DNS, unless the option says it', () => {
+  const global = { host: 'orders.global-c1x2.global.rds.amazonaws.com' }
+  const regionOf = (options: object) => {
+    const { region, followsWriter } = readSettings(engine, { ...right, ...options })
+    return [region, followsWriter]
+  }
+  assert.deepEqual(regionOf(global), ['', true])
+  process.env.AWS_REGION = 'us-east-1'
+  assert.deepEqual(regionOf(global), ['us-east-1', true])
+  assert.deepEqual(regionOf({ host: 'localhost', endpoint: global }), ['us-east-1', true])
+  assert.deepEqual(regionOf({ ...global, region: 'eu-central-1' }), ['eu-central-1', false])
+  assert.deepEqual(regionOf({}), ['eu-west-1', false])
+})
+
 test('lower-cases the host, because tokens are signed for it so', () => {
   assert.deepEqual(readSettings(engine, { ...right, host: host.toUpperCase() }).endpoint, {
     host,
