@@ -336,6 +336,7 @@ test('right options give the documented settings', () => {
             database: database ?? user,
             endpoint: { host, port: port ?? 5432 },
             region: 'eu-west-1',
+            followsWriter: false,
             ca: [],
             credentials: undefined,
             signer: undefined,
