@@ -1,5 +1,5 @@
 import { explain, findFailure } from '../errors/explain.ts'
-import type { Failure } from '../errors/failure.ts'
+import type { Failure, TokenUse } from '../errors/failure.ts'
 import type { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Target } from '../errors/target.ts'
 import { type EventDetail, emit } from '../events/emit.ts'
@@ -20,8 +20,8 @@ export interface Access {
   emit(detail: EventDetail): void
   /** The error that says what an attempt to connect failed with, and what to check. */
   explain(cause: unknown, attempt?: AttemptDetail): RdsIamError
-  /** The kind of a failure, where it is known. */
-  findFailure(cause: unknown): Failure | undefined
+  /** The kind of a failure, where it is known; more is, where it is known what became of the token. */
+  findFailure(cause: unknown, token?: TokenUse): Failure | undefined
 }
 
 /** What an error says of an attempt beside its target. */
@@ -30,6 +30,8 @@ export interface AttemptDetail {
   readonly account?: string | undefined
   /** How often and how long it was tried: `7 attempts in 4.8 s`. */
   readonly effort?: string | undefined
+  /** What became of the token, where it is known. */
+  readonly token?: TokenUse | undefined
 }
 
 /** @see https://tc39.es/ecma262/#sec-time-values-and-time-range */
@@ -80,7 +82,8 @@ export function createAccess(settings: AccessSettings): Access {
       emit(settings, { event: 'trust:incomplete', region: target.region, remedy }),
     ),
     emit: detail => emit(settings, detail),
-    explain: (cause, { account, effort } = {}) => explain(cause, { ...target, failures, account, effort }),
-    findFailure: cause => findFailure(cause, failures),
+    explain: (cause, { account, effort, token } = {}) =>
+      explain(cause, { ...target, failures, account, effort, token }),
+    findFailure: (cause, token) => findFailure(cause, failures, token),
   }
 }

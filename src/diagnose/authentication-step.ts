@@ -48,7 +48,7 @@ export async function authenticate<Connection>(
       value: opened,
     }
   } catch (error) {
-    const failure = explain(error, attempt)
+    const failure = explain(error, { ...attempt, token: isAsked ? 'sent' : 'unasked' })
     if (isAsked && failure.code === 'RDS_IAM_DATABASE') return { ...taken, value: failure }
     throw failure
   }

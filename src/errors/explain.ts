@@ -1,4 +1,4 @@
-import type { Failure, FailureContext, Pattern } from './failure.ts'
+import type { Failure, FailureContext, Pattern, TokenUse } from './failure.ts'
 import { localFailures, networkFailures, tlsFailures } from './network-failures.ts'
 import { RdsIamError, type RdsIamErrorCode } from './rds-iam-error.ts'
 import { formatTarget } from './target.ts'
@@ -34,18 +34,26 @@ export function explain(cause: unknown, attempt: Attempt): RdsIamError {
 export function findExplanation(cause: unknown, attempt: Attempt): Explanation {
   if (cause instanceof RdsIamError) return unfold(cause, attempt)
   const { code, message } = readFailure(cause)
-  const failure = findFailure(cause, attempt.failures)
-  const remedy = typeof failure?.check === 'function' ? failure.check(attempt) : failure?.check
+  const failure = findFailure(cause, attempt.failures, attempt.token)
+  const remedy = typeof failure?.check === 'function' ? failure.check(attempt, message) : failure?.check
   const observed = code === undefined || message.includes(code) ? message : `${message} (${code})`
   return { code: failure?.code ?? unknownFailure(code), observed, remedy }
 }
 
-/** The kind of a failure, where it is known. */
-export function findFailure(cause: unknown, failures: readonly Failure[]): Failure | undefined {
+/**
+ * The kind of a failure, where it is known.
+ *
+ * @param token What became of the token, where that is known.
+ */
+export function findFailure(
+  cause: unknown,
+  failures: readonly Failure[],
+  token?: TokenUse,
+): Failure | undefined {
   const { code, message } = readFailure(cause)
   // The first that matches is taken.
   const known = [...tlsFailures, ...failures, ...localFailures, ...networkFailures]
-  return known.find(({ patterns }) => patterns.some(pattern => matches(pattern, code, message)))
+  return known.find(({ patterns }) => patterns.some(pattern => matches(pattern, code, message, token)))
 }
 
 function introduce(attempt: Attempt): string {
@@ -61,9 +69,14 @@ function unfold({ code, message, remedy }: RdsIamError, attempt: Attempt): Expla
   return { code, observed: message.slice(start, end).replace(/\.$/, ''), remedy }
 }
 
-function matches({ codes, message: words }: Pattern, code: string | undefined, message: string): boolean {
+function matches(
+  { codes, message: words, token: use }: Pattern,
+  code: string | undefined,
+  message: string,
+  token: TokenUse | undefined,
+): boolean {
   const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
-  return hasCode && (words === undefined || words.test(message))
+  return hasCode && (words === undefined || words.test(message)) && (use === undefined || use === token)
 }
 
 function readFailure(cause: unknown): { code: string | undefined; message: string } {

@@ -1,5 +1,20 @@
 import { iamUserStatements, quoteMysqlAccount, quoteMysqlName } from '../identifiers/sql.ts'
-import { checkToken, type Failure, type FailureContext, tooManyConnections, unencrypted } from './failure.ts'
+import {
+  checkToken,
+  type Failure,
+  type FailureContext,
+  loginTimedOut,
+  noRoom,
+  tooManyConnections,
+  unencrypted,
+} from './failure.ts'
+import { proxyFailures } from './proxy-failures.ts'
+
+/**
+ * Refusals whose words and number do not tell why. `(using password: NO)` says nothing of IAM: a server may say
+ * it before it asks for the token, and after it took and refused it.
+ */
+const refusals = ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR']
 
 /**
  * What MySQL, MariaDB, RDS and mysql2 say.
@@ -8,6 +23,7 @@ import { checkToken, type Failure, type FailureContext, tooManyConnections, unen
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
 export const mysqlFailures: readonly Failure[] = [
+  ...proxyFailures,
   {
     code: 'RDS_IAM_UNAVAILABLE',
     // mysql2 gives what ends a handshake its own code for TLS.
@@ -18,7 +34,7 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_TRUST',
-    patterns: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }, { message: /IAM is allowed only with SSL/i }],
+    patterns: [{ codes: ['ER_SECURE_TRANSPORT_REQUIRED'] }],
     check: unencrypted,
   },
   {
@@ -31,19 +47,24 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    patterns: [{ message: /IAM authentication failed/i }],
+    patterns: [
+      { codes: ['ER_ACCESS_DENIED_ERROR'], message: /IAM auth|using password: YES/i, token: 'sent' },
+    ],
     check: checkToken,
     passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    patterns: [{ message: /no credentials for the role/i }],
-    check: 'RDS Proxy has no secret for this user. Add one, or set DefaultAuthScheme to IAM_AUTH.',
+    patterns: [{ codes: refusals, token: 'sent' }],
+    check: context =>
+      `${checkToken(context)} So does a user that is none for IAM: \`${iamUserStatements.mysql(context.user).join(' ')}\` makes one.`,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
     patterns: [
       // It refused without asking for the token, or asked for something else.
+      { codes: refusals, token: 'unasked' },
       { codes: ['ER_ACCESS_DENIED_ERROR'], message: /using password: NO/ },
       { message: /asked for a password/i },
       { message: /requests authentication using unknown plugin/i },
@@ -57,7 +78,7 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    patterns: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }],
+    patterns: [{ codes: ['ER_ACCESS_DENIED_ERROR'] }, { message: /IAM authentication failed/i }],
     check: checkToken,
     passes: 'perhaps',
   },
@@ -74,6 +95,24 @@ export const mysqlFailures: readonly Failure[] = [
     check: ({ user }) => `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(user)} ACCOUNT UNLOCK;\`.`,
   },
   {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    patterns: [{ codes: ['ER_MUST_CHANGE_PASSWORD', 'ER_MUST_CHANGE_PASSWORD_LOGIN'] }],
+    check: ({ user }) =>
+      'The user counts as one whose password has expired, although it has none. Run ' +
+      `\`ALTER USER ${quoteMysqlAccount(user)} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' PASSWORD EXPIRE NEVER;\` as the ` +
+      'master user.',
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    patterns: [
+      {
+        codes: ['ER_OUTOFMEMORY', 'ER_OUT_OF_SORTMEMORY', 'ER_OUT_OF_RESOURCES', 'ER_CANT_CREATE_THREAD'],
+      },
+    ],
+    check: noRoom,
+    passes: 'soon',
+  },
+  {
     code: 'RDS_IAM_THROTTLED',
     // An hour is too long to wait for.
     patterns: [{ codes: ['ER_USER_LIMIT_REACHED'], message: /per_hour/ }],
@@ -87,10 +126,7 @@ export const mysqlFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    patterns: [
-      { codes: ['ER_CON_COUNT_ERROR'] },
-      { message: /rate limit exceeded|too many competing requests/i },
-    ],
+    patterns: [{ codes: ['ER_CON_COUNT_ERROR'] }],
     check: tooManyConnections,
     passes: 'soon',
   },
@@ -117,8 +153,24 @@ export const mysqlFailures: readonly Failure[] = [
     code: 'RDS_IAM_DATABASE',
     patterns: [{ codes: ['ER_DBACCESS_DENIED_ERROR'] }],
     check: ({ user, database }) =>
-      `Authentication worked. Run \`GRANT ALL PRIVILEGES ON ${quoteMysqlName(database)}.* TO ${quoteMysqlAccount(user)};\`, or ` +
-      'as much of it as the function needs, as the master user.',
+      `Authentication worked. The grant is missing, or there is no database "${database}", which has the same answer. Check ` +
+      `\`database\`; then run \`GRANT ALL PRIVILEGES ON ${quoteMysqlName(database)}.* TO ${quoteMysqlAccount(user)};\`, or as much ` +
+      'of it as the function needs, as the master user.',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    patterns: [
+      {
+        codes: [
+          'ER_NET_READ_ERROR',
+          'ER_NET_READ_INTERRUPTED',
+          'ER_NET_ERROR_ON_WRITE',
+          'ER_NET_WRITE_INTERRUPTED',
+        ],
+      },
+    ],
+    check: loginTimedOut,
+    passes: 'soon',
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',

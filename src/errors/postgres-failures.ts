@@ -1,5 +1,14 @@
 import { iamUserStatements, quotePostgresName as quote } from '../identifiers/sql.ts'
-import { checkToken, type Failure, tooManyConnections, unencrypted } from './failure.ts'
+import {
+  checkToken,
+  type Failure,
+  type FailureContext,
+  loginTimedOut,
+  noRoom,
+  tooManyConnections,
+  unencrypted,
+} from './failure.ts'
+import { proxyFailures } from './proxy-failures.ts'
 
 /** SQLSTATEs that say that authentication failed, and not why. */
 const authentication = ['28000', '28P01']
@@ -11,26 +20,56 @@ const authentication = ['28000', '28P01']
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
 export const postgresFailures: readonly Failure[] = [
+  ...proxyFailures,
+  {
+    code: 'RDS_IAM_OPTIONS',
+    patterns: [
+      // RDS Proxy, with one apostrophe or the other.
+      { message: /Feature not supported: RDS Proxy currently doesn.t support/i },
+      // PgBouncer, and what speaks as it does.
+      { message: /unsupported startup parameter/i },
+    ],
+    check: checkStartupOption,
+  },
+  {
+    code: 'RDS_IAM_OPTIONS',
+    patterns: [
+      { codes: ['42704'], message: /unrecognized configuration parameter/i },
+      { codes: ['22023'], message: /invalid value for parameter/i },
+    ],
+    check:
+      'The server does not know this setting, or this value of it. Correct it in `client`, in its `options`, or in the variable PGOPTIONS.',
+  },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    patterns: [{ codes: authentication, message: /PAM authentication failed|IAM authentication failed/i }],
-    check: checkToken,
+    patterns: [{ codes: authentication, message: /password authentication failed/i, token: 'sent' }],
+    check: context =>
+      `${checkToken(context)} So does a user that is none for IAM: \`GRANT rds_iam TO ${quote(context.user)};\` makes it one.`,
     passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
-    patterns: [{ codes: authentication, message: /no credentials for the role/i }],
-    check: 'RDS Proxy has no secret for this user. Add one, or set DefaultAuthScheme to IAM_AUTH.',
+    patterns: [{ codes: authentication, message: /authentication failed/i, token: 'sent' }],
+    check: checkToken,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
     patterns: [
-      { codes: authentication, message: /password authentication failed|does not exist/i },
+      // It refused without asking for the token.
+      { codes: authentication, message: /authentication failed/i, token: 'unasked' },
+      { codes: authentication, message: /password authentication failed|role .* does not exist/i },
       { message: /asked for a password/i },
     ],
     check: ({ user }) =>
       `The database does not take ${user} for an IAM user. Run \`${iamUserStatements.postgres(user).join(' ')}\` in it as its ` +
       'master user, and check the spelling.',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    patterns: [{ codes: authentication, message: /[PI]AM authentication failed/i }],
+    check: checkToken,
+    passes: 'perhaps',
   },
   {
     code: 'RDS_IAM_NOT_GRANTED',
@@ -44,10 +83,23 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
+    // What RDS keeps for itself.
+    patterns: [{ codes: authentication, message: /pg_hba\.conf .*(user|database) "rdsadmin"/ }],
+    check: checkAdmission,
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    patterns: [{ codes: authentication, message: /^no pg_hba\.conf entry .*, SSL encryption$/ }],
+    check: context =>
+      'Aurora Serverless answers so while it resumes from 0 ACU: for some 15 s, and for longer after a day. Give `connectTimeoutMs` ' +
+      'of 30000 or more, and the function a timeout that is longer than that. Where the database was not paused: ' +
+      checkAdmission(context),
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_ACCESS_DENIED',
     patterns: [{ codes: authentication, message: /pg_hba\.conf/ }],
-    check: ({ user, database }) =>
-      `The server does not admit ${user} to the database "${database}" from here, whatever the token. Check the user and the ` +
-      'database; what RDS keeps for itself, such as rdsadmin, is open to nobody.',
+    check: checkAdmission,
   },
   {
     code: 'RDS_IAM_ACCESS_DENIED',
@@ -64,8 +116,21 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    patterns: [{ codes: ['53300'] }, { message: /too many competing requests|rate limit exceeded/i }],
+    patterns: [{ codes: ['53300'] }],
     check: tooManyConnections,
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_THROTTLED',
+    patterns: [{ codes: ['53000', '53200'] }, { message: /could not fork new process|out of memory/i }],
+    check: noRoom,
+    passes: 'soon',
+  },
+  {
+    code: 'RDS_IAM_UNAVAILABLE',
+    // PostgreSQL itself ends the connection without a word then; poolers and proxies say it.
+    patterns: [{ message: /canceling authentication due to timeout/i }],
+    check: loginTimedOut,
     passes: 'soon',
   },
   {
@@ -76,7 +141,11 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_DATABASE',
-    patterns: [{ codes: ['3D000'] }],
+    patterns: [
+      { codes: ['3D000'] },
+      // RDS Proxy, whose code is not public.
+      { message: /^Request returned an error: database ".*" does not exist/ },
+    ],
     check: ({ database }) =>
       `Authentication worked, but there is no database "${database}". Check \`database\`.`,
   },
@@ -108,3 +177,25 @@ export const postgresFailures: readonly Failure[] = [
       'Unset NODE_PG_FORCE_NATIVE: pg loads pg-native because of it, and this package uses the JavaScript client.',
   },
 ]
+
+function checkAdmission({ user, database }: FailureContext): string {
+  return (
+    `The server does not admit ${user} to the database "${database}" from here, whatever the token. Check the user and the ` +
+    'database; what RDS keeps for itself, such as rdsadmin, is open to nobody.'
+  )
+}
+
+/** Names the option of `client` that a server or a proxy does not take in the startup message. */
+function checkStartupOption({ user }: FailureContext, observed: string): string {
+  const isInOptions = /command-line options|parameter in options/i.test(observed)
+  const name = /(?:the option|startup parameter(?: in options)?:) (\w+(?:\.\w+)*)/i.exec(observed)?.[1]
+  const option = isInOptions ? 'options' : name
+  if (option === undefined)
+    return 'The server, or the proxy before it, does not take an option of `client`; its words above tell which.'
+  const place = option === 'options' ? '`client.options`, or the variable PGOPTIONS' : `\`client.${option}\``
+  const setting = name === undefined || name === 'options' ? 'name' : name
+  return (
+    `The server, or the proxy before it, does not take ${place}. Take it out, and set what it is for with the user: ` +
+    `\`ALTER ROLE ${quote(user)} SET ${setting} = …;\`.`
+  )
+}

@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import type { TokenUse } from '../errors/failure.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
 import { type Pauses, passingPauses, pauseMs, refusedPauses, shortestAttemptMs } from '../time/backoff.ts'
@@ -78,17 +79,17 @@ export function createRetry(parts: RetryParts, asker: Asker): Retry {
   let refusals = 0
   let isReplaced = false
   let isShortened = false
-  let previous: unknown
+  let previous: { readonly cause: unknown; readonly use: TokenUse } | undefined
 
-  const explain = (error: unknown): RdsIamError => {
+  const explain = (error: unknown, use: TokenUse): RdsIamError => {
     const seconds = ((clock.now() - startedMs) / 1_000).toFixed(1)
     const effort = attempts > 1 ? `${attempts} attempts in ${seconds} s` : undefined
-    return access.explain(error, { account: asker.account, effort })
+    return access.explain(error, { account: asker.account, effort, token: use })
   }
 
   /** How to go on after a failure, if at all. */
-  const choosePauses = (error: unknown): Pauses | undefined => {
-    const passes = error instanceof RdsIamError ? undefined : access.findFailure(error)?.passes
+  const choosePauses = (error: unknown, use: TokenUse): Pauses | undefined => {
+    const passes = error instanceof RdsIamError ? undefined : access.findFailure(error, use)?.passes
     if (passes === 'soon') return passingPauses
     return passes === 'perhaps' && settings.retryRefused ? refusedPauses : undefined
   }
@@ -126,22 +127,25 @@ export function createRetry(parts: RetryParts, asker: Asker): Retry {
   return async (error, token) => {
     attempts += 1
     const cause = explainDelay(error, token)
-    const failure = explain(cause)
+    const use = token.use()
+    const failure = explain(cause, use)
     const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
     // One signed earlier may have been refused for its age.
     if (isRefused && token.refuse() && !isReplaced) {
       isReplaced = true
       return tellRetry(failure, 0)
     }
-    const kind = choosePauses(cause)
+    const kind = choosePauses(cause, use)
     // What the time did not suffice for says less than what went before.
-    if (kind === undefined)
-      throw fail(attempts > 1 && isForTime(failure, asker, clock) ? explain(previous ?? cause) : failure)
+    if (kind === undefined) {
+      const last = isForTime(failure, asker, clock) ? previous : undefined
+      throw fail(last === undefined ? failure : explain(last.cause, last.use))
+    }
     const delayMs = choosePause(kind)
     if (delayMs === undefined) throw fail(failure)
     if (isRefused) refusals += 1
     tellRetry(failure, delayMs)
-    previous = cause
+    previous = { cause, use }
     asker.onRetry?.(failure)
     await clock.sleep(delayMs)
   }

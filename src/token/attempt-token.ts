@@ -1,3 +1,4 @@
+import type { TokenUse } from '../errors/failure.ts'
 import type { CachedToken, TokenCache } from './cache.ts'
 import type { Token } from './token.ts'
 
@@ -7,6 +8,8 @@ export interface AttemptToken {
   prepare(): void
   /** The token, once the server asks for it: one for the attempt, however often it is asked for. */
   take(): Promise<Token>
+  /** What became of the token: a refusal means something else where the server never asked for it. */
+  use(): TokenUse
   /** Whether the server has asked for the token and does not have it yet. */
   isAwaited(): boolean
   /** Whether the token that the server got had been signed for an earlier attempt. */
@@ -40,6 +43,7 @@ export function createAttemptToken(tokens: TokenCache): AttemptToken {
       taken = await ask()
       return taken.token
     },
+    use: () => (taken === undefined ? 'unasked' : 'sent'),
     isAwaited: () => isAsked && taken === undefined,
     isReused: () => taken?.reused ?? false,
     refuse: () => taken !== undefined && tokens.refuse(taken),

@@ -14,6 +14,8 @@ export interface MysqlOpening {
   readonly afterGreeting?: Buffer
   /** What it answers to the client's login. @default a request for the token */
   readonly answer?: Buffer
+  /** The words in which it refuses what came after its answer, if it does. @default it lets anybody in */
+  readonly refuse?: () => string | undefined
   /** Whether it lets a session become another user's without a token. */
   readonly trustsSessions?: boolean
 }
@@ -46,6 +48,11 @@ export function mysqlGreeting(flags = capabilities | ssl, plugin = 'caching_sha2
 }
 
 export const greetingWithoutTls = mysqlGreeting(capabilities)
+
+/** The message by which a server refuses whoever logs in: 1045, ER_ACCESS_DENIED_ERROR. */
+export function refusal(words: string, sequence = 3): Buffer {
+  return packet(sequence, Buffer.from(`\xff\x15\x04#28000${words}`, 'latin1'))
+}
 
 /** The message by which a server asks for another way to authenticate. */
 export function switchTo(plugin: string, sequence = 3): Buffer {
@@ -126,7 +133,7 @@ export async function startRecordingMysqlServer(
 function serve(
   stream: Socket,
   answer: Buffer,
-  { trustsSessions = false }: MysqlOpening,
+  { trustsSessions = false, refuse }: MysqlOpening,
   record: (chunk: Buffer) => void,
 ): void {
   let pending = Buffer.alloc(0)
@@ -141,7 +148,9 @@ function serve(
       const command = pending[4]
       pending = pending.subarray(4 + pending.readUIntLE(0, 3))
       count += 1
+      const words = count === 2 ? refuse?.() : undefined
       if (count === 1) stream.write(answer)
+      else if (words !== undefined) stream.end(refusal(words, sequence + 1))
       else if (sequence === 0 && command === 1) stream.end()
       // A change of the user asks for the token again.
       else if (sequence === 0 && command === 17 && !trustsSessions)

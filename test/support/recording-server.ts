@@ -6,7 +6,14 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 /** What a server does when it is asked for TLS. */
 export type Opening =
   /** It says yes and presents this certificate. */
-  | { readonly cert: string; readonly key: string }
+  | {
+      readonly cert: string
+      readonly key: string
+      /** What it answers to the startup message. @default a request for the token */
+      readonly answer?: Buffer
+      /** What it refuses the password with, if it does. @default it lets anybody in */
+      readonly refuse?: () => Buffer | undefined
+    }
   /** It answers with these bytes, and from then on takes whatever comes as PostgreSQL without TLS. */
   | { readonly plaintext: Buffer }
 
@@ -53,7 +60,7 @@ export async function startRecordingServer(opening: Opening): Promise<RecordingS
         const ALPNProtocols = ['postgresql']
         const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols })
         secure.on('error', () => socket.destroy())
-        welcome(secure, record)
+        welcome(secure, record, opening)
       } else {
         record(first)
         socket.destroy()
@@ -79,7 +86,14 @@ export async function startRecordingServer(opening: Opening): Promise<RecordingS
 }
 
 /** Answers the startup message by asking for the password, and whatever then comes as a password by letting it in. */
-function welcome(stream: Socket, record: (chunk: Buffer) => void): void {
+function welcome(
+  stream: Socket,
+  record: (chunk: Buffer) => void,
+  {
+    answer = passwordRequest,
+    refuse,
+  }: { readonly answer?: Buffer; readonly refuse?: () => Buffer | undefined } = {},
+): void {
   let pending = Buffer.alloc(0)
   let started = false
   stream.on('end', () => stream.end())
@@ -94,12 +108,19 @@ function welcome(stream: Socket, record: (chunk: Buffer) => void): void {
       const type = started ? String.fromCharCode(pending[0] ?? 0) : 'startup'
       pending = pending.subarray(length)
       started = true
-      if (type === 'startup') stream.write(passwordRequest)
+      const verdict = type === 'p' ? refuse?.() : undefined
+      if (type === 'startup') stream.write(answer)
+      else if (verdict !== undefined) stream.end(verdict)
       else if (type === 'p') stream.write(Buffer.concat([message('R', [0, 0, 0, 0]), message('Z', [0x49])]))
       else if (type === 'Q') stream.write(Buffer.concat([message('I', []), message('Z', [0x49])]))
       else stream.end()
     }
   })
+}
+
+/** The message by which a server refuses whoever logs in. */
+export function fatal(code: string, words: string): Buffer {
+  return message('E', [...Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${words}\0\0`)])
 }
 
 function message(type: string, body: readonly number[]): Buffer {

@@ -6,7 +6,7 @@ import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { Callers } from '../callers.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createTokenAuth, type TokenAuth } from './auth.ts'
-import { forgetPassword, hideConnection, messageHandlers } from './internals.ts'
+import { forgetPassword, hearForkFailure, hideConnection, messageHandlers } from './internals.ts'
 import { createSession, destroy, type PgSession } from './session.ts'
 
 /** What a client is told of the settings. */
@@ -101,9 +101,12 @@ export class IamPgClient extends Client {
     // A handler that connects what is connected gets pg's own error, and keeps its connection.
     const isFirst = !this.#isStarted
     this.#isStarted = true
-    super.connect((failure: Error) => {
+    const forkFailure = isFirst ? hearForkFailure(this) : () => undefined
+    super.connect((driverError: Error) => {
       // pg keeps the password, and after a failure the socket too.
       forgetPassword(this)
+      const words = driverError ? forkFailure() : undefined
+      const failure = words === undefined ? driverError : new Error(words, { cause: driverError })
       const error = failure ?? this.#auth.findWeakness()
       if (error && isFirst) destroy(this)
       const tell = () => (callback as (error: Error) => void)(error)

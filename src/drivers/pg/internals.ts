@@ -68,6 +68,21 @@ export function streamOf(client: Client): Socket {
 }
 
 /**
+ * Listens for what a server that has no process for a connection says in place of agreeing to TLS, of which pg
+ * tells nobody. Anybody can say it there: no more is taken of it than these words.
+ *
+ * @returns What it has said, if it has.
+ * @see https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/postmaster/postmaster.c `report_fork_failure_to_client`
+ */
+export function hearForkFailure(client: Client): () => string | undefined {
+  let words: string | undefined
+  streamOf(client).once('data', (first: Buffer) => {
+    words = /^E(could not fork new process for connection: [\w ]{1,80})/.exec(first.toString('latin1'))?.[1]
+  })
+  return () => words
+}
+
+/**
  * Keeps a client that is taken for the options of another one, as by an adapter that expects a pool, from
  * sharing its connection with that: two clients that read one connection end the process.
  */

@@ -33,7 +33,7 @@ function createPassword({ target, tokens, trust, findFailure }: Access): (this: 
       requireIdentity(streamOf(this), target.endpoint, trust.tls.ca)
       const cached = await tokens.get()
       protocolOf(this).once('errorMessage', (message: Error) => {
-        if (findFailure(message)?.code === 'RDS_IAM_ACCESS_DENIED') tokens.refuse(cached)
+        if (findFailure(message, 'sent')?.code === 'RDS_IAM_ACCESS_DENIED') tokens.refuse(cached)
       })
       // pg sends it as soon as it has it, and would keep it until the server has answered.
       setImmediate(() => forgetPassword(this))

@@ -4,11 +4,13 @@ import type { Connect } from '../../../src/drivers/driver.ts'
 import { createMysqlConnect } from '../../../src/drivers/mysql2/driver.ts'
 import { createPgConnect } from '../../../src/drivers/pg/driver.ts'
 import { explain } from '../../../src/errors/explain.ts'
+import type { TokenUse } from '../../../src/errors/failure.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { RdsIamOptions } from '../../../src/options/options.ts'
 import { type Engine, readSettings, type Settings } from '../../../src/options/settings.ts'
+import { createAttemptToken } from '../../../src/token/attempt-token.ts'
 import { createTokenCache } from '../../../src/token/cache.ts'
 import { createSigner } from '../../../src/token/signer.ts'
 import { createTrust } from '../../../src/trust/verified-tls.ts'
@@ -56,18 +58,24 @@ export const usual = {
  * Connects once, as a middleware does but for its trying again, and holds what comes of it against the table: the driver's error has the
  * row's words and code, and the user reads what was attempted, what was observed and what to check.
  */
-export async function assertFails(engine: EngineName, literal: string, options: Options): Promise<void> {
-  const row = findFailure(engine, literal)
+export async function assertFails(
+  engine: EngineName,
+  literal: string,
+  options: Options,
+  use?: TokenUse,
+): Promise<void> {
+  const row = findFailure(engine, literal, use)
   assert.equal(row.from, 'server', 'the table calls this failure recorded')
   const settings = readSettings(engines[engine], { ...usual, ...options })
   const { user, host, port, database, region, endpoint } = settings
   const named = (text: string) => text.replaceAll(target.user, user).replace(/\borders\b/g, database)
 
-  const cause = await connect(engine, settings)
+  const { cause, token } = await connect(engine, settings)
   assert.ok(fitsLiteral(cause.message, named(row.message)), inspect(cause))
   assert.equal((cause as NodeJS.ErrnoException).code, driverCodeOf(row, engine), inspect(cause))
 
-  const error = explain(cause, { ...settings, account })
+  if (row.token !== undefined) assert.equal(token, row.token)
+  const error = explain(cause, { ...settings, account, token })
   assert.ok(error instanceof RdsIamError)
   assert.equal(error.code, row.code, error.message)
   assert.equal(error.cause, cause)
@@ -77,18 +85,22 @@ export async function assertFails(engine: EngineName, literal: string, options: 
   assert.match(error.message, new RegExp(named(row.check.source)))
 }
 
-async function connect(engine: EngineName, settings: Settings): Promise<Error> {
+/** What the driver failed with, and what had become of the token. */
+async function connect(
+  engine: EngineName,
+  settings: Settings,
+): Promise<{ readonly cause: Error; readonly token: TokenUse }> {
   const { endpoint, region, user, signer } = settings
   const request = { ...endpoint, region, user }
   const tokens = createTokenCache(createSigner({ request, credentials: settings.credentials, signer }), 0)
   const tls = await createTrust(settings).load()
   const connect = drivers[engine](settings)
-  const token = async () => (await tokens.get()).token
-  return connect({ tls, token, timeoutMs: settings.connectTimeoutMs }).then(
+  const token = createAttemptToken(tokens)
+  return connect({ tls, token: token.take, timeoutMs: settings.connectTimeoutMs }).then(
     ({ session }) => {
       session.close()
       return assert.fail('it connected')
     },
-    error => error,
+    cause => ({ cause, token: token.use() }),
   )
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { TokenUse } from '../../../src/errors/failure.ts'
 import type { RdsIamErrorCode } from '../../../src/errors/rds-iam-error.ts'
 
 export type EngineName = 'postgres' | 'mysql'
@@ -21,13 +22,15 @@ export interface KnownFailure {
   readonly message: string
   /** The driver's own code, where the error has one. mysql2 has its own for whatever TLS says. */
   readonly driverCode: string | undefined
+  /** What became of the token, where the words alone do not decide. */
+  readonly token: TokenUse | undefined
   /** What the user reads behind the words. */
   readonly check: RegExp
   readonly from: Origin
 }
 
-/** Words, and the driver's code. */
-type Words = readonly [message: string, driverCode?: string]
+/** Words, the driver's code, and what became of the token, where the same words mean two things. */
+type Words = readonly [message: string, driverCode?: string, token?: TokenUse]
 
 interface Group {
   readonly on: 'PostgreSQL' | 'MySQL' | 'any'
@@ -41,6 +44,12 @@ const arn =
   /`rds-db:connect` on arn:aws:rds-db:eu-west-1:123456789012:dbuser:<DbiResourceId>\/orders_app; then/
 const createMysqlUser =
   /Run `CREATE USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;`/
+const noRoom = /neither memory nor processes.*Lower `max`.*larger instance/
+const loginTimedOut = /gave up on the login.*CPUUtilization/
+const proxyIsBusy = /RDS Proxy takes no more connections.*Lower `max`.*keep connections/
+const borrowTimeout = /borrow timeout.*DatabaseConnectionsCurrentlySessionPinned.*describe-db-proxy-targets/
+const addSecret = /Add one, or set DefaultAuthScheme to IAM_AUTH/
+const proxyWithoutIam = /RDS Proxy does not authenticate orders_app by IAM\. Set IAMAuth to REQUIRED/
 const unencrypted = /without TLS: something on the way ends it/
 const tooMany = /Lower `max`.*RDS Proxy/
 const inUse = /Return them to the pool, or raise `max`/
@@ -51,6 +60,31 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
   RDS_IAM_OPTIONS: [
     { on: 'PostgreSQL', check: /`port` is not a port/, package: [['iamPg: 2 options are wrong:…']] },
     { on: 'MySQL', check: /`port` is not a port/, package: [['iamMysql: an option is wrong:…']] },
+    {
+      on: 'PostgreSQL',
+      check:
+        /take `client\.statement_timeout`\. Take it out.*`ALTER ROLE "orders_app" SET statement_timeout = …;`/,
+      recorded: [
+        ['Feature not supported: RDS Proxy currently doesn’t support the option statement_timeout.', '0A000'],
+        ['unsupported startup parameter: statement_timeout', '08P01'],
+      ],
+    },
+    {
+      on: 'PostgreSQL',
+      check: /take `client\.options`, or the variable PGOPTIONS\. Take it out/,
+      recorded: [
+        ["Feature not supported: RDS Proxy currently doesn't support command-line options.", '0A000'],
+        ['unsupported startup parameter in options: lock_timeout', '08P01'],
+      ],
+    },
+    {
+      on: 'PostgreSQL',
+      check: /Correct it in `client`, in its `options`, or in the variable PGOPTIONS/,
+      server: [
+        ['unrecognized configuration parameter "…"', '42704'],
+        ['invalid value for parameter "…": "…"', '22023'],
+      ],
+    },
   ],
   RDS_IAM_CREDENTIALS: [
     {
@@ -115,6 +149,11 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       recorded: [['Connections using insecure transport are prohibited…', 'ER_SECURE_TRANSPORT_REQUIRED']],
     },
     { on: 'any', check: /^/, package: [['No certificate authorities of Amazon RDS are there for …']] },
+    {
+      on: 'any',
+      check: unencrypted,
+      recorded: [['This RDS Proxy requires TLS connections…'], ['IAM is allowed only with SSL connections…']],
+    },
   ],
   RDS_IAM_UNREACHABLE: [
     {
@@ -153,7 +192,12 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'PostgreSQL',
       check: arn,
       server: [['PAM authentication failed for user "orders_app"', '28000']],
-      recorded: [['IAM authentication failed for the role orders_app', '28P01']],
+      recorded: [['The IAM authentication failed for the role orders_app…', '28P01', 'sent']],
+    },
+    {
+      on: 'PostgreSQL',
+      check: /`rds-db:connect`.*So does a user that is none for IAM: `GRANT rds_iam TO "orders_app";`/,
+      server: [['password authentication failed for user "orders_app"', '28P01', 'sent']],
     },
     {
       on: 'MySQL',
@@ -163,17 +207,26 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     },
     {
       on: 'MySQL',
+      check:
+        /`rds-db:connect`.*So does a user that is none for IAM: `CREATE USER 'orders_app'@'%' IDENTIFIED WITH/,
+      server: [
+        ["Access denied for user 'orders_app'@'…' (using password: NO)", 'ER_ACCESS_DENIED_ERROR', 'sent'],
+        ["Access denied for user 'orders_app'@'…'", 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'sent'],
+      ],
+    },
+    {
+      on: 'MySQL',
       check: /Enable IAM authentication on the database/,
       server: [["Plugin 'AWSAuthenticationPlugin' is not loaded", 'ER_PLUGIN_IS_NOT_LOADED']],
     },
     {
       on: 'PostgreSQL',
-      check: /Add one, or set DefaultAuthScheme to IAM_AUTH/,
+      check: addSecret,
       recorded: [['This RDS proxy has no credentials for the role orders_app…', '28000']],
     },
     {
       on: 'MySQL',
-      check: /Add one, or set DefaultAuthScheme to IAM_AUTH/,
+      check: addSecret,
       recorded: [['This RDS proxy has no credentials for the role orders_app…', 'ER_ACCESS_DENIED_ERROR']],
     },
     {
@@ -190,12 +243,18 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'PostgreSQL',
       check: /does not admit orders_app to the database "orders" from here/,
       server: [
-        ['no pg_hba.conf entry for host "…", user "orders_app", database "orders", SSL encryption', '28000'],
         [
           'pg_hba.conf rejects connection for host "…", user "orders_app", database "orders", SSL encryption',
           '28000',
         ],
       ],
+    },
+    {
+      on: 'MySQL',
+      check:
+        /`ALTER USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' PASSWORD EXPIRE NEVER;`/,
+      server: [['Your password has expired. To log in you must change it…', 'ER_MUST_CHANGE_PASSWORD_LOGIN']],
+      recorded: [['You must reset your password using ALTER USER statement…', 'ER_MUST_CHANGE_PASSWORD']],
     },
     {
       on: 'MySQL',
@@ -211,8 +270,8 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     {
       on: 'PostgreSQL',
       check: /Run `CREATE USER "orders_app"; GRANT rds_iam TO "orders_app";`/,
+      recorded: [['password authentication failed for user "orders_app"', '28P01', 'unasked']],
       server: [
-        ['password authentication failed for user "orders_app"', '28P01'],
         ['The server asked for a password by SCRAM, not for a token'],
         ['The server asked for a password by MD5, not for a token'],
         ['role "orders_app" does not exist', '28000'],
@@ -227,12 +286,27 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'MySQL',
       check: createMysqlUser,
       server: [
-        ["Access denied for user 'orders_app'@'…' (using password: NO)", 'ER_ACCESS_DENIED_ERROR'],
-        ["Access denied for user 'orders_app'@'…'", 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR'],
+        ["Access denied for user 'orders_app'@'…' (using password: NO)", 'ER_ACCESS_DENIED_ERROR', 'unasked'],
+        ["Access denied for user 'orders_app'@'…'", 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'unasked'],
         ['Server requests authentication using unknown plugin client_ed25519…', 'AUTH_SWITCH_PLUGIN_ERROR'],
         ["Host '…' is not allowed to connect to this … server", 'ER_HOST_NOT_PRIVILEGED'],
       ],
-      recorded: [['The server asked for a password by …, not for a token']],
+      recorded: [
+        ['The server asked for a password by …, not for a token'],
+        [
+          "Access denied for user 'orders_app'@'…' (using password: YES)",
+          'ER_ACCESS_DENIED_ERROR',
+          'unasked',
+        ],
+      ],
+    },
+    {
+      on: 'any',
+      check: proxyWithoutIam,
+      recorded: [
+        ['The password that was provided for the role orders_app is wrong.'],
+        ['RDS supports only IAM, MD5, or SCRAM authentication.'],
+      ],
     },
   ],
   RDS_IAM_THROTTLED: [
@@ -247,7 +321,38 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
           '53300',
         ],
       ],
-      recorded: [['…too many competing requests…']],
+    },
+    {
+      on: 'any',
+      check: proxyIsBusy,
+      recorded: [
+        ['The IAM authentication failed because of too many competing requests.'],
+        ['IAM authentication rate limit exceeded…'],
+        ['Connections rate limit exceeded…'],
+        ['Rate of connection to proxy exceeded …'],
+        ['The maximum number of client connections to the proxy exceeded …'],
+        ['Number simultaneous connections exceeded …'],
+      ],
+    },
+    {
+      on: 'any',
+      check: borrowTimeout,
+      recorded: [['Timed-out waiting to acquire database connection…']],
+    },
+    {
+      on: 'PostgreSQL',
+      check: noRoom,
+      server: [['could not fork new process for connection: …']],
+      recorded: [['out of memory', '53200']],
+    },
+    {
+      on: 'MySQL',
+      check: noRoom,
+      recorded: [
+        ['Out of memory; …', 'ER_OUT_OF_RESOURCES'],
+        ["Can't create a new thread (errno …", 'ER_CANT_CREATE_THREAD'],
+        ['Out of memory; restart server and try again (needed … bytes)', 'ER_OUTOFMEMORY'],
+      ],
     },
     {
       on: 'PostgreSQL',
@@ -261,7 +366,6 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'MySQL',
       check: tooMany,
       server: [['Too many connections', 'ER_CON_COUNT_ERROR']],
-      recorded: [['IAM authentication rate limit exceeded…']],
     },
     {
       on: 'MySQL',
@@ -301,6 +405,27 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
         ['the database system is in recovery mode', '57P03'],
       ],
     },
+    {
+      on: 'PostgreSQL',
+      check:
+        /resumes from 0 ACU.*`connectTimeoutMs` of 30000 or more.*does not admit orders_app to the database "orders"/,
+      server: [
+        ['no pg_hba.conf entry for host "…", user "orders_app", database "orders", SSL encryption', '28000'],
+      ],
+    },
+    {
+      on: 'PostgreSQL',
+      check: loginTimedOut,
+      recorded: [['canceling authentication due to timeout', '57014']],
+    },
+    {
+      on: 'MySQL',
+      check: loginTimedOut,
+      recorded: [
+        ['Got timeout reading communication packets', 'ER_NET_READ_INTERRUPTED'],
+        ['Got an error reading communication packets', 'ER_NET_READ_ERROR'],
+      ],
+    },
     { on: 'PostgreSQL', check: ended, server: [['Connection terminated unexpectedly']] },
     {
       on: 'MySQL',
@@ -333,6 +458,7 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'PostgreSQL',
       check: /there is no database "orders"\. Check `database`/,
       server: [['database "orders" does not exist', '3D000']],
+      recorded: [['Request returned an error: database "orders" does not exist…']],
     },
     {
       on: 'PostgreSQL',
@@ -356,7 +482,7 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     },
     {
       on: 'MySQL',
-      check: /Run `GRANT ALL PRIVILEGES ON `orders`\.\* TO 'orders_app'@'%';`/,
+      check: /Check `database`; then run `GRANT ALL PRIVILEGES ON `orders`\.\* TO 'orders_app'@'%';`/,
       server: [["Access denied for user 'orders_app'@'…' to database 'orders'", 'ER_DBACCESS_DENIED_ERROR']],
     },
   ],
@@ -375,11 +501,12 @@ const engineNames = { PostgreSQL: ['postgres'], MySQL: ['mysql'], any: ['postgre
 export const knownFailures: readonly KnownFailure[] = Object.entries(groups).flatMap(([code, groups]) =>
   groups.flatMap(({ on, check, ...words }) =>
     (['server', 'recorded', 'package'] as const).flatMap(from =>
-      (words[from] ?? []).map(([message, driverCode]) => ({
+      (words[from] ?? []).map(([message, driverCode, token]) => ({
         engines: engineNames[on],
         code: code as RdsIamErrorCode,
         message,
         driverCode,
+        token,
         check,
         from,
       })),
@@ -393,8 +520,10 @@ export const saidByAnyServer: Readonly<Record<EngineName, readonly string[]>> = 
   mysql: ['connect ETIMEDOUT', 'Connection lost: The server closed the connection.'],
 }
 
-export function findFailure(engine: EngineName, message: string): KnownFailure {
-  const rows = knownFailures.filter(row => row.message === message && row.engines.includes(engine))
+/** @param token What became of the token, where the same words mean two things. */
+export function findFailure(engine: EngineName, message: string, token?: TokenUse): KnownFailure {
+  const all = knownFailures.filter(row => row.message === message && row.engines.includes(engine))
+  const rows = all.length > 1 ? all.filter(row => row.token === token) : all
   assert.equal(rows.length, 1, `${rows.length} rows for "${message}" of ${engine}`)
   return rows[0] as KnownFailure
 }

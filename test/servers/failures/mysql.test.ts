@@ -68,6 +68,11 @@ const allow = (resource: string) => ({
 })
 
 const refused = "Access denied for user 'orders_app'@'…' (using password: YES)"
+/** Said before the token was asked for, and also after it was taken. */
+const ambiguous = [
+  "Access denied for user 'orders_app'@'…' (using password: NO)",
+  "Access denied for user 'orders_app'@'…'",
+] as const
 
 /** Why RDS refuses a token, for which it has one answer. */
 const refusals: Readonly<Record<string, (server: Mysql) => Promise<Opened>>> = {
@@ -163,9 +168,14 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
       return through({ user: 'locked' })(server, 'mariadb')
     },
   },
+  'Your password has expired. To log in you must change it…': async (_server, kind) => {
+    const server = await start(kind, { settings: { 'disconnect-on-expired-password': 'ON' } })
+    await server.query(`CREATE DATABASE orders; CREATE USER ${user}; ALTER USER ${user} PASSWORD EXPIRE`)
+    return (await open(server)).options
+  },
   'Server does not support secure connection': async server => ({ port: server.port }),
-  "Access denied for user 'orders_app'@'…' (using password: NO)": through({ user: 'nobody_app' }),
-  "Access denied for user 'orders_app'@'…'": {
+  [ambiguous[0]]: through({ user: 'nobody_app' }),
+  [ambiguous[1]]: {
     mariadb: async server => {
       await server.query('CREATE USER socket IDENTIFIED VIA unix_socket')
       return through({ user: 'socket' })(server, 'mariadb')
@@ -223,20 +233,11 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
   "Access denied for user 'orders_app'@'…' to database 'orders'": through(),
 }
 
-/** Why a server refuses whoever gives no password, for which it has one answer. */
-const withoutToken: Readonly<Record<string, Provoke | { readonly mariadb: Provoke }>> = {
-  'a user with a password': {
-    mariadb: async () => {
-      const { server, direct } = await startTls('mariadb')
-      await server.query(`CREATE USER ${user} IDENTIFIED BY 'secret'`)
-      return direct
-    },
-  },
-  'a user whose TLS ends on the way': async server => {
-    await server.query(`CREATE USER secure; GRANT USAGE ON *.* TO secure REQUIRE SSL`)
-    return { ...(await open(server)).options, user: 'secure' }
-  },
-}
+/** Whom a server refuses without asking for a token, in which words, and how the user is made. */
+const withoutToken = [
+  ['a user with a password', ambiguous[0], "IDENTIFIED BY 'secret'"],
+  ['a user of a socket', ambiguous[1], 'IDENTIFIED VIA unix_socket'],
+] as const
 
 for (const kind of kinds) {
   const server = await startMysql({ kind })
@@ -254,14 +255,22 @@ for (const kind of kinds) {
       })
     }
 
-    for (const [who, provoke] of Object.entries(withoutToken)) {
-      const here = typeof provoke === 'function' ? provoke : provoke[kind as 'mariadb']
-      const skip = here === undefined && 'this server speaks no TLS of today'
-      test(`names the SQL that makes an IAM user for ${who}`, { skip }, async () => {
-        const literal = "Access denied for user 'orders_app'@'…' (using password: NO)"
-        await assertFails('mysql', literal, await (here as Provoke)(server, kind))
+    for (const [who, literal, identified] of withoutToken) {
+      const skip = kind === 'mysql' && 'this server speaks no TLS of today'
+      test(`names the SQL that makes an IAM user for ${who}, who was not asked for the token`, {
+        skip,
+      }, async () => {
+        const { server, direct } = await startTls(kind)
+        await server.query(`CREATE USER ${user} ${identified}`)
+        await assertFails('mysql', literal, direct, 'unasked')
       })
     }
+
+    test('takes the same words for a refused token once the token was sent: a user whose TLS ends on the way', async () => {
+      await server.query(`CREATE USER secure; GRANT USAGE ON *.* TO secure REQUIRE SSL`)
+      const { options } = await open(server)
+      await assertFails('mysql', ambiguous[0], { ...options, user: 'secure' }, 'sent')
+    })
 
     for (const [literal, provoke] of Object.entries(provocations)) {
       const here = typeof provoke === 'function' ? provoke : provoke[kind as 'mariadb']
@@ -270,7 +279,8 @@ for (const kind of kinds) {
         (here === undefined && 'this server cannot say it') ||
         (isOfHost && `${elsewhere} is there on Linux alone`)
       test(`names what to do about "${literal}"`, { skip }, async () => {
-        await assertFails('mysql', literal, await (here as Provoke)(server, kind))
+        const use = ambiguous.some(words => words === literal) ? 'sent' : undefined
+        await assertFails('mysql', literal, await (here as Provoke)(server, kind), use)
       })
     }
   })
@@ -279,7 +289,7 @@ for (const kind of kinds) {
 test('has made the servers say all that the table says of them', () => {
   const rows = knownFailures.filter(({ engines, from }) => engines.join() === 'mysql' && from === 'server')
   assert.deepEqual(
-    [...Object.keys(provocations), refused, ...saidByAnyServer.mysql].sort(),
+    [...Object.keys(provocations), refused, ...ambiguous, ...saidByAnyServer.mysql].sort(),
     rows.map(({ message }) => message).sort(),
   )
 })

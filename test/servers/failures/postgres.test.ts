@@ -1,10 +1,13 @@
 // What PostgreSQL says to whom it does not let in, and the gateway in place of RDS.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { after, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import { type Postgres, startPostgres } from '../../../kit/src/database/postgres.ts'
 import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
+import type { TokenUse } from '../../../src/errors/failure.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startTlsPostgres } from '../../support/tls-postgres.ts'
@@ -86,6 +89,14 @@ await crowded.query(`CREATE USER ${user}`)
 const { options: throughCrowded } = await open({ upstream: { port: crowded.port } })
 await hold(crowded.port, 3)
 
+/** A server that says the same to everybody, at once. */
+async function startTelling(words: string): Promise<Options> {
+  const telling = createServer(socket => socket.on('error', () => {}).end(words)).listen(0, '127.0.0.1')
+  await once(telling, 'listening')
+  after(() => telling.close())
+  return { ...direct, port: (telling.address() as { port: number }).port }
+}
+
 /** Waits until a server refuses everybody in these words: it is told to, or goes through others, a moment before. */
 async function waitForRefusal(refusing: Postgres, words: string): Promise<void> {
   for (;;) {
@@ -154,6 +165,8 @@ interface Provocation {
   readonly options: Options
   /** What happens while the connection is on its way. */
   readonly meanwhile?: () => Promise<unknown>
+  /** What becomes of the token, where the same words mean two things. */
+  readonly use?: TokenUse
 }
 
 /** How the server is brought to each of its answers, in an order that some of them need. */
@@ -168,8 +181,21 @@ const provocations: Readonly<Record<string, () => Promise<Provocation> | Provoca
     () => ({
       options: { ...direct, database: 'rejected' },
     }),
+  'unrecognized configuration parameter "…"': () => ({
+    options: { ...through, client: { options: '-c statement_timeoot=1' } },
+  }),
+  'invalid value for parameter "…": "…"': () => ({
+    options: { ...through, client: { options: '-c DateStyle=of_today' } },
+  }),
+  // In PostgreSQL's own bytes; no server is brought so low here.
+  'could not fork new process for connection: …': async () => ({
+    options: await startTelling(
+      'Ecould not fork new process for connection: Resource temporarily unavailable\n\0',
+    ),
+  }),
   'password authentication failed for user "orders_app"': () => ({
     options: { ...direct, database: 'clear' },
+    use: 'sent',
   }),
   'The server asked for a password by SCRAM, not for a token': () => ({
     options: { ...direct, database: 'scram' },
@@ -234,8 +260,8 @@ const provocations: Readonly<Record<string, () => Promise<Provocation> | Provoca
 
 for (const [literal, provoke] of Object.entries(provocations)) {
   test(`names what to do about "${literal}"`, async () => {
-    const { options, meanwhile } = await provoke()
-    await Promise.all([assertFails('postgres', literal, options), meanwhile?.()])
+    const { options, meanwhile, use } = await provoke()
+    await Promise.all([assertFails('postgres', literal, options, use), meanwhile?.()])
   })
 }
 

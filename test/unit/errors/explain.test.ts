@@ -88,16 +88,16 @@ const sign = (given: { credentials?: AwsCredentials | AwsCredentialsProvider; si
   })()
 
 for (const row of knownFailures) {
-  const { engines, code, message, check, from } = row
+  const { engines, code, message, check, from, token } = row
   const literal = message.replaceAll('…', 'x')
   for (const engine of engines) {
     const driverCode = driverCodeOf(row, engine)
-    test(`${code} for "${message}" ${driverCode ?? 'without a code'}, ${engine}, ${from}`, async () => {
+    test(`${code} for "${message}" ${driverCode ?? 'without a code'}, ${token ?? 'any'} token, ${engine}, ${from}`, async () => {
       const isThrown = Object.hasOwn(thrown, message)
       const cause = fail(literal, driverCode)
       const error = isThrown
         ? await (async () => thrown[message]?.())().catch(error => error)
-        : explain(cause, { ...attempt, ...target, account, failures: failuresOf[engine] })
+        : explain(cause, { ...attempt, ...target, account, token, failures: failuresOf[engine] })
       assert.ok(error instanceof RdsIamError)
       assert.equal(error.code, code)
       assert.match(error.message, check)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAccess } from '../../../src/access/access.ts'
+import type { TokenUse } from '../../../src/errors/failure.ts'
 import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
@@ -44,9 +45,10 @@ function createClock(chance = 0.5): Clock & { readonly sleeps: number[]; nowMs: 
   return clock
 }
 
-const token = (reused = false): AttemptToken => ({
+const token = (reused = false, use: TokenUse = 'sent'): AttemptToken => ({
   prepare() {},
   take: () => Promise.reject(new Error('not asked')),
+  use: () => use,
   isAwaited: () => false,
   isReused: () => false,
   refuse: () => reused,
@@ -61,14 +63,21 @@ function retryOf(clock: Clock, budgetMs: number, changes: object = {}): Retry {
 /** Fails until it is given up, and says with what. */
 async function failForGood(
   error: Error,
-  { clock = createClock(), budgetMs = 10_000, attemptMs = 20, changes = {}, reused = false } = {},
+  {
+    clock = createClock(),
+    budgetMs = 10_000,
+    attemptMs = 20,
+    changes = {},
+    reused = false,
+    use = 'sent' as TokenUse,
+  } = {},
 ): Promise<{ failure: RdsIamError; attempts: number; sleeps: readonly number[]; endedAfterMs: number }> {
   const startMs = clock.now()
   const retry = retryOf(clock, budgetMs, changes)
   for (let attempts = 1; ; attempts += 1) {
     clock.nowMs += attemptMs
     try {
-      await retry(error, token(reused))
+      await retry(error, token(reused, use))
     } catch (failure) {
       assert.ok(failure instanceof RdsIamError)
       return { failure, attempts, sleeps: clock.sleeps, endedAfterMs: clock.now() - startMs }
@@ -90,6 +99,11 @@ const passing: readonly (readonly [Error, Settings['failures']?])[] = [
   [throttled],
   [fail('too many connections for role "app"', '53300')],
   [fail('IAM authentication rate limit exceeded')],
+  [fail('The IAM authentication failed because of too many competing requests.', '28P01')],
+  [fail('Timed-out waiting to acquire database connection.')],
+  [fail('no pg_hba.conf entry for host "10.0.0.1", user "app", database "orders", SSL encryption', '28000')],
+  [fail('could not fork new process for connection: Cannot allocate memory')],
+  [fail('canceling authentication due to timeout', '57014')],
   [fail('the database system is starting up', '57P03')],
   [fail('terminating connection due to administrator command', '57P01')],
   [fail('Connection terminated unexpectedly')],
@@ -105,6 +119,9 @@ const passing: readonly (readonly [Error, Settings['failures']?])[] = [
   [fail('Connection lost: The server closed the connection.', 'PROTOCOL_CONNECTION_LOST'), mysqlFailures],
   [fail('Client network socket disconnected', 'HANDSHAKE_SSL_ERROR'), mysqlFailures],
   [fail('IAM authentication rate limit exceeded'), mysqlFailures],
+  [fail('Timed-out waiting to acquire database connection'), mysqlFailures],
+  [fail("Can't create a new thread", 'ER_CANT_CREATE_THREAD'), mysqlFailures],
+  [fail('Got timeout reading communication packets', 'ER_NET_READ_INTERRUPTED'), mysqlFailures],
 ]
 
 for (const [error, failures = postgresFailures] of passing) {
@@ -123,7 +140,6 @@ const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
   [new RdsIamError('RDS_IAM_TRUST', 'not verified')],
   [new RdsIamError('RDS_IAM_CREDENTIALS', 'no credentials')],
   [new RdsIamError('RDS_IAM_OPTIONS', 'wrong')],
-  [fail('password authentication failed for user "app"', '28P01')],
   [fail('database "orders" does not exist', '3D000')],
   [fail('permission denied for database "orders"', '42501')],
   [fail('getaddrinfo ENOTFOUND orders', 'ENOTFOUND')],
@@ -133,7 +149,10 @@ const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
   [fail('all connections are in use (max is 1)')],
   [fail('timeout exceeded when trying to connect')],
   [fail('no pg_hba.conf entry for host "10.0.0.1", user "app", no encryption', '28000')],
+  [fail('no pg_hba.conf entry for host "10.0.0.1", user "rdsadmin", database "x", SSL encryption', '28000')],
   [fail('This RDS proxy has no credentials for the role app', '28000')],
+  [fail('The password that was provided for the role app is wrong.', '28P01')],
+  [fail("Feature not supported: RDS Proxy currently doesn't support command-line options.", '0A000')],
   [
     fail("User 'app' has exceeded the 'max_connections_per_hour' resource", 'ER_USER_LIMIT_REACHED'),
     mysqlFailures,
@@ -144,7 +163,6 @@ const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
   [fail('Unexpected packet during handshake phase', 'HANDSHAKE_UNKNOWN_ERROR'), mysqlFailures],
   [fail('self-signed certificate', 'HANDSHAKE_SSL_ERROR'), mysqlFailures],
   [fail('Plugin is not loaded', 'ER_PLUGIN_IS_NOT_LOADED'), mysqlFailures],
-  [fail("Access denied for user 'app' (using password: NO)", 'ER_ACCESS_DENIED_ERROR'), mysqlFailures],
   [fail('Unknown database', 'ER_BAD_DB_ERROR'), mysqlFailures],
 ]
 
@@ -156,13 +174,30 @@ for (const [error, failures = postgresFailures] of lasting) {
   })
 }
 
-for (const [error, failures] of [
+const refusals = [
   [refused, postgresFailures],
+  [fail('password authentication failed for user "app"', '28P01'), postgresFailures],
   [
     fail("Access denied for user 'app'@'10.0.0.1' (using password: YES)", 'ER_ACCESS_DENIED_ERROR'),
     mysqlFailures,
   ],
-] as const) {
+  [
+    fail("Access denied for user 'app'@'10.0.0.1' (using password: NO)", 'ER_ACCESS_DENIED_ERROR'),
+    mysqlFailures,
+  ],
+  [fail("Access denied for user 'app'@'10.0.0.1'", 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR'), mysqlFailures],
+] as const
+
+for (const [error, failures] of refusals) {
+  test(`takes "${error.message}" for a user that is none for IAM where the token was never asked for`, async () => {
+    const { failure, attempts } = await failForGood(error, { changes: { failures }, use: 'unasked' })
+    assert.equal(attempts, 1)
+    assert.equal(failure.code, 'RDS_IAM_NOT_GRANTED')
+    assert.match(failure.message, /CREATE USER/)
+  })
+}
+
+for (const [error, failures] of refusals) {
   test(`tries again sparingly after "${error.message}", and warns at once of what it may be`, async () => {
     const logger = recordingLogger()
     const clock = createClock()
