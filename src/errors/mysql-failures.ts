@@ -95,12 +95,11 @@ export const mysqlFailures: readonly Failure[] = [
     check: ({ user }) => `The user is locked. Run \`ALTER USER ${quoteMysqlAccount(user)} ACCOUNT UNLOCK;\`.`,
   },
   {
-    code: 'RDS_IAM_ACCESS_DENIED',
+    code: 'RDS_IAM_NOT_GRANTED',
     patterns: [{ codes: ['ER_MUST_CHANGE_PASSWORD', 'ER_MUST_CHANGE_PASSWORD_LOGIN'] }],
     check: ({ user }) =>
-      'The user counts as one whose password has expired, although it has none. Run ' +
-      `\`ALTER USER ${quoteMysqlAccount(user)} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' PASSWORD EXPIRE NEVER;\` as the ` +
-      'master user.',
+      `${user} has a password, which expired; an IAM user has none. Run ` +
+      `\`ALTER USER ${quoteMysqlAccount(user)} IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;\` as the master user.`,
   },
   {
     code: 'RDS_IAM_THROTTLED',

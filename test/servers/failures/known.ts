@@ -251,13 +251,6 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     },
     {
       on: 'MySQL',
-      check:
-        /`ALTER USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' PASSWORD EXPIRE NEVER;`/,
-      server: [['Your password has expired. To log in you must change it…', 'ER_MUST_CHANGE_PASSWORD_LOGIN']],
-      recorded: [['You must reset your password using ALTER USER statement…', 'ER_MUST_CHANGE_PASSWORD']],
-    },
-    {
-      on: 'MySQL',
       check: /ALTER USER 'orders_app'@'%' ACCOUNT UNLOCK/,
       // MariaDB's number is another error's of MySQL, and mysql2 knows the names of that one.
       server: [['Access denied, this account is locked', 'ER_BULK_PARSER_INCOMPLETE_ESCAPE_SEQUENCE']],
@@ -299,6 +292,13 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
           'unasked',
         ],
       ],
+    },
+    {
+      on: 'MySQL',
+      check:
+        /orders_app has a password, which expired.*`ALTER USER 'orders_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;`/,
+      server: [['Your password has expired. To log in you must change it…', 'ER_MUST_CHANGE_PASSWORD_LOGIN']],
+      recorded: [['You must reset your password using ALTER USER statement…', 'ER_MUST_CHANGE_PASSWORD']],
     },
     {
       on: 'any',
