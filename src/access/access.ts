@@ -56,9 +56,9 @@ export function createAccess(settings: AccessSettings): Access {
 
   const createTokens = (region: string): TokenCache => {
     const sign = createSigner({ request: { ...endpoint, region, user }, credentials, signer })
-    const signAndTell = async (): Promise<Token> => {
+    const signAndTell = async (isRefused: boolean): Promise<Token> => {
       const startedMs = performance.now()
-      const token = await sign()
+      const token = await sign(isRefused)
       // A signer of the user's may give its tokens any lifetime, also one that no date can say.
       const expiresAt = new Date(Math.min(token.expiresAtMs, lastDateMs)).toISOString()
       emit(settings, { event: 'token:signed', durationMs: elapsedMs(startedMs), expiresAt })

@@ -9,7 +9,8 @@ export interface TokenCache {
    */
   get(): Promise<CachedToken>
   /**
-   * Forgets a token that the server refused.
+   * Forgets a token that the server refused. What signs the next one is told, because credentials that seem
+   * not to end may have been renewed meanwhile.
    *
    * @returns Whether another may do better, which is so where this one had been signed earlier.
    */
@@ -23,18 +24,19 @@ export interface CachedToken {
 }
 
 /**
- * @param sign Signs a new token.
+ * @param sign Signs a new token. It is told whether the one before was refused.
  * @param marginMs How long before its end a token is no longer used.
  * @param now The wall clock, in milliseconds. While Lambda freezes a process no timer fires, so expiry is
  * only ever read off the clock, at the moment of use.
  */
 export function createTokenCache(
-  sign: () => Promise<Token>,
+  sign: (isRefused: boolean) => Promise<Token>,
   marginMs: number,
   now = () => Date.now(),
 ): TokenCache {
   let current: Token | undefined
   let pending: Promise<Token> | undefined
+  let isRefused = false
 
   /**
    * A token dated in the future was signed before the clock stepped back; a server on the right clock may
@@ -44,9 +46,10 @@ export function createTokenCache(
     token.signedAtMs <= now() && now() < token.expiresAtMs - margin
 
   const signOnce = (): Promise<Token> => {
-    const signing = sign()
+    const signing = sign(isRefused)
       .then(token => {
         current = token
+        isRefused = false
         return token
       })
       .finally(() => {
@@ -64,7 +67,10 @@ export function createTokenCache(
       return { token: isUsable(token, 0) ? token : await (pending ?? signOnce()), reused: false }
     },
     refuse({ token, reused }) {
-      if (current === token) current = undefined
+      if (current === token) {
+        current = undefined
+        isRefused = true
+      }
       return reused
     },
   }

@@ -31,11 +31,17 @@ interface Signed {
  * Where the credentials stand in the environment, as in Lambda, it signs by itself. For every other kind of
  * credentials, `@aws-sdk/rds-signer` does, which takes tens of milliseconds to load and is not loaded before
  * the first token.
+ *
+ * @returns It is told whether the token before was refused.
  */
-export function createSigner({ request, credentials, signer }: SignerSettings): () => Promise<Token> {
-  let signWithSdk: (() => Promise<Signed>) | undefined
+export function createSigner({
+  request,
+  credentials,
+  signer,
+}: SignerSettings): (isRefused?: boolean) => Promise<Token> {
+  let signWithSdk: ((isRefused: boolean) => Promise<Signed>) | undefined
 
-  const sign = async (): Promise<Signed> => {
+  const sign = async (isRefused: boolean): Promise<Signed> => {
     if (signer !== undefined) return { value: await signer(request) }
     const environment = credentials === undefined ? readEnvironmentCredentials() : undefined
     if (environment !== undefined) {
@@ -46,11 +52,11 @@ export function createSigner({ request, credentials, signer }: SignerSettings): 
       const { createSdkSigner } = await import('./sdk-signer.ts')
       signWithSdk = await createSdkSigner(request, credentials)
     }
-    return signWithSdk()
+    return signWithSdk(isRefused)
   }
 
-  return async () => {
-    const { value, credentials } = await sign().catch(error => {
+  return async (isRefused = false) => {
+    const { value, credentials } = await sign(isRefused).catch(error => {
       throw error instanceof RdsIamError ? error : signingFailed(request, error)
     })
     const token = readToken(request, value, credentials && readExpirationMs(credentials))

@@ -1,5 +1,8 @@
 // What a refusal means is decided by what happened before it: whether the server asked for the token, and got it.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import middy, { type MiddlewareObj } from '@middy/core'
 import mysql from 'mysql2/promise'
@@ -10,7 +13,8 @@ import { diagnosePg } from '../../../src/diagnose/diagnose-pg.ts'
 import { createTokenSource } from '../../../src/index.ts'
 import { iamMysql, iamMysqlPool, mysqlOptions } from '../../../src/mysql2.ts'
 import { iamPg, iamPgPool, pgOptions, RdsIamError, type RdsIamOptions } from '../../../src/pg.ts'
-import { credentials } from '../../support/database.ts'
+import { credentials, findMysqlKinds, useMysql, usePostgres } from '../../support/database.ts'
+import { setEnvironment, withoutCredentials } from '../../support/environment.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
 import { refusal, startRecordingMysqlServer, switchTo } from '../../support/recording-mysql-server.ts'
 import { fatal, passwordRequest, startRecordingServer } from '../../support/recording-server.ts'
@@ -195,3 +199,41 @@ test('says which words the failure was in, whatever it was taken for', async () 
     return true
   })
 })
+
+const { kinds, missing } = findMysqlKinds()
+const [kind] = kinds.slice(-1)
+const gates = {
+  pg: (await usePostgres()).gate,
+  mysql2: kind === undefined ? undefined : (await useMysql(kind)).gate,
+}
+
+for (const [name, gate] of Object.entries(gates)) {
+  for (const create of (engines[name] as Engine).middlewares) {
+    test(`${create.name} connects with the keys that the shared credentials file got after a refusal`, {
+      skip: gate === undefined && missing,
+    }, async t => {
+      const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-keys-'))
+      t.after(() => rmSync(folder, { recursive: true, force: true }))
+      const file = join(folder, 'credentials')
+      const write = ({ accessKeyId, secretAccessKey }: typeof credentials) =>
+        writeFileSync(
+          file,
+          `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+        )
+      write({ accessKeyId: 'ended', secretAccessKey: 'ended' })
+      setEnvironment(t, { ...withoutCredentials, AWS_SHARED_CREDENTIALS_FILE: file })
+      const { options, decisions } = await (gate as NonNullable<typeof gate>)()
+      const logger = recordingLogger()
+      const warn = (message: string, fields: Record<string, unknown>) => {
+        logger.warn(message, fields)
+        if (fields.event === 'connection:retried') write(credentials)
+      }
+      const { credentials: _, ...others } = options
+      await prepare(create, { ...others, logger: { ...logger, warn } })()
+      assert.deepEqual(
+        decisions.map(({ verdict }) => verdict),
+        ['refused', 'admitted'],
+      )
+    })
+  }
+}

@@ -15,11 +15,14 @@ function createBench({ credentialsExpireAtMs = Number.POSITIVE_INFINITY } = {}) 
   const bench = {
     nowMs: start,
     signings: 0,
+    /** For each signing, whether it was told that the token before was refused. */
+    told: [] as boolean[],
     /** Runs while a token is being signed. */
     during: async (): Promise<void> => {},
   }
-  const sign = async (): Promise<Token> => {
+  const sign = async (isRefused: boolean): Promise<Token> => {
     bench.signings += 1
+    bench.told.push(isRefused)
     const token = makeToken(bench.nowMs, bench.signings, credentialsExpireAtMs)
     await bench.during()
     return token
@@ -218,3 +221,18 @@ interface RealBench {
   readonly cached: Awaited<ReturnType<ReturnType<typeof createTokenCache>['get']>>
   readonly passTime: (ms: number) => void
 }
+
+test('tells of a refused token until the next one is signed, and of no token that was replaced before', async () => {
+  const bench = createBench()
+  const first = await bench.cache.get()
+  bench.cache.refuse(first)
+  bench.during = () => Promise.reject(new Error('the file is gone'))
+  await assert.rejects(bench.cache.get())
+  bench.during = async () => {}
+  await bench.cache.get()
+  // Another connection tells of the same one.
+  bench.cache.refuse(first)
+  bench.nowMs += hour
+  await bench.cache.get()
+  assert.deepEqual(bench.told, [false, true, true, false])
+})

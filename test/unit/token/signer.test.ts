@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -183,6 +183,38 @@ test('keeps the error of a provider as the cause, and says who wanted to go wher
     message,
     /app@orders\.c1x2\.eu-west-1\.rds\.amazonaws\.com:5432 in eu-west-1: the token file is gone\./,
   )
+})
+
+/** Writes a key pair as the shared credentials file has it. */
+const writeKeys = (file: string, profile: string, accessKeyId: string) =>
+  writeFileSync(file, `[${profile}]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = secret\n`)
+
+test('reads the shared credentials file again after a refused token, and not before', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-keys-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'credentials')
+  setEnvironment(t, { ...withoutCredentials, AWS_PROFILE: 'work', AWS_SHARED_CREDENTIALS_FILE: file })
+  writeKeys(file, 'work', 'AKIAOLD')
+  const sign = withEnvironment()
+  assert.match((await sign()).value, /X-Amz-Credential=AKIAOLD%2F/)
+  writeKeys(file, 'work', 'AKIANEW')
+  assert.match((await sign(false)).value, /X-Amz-Credential=AKIAOLD%2F/)
+  assert.match((await sign(true)).value, /X-Amz-Credential=AKIANEW%2F/)
+  assert.match((await sign()).value, /X-Amz-Credential=AKIANEW%2F/)
+})
+
+test('asks a provider anew after a refused token where its credentials tell no end, and no other provider', async () => {
+  for (const expiration of [undefined, new Date(Date.now() + 60 * minute)]) {
+    const asked: unknown[] = []
+    const sign = withCredentials(async options => {
+      asked.push(options?.forceRefresh)
+      return { ...keys, ...(expiration === undefined ? {} : { expiration }) }
+    })
+    await sign()
+    await sign(true)
+    await sign()
+    assert.deepEqual(asked, [undefined, expiration === undefined ? true : undefined, undefined])
+  }
 })
 
 test('asks a provider again where its credentials are about to end, and signs with the new ones', async () => {
