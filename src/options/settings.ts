@@ -9,6 +9,7 @@ import { type AddressDefaults, followsWriter, readAddress, readRegion } from './
 import { readCa } from './ca.ts'
 import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import { findCaFiles, isOneAtATime, readVariable } from './environment.ts'
+import { findInstead } from './misnamed.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
 import type { RdsIamOptions } from './options.ts'
 import { readCredentials, readTokenMargin } from './signing-options.ts'
@@ -102,16 +103,6 @@ const optionNames: Readonly<Record<OptionName, true>> = {
   client: true,
 }
 
-const misnamed: Readonly<Record<string, string>> = {
-  hostname: 'it is called `host`',
-  username: 'it is called `user`',
-  dbname: 'it is called `database`',
-  password: 'an authentication token takes its place',
-  connectionString: 'give `host`, `port`, `user` and `database`',
-  uri: 'give `host`, `port`, `user` and `database`',
-  ssl: 'TLS is always on and verified; `tls.ca` adds trust',
-}
-
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html, and `lambdaContext` of durable functions
 const namesInContext =
   'tenantId functionName functionVersion invokedFunctionArn memoryLimitInMB awsRequestId logGroupName logStreamName identity ' +
@@ -177,7 +168,7 @@ export function readSettings(
 function readGiven(checks: Checks, options: unknown, without: readonly OptionName[]): Given {
   const given = checks.object('options', options, 'an object') ?? {}
   const names = Object.keys(optionNames).filter(name => !without.includes(name as OptionName))
-  checks.known(given, names, '', name => (Object.hasOwn(misnamed, name) ? misnamed[name] : undefined))
+  checks.known(given, names, '', findInstead)
   return given
 }
 
@@ -190,6 +181,14 @@ function readContextKey(checks: Checks, value: unknown): string {
 }
 
 function readClient(checks: Checks, value: unknown, { ownedClientOptions }: Engine): Settings['client'] {
+  if (typeof value === 'function') {
+    // As `@middy/rds` has it.
+    checks.complain(
+      'client',
+      'is a function; give options of the driver, of which the client is made here, and `wrap` to make something of it',
+    )
+    return {}
+  }
   const client = checks.object('client', value, 'an object of driver options') ?? {}
   for (const name of Object.keys(client)) {
     const instead = Object.hasOwn(ownedClientOptions, name) ? ownedClientOptions[name] : undefined
