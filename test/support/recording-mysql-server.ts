@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
-import type { RecordingServer } from './recording-server.ts'
+import { nameAskedFor, type RecordingServer } from './recording-server.ts'
 
 /** What a server that speaks MySQL's opening does. */
 export interface MysqlOpening {
@@ -80,6 +80,7 @@ export async function startRecordingMysqlServer(
   // One for each certificate, so that what it gave for resuming a session is known to it again.
   const contexts = new Map<object, SecureContext>()
   let resumptions = 0
+  const serverNames: string[] = []
   const chunks: Buffer[] = []
   const sockets = new Set<Socket>()
   let connections = 0
@@ -105,6 +106,7 @@ export async function startRecordingMysqlServer(
       contexts.set(certificate, secureContext)
       const secure = new TLSSocket(socket, { isServer: true, secureContext })
       secure.on('secure', () => {
+        serverNames.push(nameAskedFor(secure))
         if (secure.isSessionReused()) resumptions += 1
       })
       secure.on('error', () => socket.destroy())
@@ -121,6 +123,7 @@ export async function startRecordingMysqlServer(
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
     connections: () => connections,
+    serverNames: () => serverNames,
     resumptions: () => resumptions,
     async received() {
       await Promise.all([...sockets].map(socket => once(socket, 'close')))

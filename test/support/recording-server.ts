@@ -22,6 +22,8 @@ export interface RecordingServer {
   readonly port: number
   /** How many connections there have been. */
   connections(): number
+  /** The name that each client asked TLS for; empty for none. */
+  serverNames(): readonly string[]
   /** Every byte that it could read: what came in the clear, and what it decrypted. Waits until no connection is open. */
   received(): Promise<string>
 }
@@ -38,6 +40,7 @@ export const passwordRequest = message('R', [0, 0, 0, 3])
 export async function startRecordingServer(opening: Opening): Promise<RecordingServer> {
   const chunks: Buffer[] = []
   const sockets = new Set<Socket>()
+  const serverNames: string[] = []
   let connections = 0
   const record = (chunk: Buffer) => void chunks.push(chunk)
 
@@ -59,6 +62,7 @@ export async function startRecordingServer(opening: Opening): Promise<RecordingS
         const secureContext = createSecureContext(opening)
         const ALPNProtocols = ['postgresql']
         const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols })
+        secure.on('secure', () => serverNames.push(nameAskedFor(secure)))
         secure.on('error', () => socket.destroy())
         welcome(secure, record, opening)
       } else {
@@ -78,11 +82,18 @@ export async function startRecordingServer(opening: Opening): Promise<RecordingS
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
     connections: () => connections,
+    serverNames: () => serverNames,
     async received() {
       await Promise.all([...sockets].map(socket => once(socket, 'close')))
       return Buffer.concat(chunks).toString('latin1')
     },
   }
+}
+
+/** The name that a client asked TLS for, of which Node's types know nothing on the server's side. */
+export function nameAskedFor(secure: TLSSocket): string {
+  const { servername } = secure as TLSSocket & { readonly servername?: string | false }
+  return servername || ''
 }
 
 /** Answers the startup message by asking for the password, and whatever then comes as a password by letting it in. */

@@ -6,7 +6,7 @@ import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { Callers } from '../callers.ts'
 import type { ConnectRequest } from '../driver.ts'
 import { createTokenAuth, type TokenAuth } from './auth.ts'
-import { forgetPassword, hearForkFailure, hideConnection, messageHandlers } from './internals.ts'
+import { askTlsFor, forgetPassword, hearForkFailure, hideConnection, messageHandlers } from './internals.ts'
 import { createSession, destroy, type PgSession } from './session.ts'
 
 /** What a client is told of the settings. */
@@ -50,6 +50,7 @@ export class IamPgClient extends Client {
     }
     super(config)
     hideConnection(this)
+    if (host !== endpoint.host) askTlsFor(this, endpoint.host)
     // pg emits `error` twice when an idle connection is lost, and without a listener the process would end.
     this.on('error', () => {})
     this.#auth = createTokenAuth(this, endpoint, request.token)

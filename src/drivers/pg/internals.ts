@@ -47,6 +47,11 @@ export interface SentStatement extends Submittable {
   handleError(error: Error): void
 }
 
+/** What dials: it tells its socket the port and the host, and then asks TLS for the host. */
+interface Dialling {
+  connect(port: number, host: string): void
+}
+
 function internalsOf(client: Client): Internals {
   return client as unknown as Internals
 }
@@ -65,6 +70,21 @@ export function protocolOf(client: Client): Connection {
 /** The socket, or the TLS stream that took its place. */
 export function streamOf(client: Client): Socket {
   return internalsOf(client).connection.stream as Socket
+}
+
+/**
+ * Has a client ask TLS for a name while it dials the host that it was given. pg would ask for the name that it
+ * dials, whatever its option `ssl` says.
+ */
+export function askTlsFor(client: Client, name: string): void {
+  const connection = protocolOf(client) as Connection & Dialling
+  const stream = streamOf(client)
+  const dial = stream.connect.bind(stream) as (port: number, host: string) => Socket
+  const connect = connection.connect.bind(connection)
+  connection.connect = (port, host) => {
+    stream.connect = () => dial(port, host)
+    connect(port, name)
+  }
 }
 
 /**

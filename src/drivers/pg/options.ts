@@ -1,5 +1,7 @@
+import { Socket } from 'node:net'
 import type { Access } from '../../access/access.ts'
 import { RdsIamError } from '../../errors/rds-iam-error.ts'
+import { isIpAddress } from '../../identifiers/endpoint.ts'
 import type { Settings } from '../../options/settings.ts'
 import { type PlainTls, plainTls } from '../../trust/plain-tls.ts'
 import { requireIdentity } from '../../trust/verified-tls.ts'
@@ -7,6 +9,7 @@ import { forgetPassword, isClient, protocolOf, streamOf } from './internals.ts'
 
 /** What pg, or a library above it, makes a client of that reaches the verified endpoint with a token. */
 export interface DriverOptions {
+  /** The name that is dialled; that of the endpoint where {@link stream} dials another one. */
   readonly host: string
   readonly port: number
   readonly user: string
@@ -15,6 +18,8 @@ export interface DriverOptions {
   readonly ssl: PlainTls
   /** pg calls it as a method of the client, when the server asks. */
   readonly password: () => Promise<string>
+  /** Dials another name of the endpoint: pg asks TLS for the name that stands in `host`. */
+  readonly stream?: () => Socket
 }
 
 /** Options for clients that this package does not make. None of them holds a token. */
@@ -22,7 +27,26 @@ export function driverOptions(
   access: Access,
   { host, port, user, database }: Pick<Settings, 'host' | 'port' | 'user' | 'database'>,
 ): DriverOptions {
-  return { host, port, user, database, ssl: plainTls(access.trust.tls), password: createPassword(access) }
+  const { endpoint } = access.target
+  // pg asks for no name of an IP address, and then for that in `ssl`.
+  const isOtherName = host !== endpoint.host && !isIpAddress(host)
+  return {
+    host: isOtherName ? endpoint.host : host,
+    port,
+    user,
+    database,
+    ssl: plainTls(access.trust.tls),
+    password: createPassword(access),
+    ...(isOtherName ? { stream: () => createSocketTo(host) } : {}),
+  }
+}
+
+/** A socket that dials one host, whichever it is told to, at the port that it is told. */
+function createSocketTo(host: string): Socket {
+  const socket = new Socket()
+  const dial = socket.connect.bind(socket) as (port: number, host: string) => Socket
+  socket.connect = ((port: number) => dial(port, host)) as Socket['connect']
+  return socket
 }
 
 /** A password function for any client of pg, which gives the token to the verified endpoint alone. */

@@ -1,12 +1,15 @@
 // The contract with pg: what src/drivers/pg/internals.ts relies on, shown by what it does on a real server.
 import assert from 'node:assert/strict'
-import { Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer, Socket } from 'node:net'
 import { after, test } from 'node:test'
 import pg from 'pg'
 import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import {
+  askTlsFor,
   dropQueries,
   forgetPassword,
+  hearForkFailure,
   hideConnection,
   isClient,
   isOpen,
@@ -146,3 +149,32 @@ test('runningSql is the statement that was sent and not yet answered', async t =
   await ready(client)
   assert.equal(runningSql(client), undefined)
 })
+
+test('askTlsFor has pg dial the host that it was given', async t => {
+  const client = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres', ssl: false })
+  t.after(() => client.end())
+  askTlsFor(client, 'db.invalid')
+  await client.connect()
+  assert.equal(client.host, '127.0.0.1')
+})
+
+for (const [title, bytes, expected] of [
+  [
+    'hearForkFailure takes the words of a server that has no process for a connection',
+    'Ecould not fork new process for connection: Cannot allocate memory\n\0',
+    'could not fork new process for connection: Cannot allocate memory',
+  ],
+  ['hearForkFailure takes no other words', 'Egive your password to db.example instead\n\0', undefined],
+] as const) {
+  test(title, async t => {
+    const telling = createServer(socket => socket.on('error', () => {}).end(bytes)).listen(0, '127.0.0.1')
+    await once(telling, 'listening')
+    t.after(() => telling.close())
+    const { port } = telling.address() as { port: number }
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', ssl: true })
+    client.on('error', () => {})
+    const words = hearForkFailure(client)
+    await assert.rejects(client.connect(), { message: 'There was an error establishing an SSL connection' })
+    assert.equal(words(), expected)
+  })
+}
