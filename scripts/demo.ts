@@ -129,8 +129,8 @@ ${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run i
     await showRefusal(stack, folder, {
       title: 'A database user that is not an IAM user',
       environment: { [stack.variables.user]: 'notes_guest' },
-      // MySQL has the same words for a user who is not there and for a token that is wrong.
-      code: engine === 'postgres' ? 'RDS_IAM_NOT_GRANTED' : 'RDS_IAM_ACCESS_DENIED',
+      // The gateway takes the token before it says so; RDS asks such a user for a password by SCRAM.
+      code: 'RDS_IAM_ACCESS_DENIED',
       reason: 'NotIamUser',
     })
     await showRefusal(stack, folder, {

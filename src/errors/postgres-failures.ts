@@ -44,7 +44,7 @@ export const postgresFailures: readonly Failure[] = [
     code: 'RDS_IAM_ACCESS_DENIED',
     patterns: [{ codes: authentication, message: /password authentication failed/i, token: 'sent' }],
     check: context =>
-      `${checkToken(context)} So does a user that is none for IAM: \`GRANT rds_iam TO ${quote(context.user)};\` makes it one.`,
+      `${checkToken(context)} So does a user that is none for IAM: \`${iamUserStatements.postgres(context.user).join(' ')}\` makes one.`,
     passes: 'perhaps',
   },
   {

@@ -256,10 +256,11 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'a user that is no IAM user': {
     gate: { users: ['somebody_else'] },
     at: 'authentication',
-    // MySQL says the same of a token that it refuses.
-    code: { postgres: 'RDS_IAM_NOT_GRANTED', mysql: 'RDS_IAM_ACCESS_DENIED' },
+    // The gateway asks for a token and takes it before it says so.
+    code: 'RDS_IAM_ACCESS_DENIED',
     finding: /password authentication failed|Access denied/,
-    remedy: /Run `CREATE USER .*notes_app|that the user's name is spelled as in the database/,
+    remedy:
+      /that the user's name is spelled as in the database.*(`CREATE USER "notes_app"; GRANT rds_iam|iam-db-auth-error)/,
     skipped: withoutNetwork,
   },
   'a database that is not there': {

@@ -196,7 +196,8 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     },
     {
       on: 'PostgreSQL',
-      check: /`rds-db:connect`.*So does a user that is none for IAM: `GRANT rds_iam TO "orders_app";`/,
+      check:
+        /`rds-db:connect`.*So does a user that is none for IAM: `CREATE USER "orders_app"; GRANT rds_iam TO "orders_app";`/,
       server: [['password authentication failed for user "orders_app"', '28P01', 'sent']],
     },
     {
