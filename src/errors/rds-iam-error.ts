@@ -10,7 +10,7 @@
  * | `RDS_IAM_ACCESS_DENIED` | the server refused the authentication token |
  * | `RDS_IAM_NOT_GRANTED` | the database user is not an IAM user, or does not exist |
  * | `RDS_IAM_THROTTLED` | too many connections, or new ones too fast |
- * | `RDS_IAM_UNAVAILABLE` | the server is starting up, shutting down or failing over |
+ * | `RDS_IAM_UNAVAILABLE` | the server is starting up, resuming, shutting down or failing over |
  * | `RDS_IAM_DATABASE` | authentication worked; the database then refused the session |
  * | `RDS_IAM_CLOSED` | a connection was asked for after `close()` |
  */

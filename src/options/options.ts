@@ -86,8 +86,10 @@ export interface RdsIamOptions {
   readonly prefetch?: boolean | undefined
   /**
    * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and
-   * trying again what passes by itself. An invocation that has less time left gives up earlier.
+   * trying again what passes by itself. An invocation that has less time left gives up earlier. Aurora
+   * Serverless that pauses at 0 ACU needs 30000 or more.
    *
+   * @see https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
    * @default 10000
    */
   readonly connectTimeoutMs?: number | undefined

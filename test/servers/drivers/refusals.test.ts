@@ -200,6 +200,63 @@ test('says which words the failure was in, whatever it was taken for', async () 
   })
 })
 
+for (const create of (engines.pg as Engine).middlewares) {
+  test(`${create.name} waits until a cluster has resumed from 0 ACU`, async () => {
+    let answers = 0
+    const server = await startRecordingServer({
+      ...certificate,
+      get answer() {
+        answers += 1
+        const words = 'no pg_hba.conf entry for host "10.0.0.1", user "app", database "app", SSL encryption'
+        return answers > 4 ? passwordRequest : fatal('28000', words)
+      },
+    })
+    const logger = recordingLogger()
+    await prepare(create, { ...address, port: server.port, logger, retryRefused: false })()
+    assert.equal(server.connections(), 5)
+    const codes = logger.lines
+      .filter(({ fields }) => fields.event === 'connection:retried')
+      .map(({ fields }) => fields.code)
+    assert.deepEqual([...new Set(codes)], ['RDS_IAM_UNAVAILABLE'])
+  })
+
+  test(`${create.name} names the option that RDS Proxy does not take, at once`, async () => {
+    const words = 'Feature not supported: RDS Proxy currently doesn’t support the option statement_timeout.'
+    const server = await startRecordingServer({ ...certificate, answer: fatal('0A000', words) })
+    const acquire = prepare(create, {
+      ...address,
+      port: server.port,
+      client: { statement_timeout: 5_000 },
+    } as never)
+    await assert.rejects(acquire(), {
+      code: 'RDS_IAM_OPTIONS',
+      message:
+        /take `client\.statement_timeout`\. Take it out.*`ALTER ROLE "app" SET statement_timeout = …;`/,
+    })
+    assert.equal(server.connections(), 1)
+  })
+
+  test(`${create.name} tries again where RDS Proxy has too many tokens to look at`, async () => {
+    let isBusy = true
+    const words = 'The IAM authentication failed because of too many competing requests.'
+    const server = await startRecordingServer({
+      ...certificate,
+      refuse: () => (isBusy ? fatal('28P01', words) : undefined),
+    })
+    const logger = recordingLogger()
+    const debug = (message: string, fields: Record<string, unknown>) => {
+      logger.debug(message, fields)
+      if (fields.event === 'connection:retried') isBusy = false
+    }
+    await prepare(create, { ...address, port: server.port, logger: { ...logger, debug } })()
+    assert.equal(server.connections(), 2)
+    assert.equal(
+      logger.lines.find(({ fields }) => fields.event === 'connection:retried')?.fields.code,
+      'RDS_IAM_THROTTLED',
+    )
+  })
+}
+
 const { kinds, missing } = findMysqlKinds()
 const [kind] = kinds.slice(-1)
 const gates = {
