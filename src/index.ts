@@ -7,6 +7,7 @@ export type {
   ConnectionClosedReason,
   ConnectionFailedEvent,
   ConnectionOpenedEvent,
+  ConnectionReadOnlyEvent,
   ConnectionRetriedEvent,
   DatabaseEvent,
   RdsIamEvent,

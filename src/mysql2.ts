@@ -27,7 +27,13 @@ export type {
   IamMysqlPoolOptions,
   MysqlOptionsOptions,
 } from './options/mysql2-options.ts'
-export type { AccessOption, RdsIamOptions, TlsOptions, WrapOption } from './options/options.ts'
+export type {
+  AccessOption,
+  RdsIamOptions,
+  TargetSessionAttrs,
+  TlsOptions,
+  WrapOption,
+} from './options/options.ts'
 export type { AwsCredentials, AwsCredentialsProvider } from './token/credentials.ts'
 export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 

@@ -19,7 +19,13 @@ import { createStandalonePool } from './standalone/pool.ts'
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
 export type { RdsIamLogger, RdsIamMetrics } from './events/observers.ts'
 export type { Closable, RdsIamMiddleware } from './middleware/middleware.ts'
-export type { AccessOption, RdsIamOptions, TlsOptions, WrapOption } from './options/options.ts'
+export type {
+  AccessOption,
+  RdsIamOptions,
+  TargetSessionAttrs,
+  TlsOptions,
+  WrapOption,
+} from './options/options.ts'
 export type {
   CreatePgPoolOptions,
   IamPgOptions,

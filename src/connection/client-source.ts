@@ -219,7 +219,7 @@ export function createClientSource<Connection>(
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
       prefetch.begin(deadlineMs, async onRetry =>
-        keep(await open({ deadlineMs, account: undefined, onRetry })),
+        keep(await open({ deadlineMs, account: undefined, isAhead: true, onRetry })),
       )
     },
     acquire(invocation) {

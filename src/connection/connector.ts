@@ -2,7 +2,8 @@ import type { Access } from '../access/access.ts'
 import { outside } from '../drivers/callers.ts'
 import type { Connect, Opened } from '../drivers/driver.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
-import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
+import type { Asker, Attempted } from '../retries/retry.ts'
+import { createOpening } from '../retries/writer.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import { withDeadline } from '../time/deadline.ts'
 import { elapsedMs } from '../time/elapsed.ts'
@@ -15,7 +16,7 @@ export type Connector<Connection> = (asker: Asker) => Promise<Opened<Connection>
 export interface ConnectorParts<Connection> {
   readonly connect: Connect<Connection>
   readonly access: Access
-  readonly settings: Pick<ConnectionSettings, 'connectTimeoutMs' | 'retryRefused'>
+  readonly settings: Pick<ConnectionSettings, 'connectTimeoutMs' | 'retryRefused' | 'targetSessionAttrs'>
   /** @default the system's */
   readonly clock?: Clock
 }
@@ -47,24 +48,34 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
     return opened
   }
 
+  const opening = createOpening<Opened<Connection>>({
+    access,
+    settings,
+    clock,
+    connections: {
+      takesWrites: ({ session }) => session.takesWrites(),
+      isUsable: ({ session }) => session.isUsable(),
+      discard({ session }, reason) {
+        void session.close()
+        access.emit({ event: 'connection:closed', reason, connections: 1 })
+      },
+    },
+  })
+
   return asker => {
     const late = outOfTime(settings, asker.deadlineMs, clock)
-    return openWithRetries(
-      { access, settings, clock },
-      asker,
-      async (): Promise<Attempted<Opened<Connection>>> => {
-        const token = createAttemptToken(tokens)
-        const startedMs = performance.now()
-        try {
-          const connection = await connectOnce(asker.deadlineMs, token, late)
-          const durationMs = elapsedMs(startedMs)
-          access.emit({ event: 'connection:opened', durationMs, tokenReused: token.isReused() })
-          return { connection }
-        } catch (error) {
-          return { error, token }
-        }
-      },
-    )
+    return opening.open(asker, async (): Promise<Attempted<Opened<Connection>>> => {
+      const token = createAttemptToken(tokens)
+      const startedMs = performance.now()
+      try {
+        const connection = await connectOnce(asker.deadlineMs, token, late)
+        const durationMs = elapsedMs(startedMs)
+        access.emit({ event: 'connection:opened', durationMs, tokenReused: token.isReused() })
+        return { connection }
+      } catch (error) {
+        return { error, token }
+      }
+    })
   }
 }
 

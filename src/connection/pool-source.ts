@@ -182,7 +182,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   return {
     prefetch() {
       const asker = askerOf(initialisation)
-      prefetch.begin(asker.deadlineMs, onRetry => prepare({ ...asker, onRetry }))
+      prefetch.begin(asker.deadlineMs, onRetry => prepare({ ...asker, isAhead: true, onRetry }))
     },
     acquire(invocation) {
       if (closing.isClosed()) throw closing.error(access.target)

@@ -34,6 +34,11 @@ export interface Session {
   isTouched(): boolean
   /** Who used the session last since then, where that is known. */
   user: Caller | undefined
+  /**
+   * Whether the server takes writes, as it says itself. A promise, for one round trip, where it has not said so
+   * at login.
+   */
+  takesWrites(): boolean | Promise<boolean>
   /** Asks the server for a sign of life, for one round trip. */
   ping(): Promise<unknown>
   /**

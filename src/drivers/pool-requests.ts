@@ -1,7 +1,8 @@
 import type { Access } from '../access/access.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
-import { type Asker, type Attempted, openWithRetries } from '../retries/retry.ts'
+import type { Asker, Attempted } from '../retries/retry.ts'
+import { createOpening } from '../retries/writer.ts'
 import { withDeadline, withinAnswerTime } from '../time/deadline.ts'
 import { settle, silenceMs, waitHalf } from '../time/freeze.ts'
 import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
@@ -64,7 +65,7 @@ export interface PoolParts<Connection> {
   readonly access: Access
   readonly settings: Pick<
     ConnectionSettings,
-    'max' | 'retryRefused' | 'resetSession' | 'isResetChosen' | 'pingAfterIdleMs'
+    'max' | 'retryRefused' | 'targetSessionAttrs' | 'resetSession' | 'isResetChosen' | 'pingAfterIdleMs'
   >
   readonly internals: PoolInternals<Connection>
   /** Who uses the pool in turn, where that is known: then sessions are put back between one and the next. */
@@ -108,7 +109,9 @@ interface Request<Connection> {
 }
 
 /** Acquires and releases the connections of a driver's pool. */
-export function createPoolRequests<Connection>(parts: PoolParts<Connection>): PoolRequests<Connection> {
+export function createPoolRequests<Connection extends object>(
+  parts: PoolParts<Connection>,
+): PoolRequests<Connection> {
   const { access, settings, internals, callers, askerNow } = parts
   const { pingAfterIdleMs, resetSession, isResetChosen } = settings
   // Without callers to tell apart, everybody who takes a connection is one.
@@ -315,6 +318,18 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     }
   }
 
+  const opening = createOpening<Connection>({
+    access,
+    settings,
+    connections: {
+      takesWrites: connection => internals.sessionOf(connection).takesWrites(),
+      isUsable: connection => internals.sessionOf(connection).isUsable(),
+      discard,
+      // One that is kept has a place of the pool's.
+      hasRoom: () => internals.counts().all < settings.max,
+    },
+  })
+
   /**
    * @param isWanted Whether anybody still waits for the connection.
    * @param isWarming Whether it is opened for nobody yet, and is itself what others wait for.
@@ -325,7 +340,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
     isWanted = () => true,
     isWarming = false,
   ): Promise<Connection> =>
-    openWithRetries({ access, settings }, asker, () => {
+    opening.open(asker, () => {
       if (!isWanted()) throw new Error('nobody waits for the connection any more')
       return attempt(asker, caller, isWarming)
     })
@@ -430,6 +445,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
       const { all } = internals.counts()
       isDiscarded = true
       forgetRequests(() => true)
+      opening.drop()
       for (const connection of acquired.keys()) internals.remove(connection, true)
       acquired.clear()
       internals.discardOpening(Number.POSITIVE_INFINITY)
@@ -482,6 +498,7 @@ export function createPoolRequests<Connection>(parts: PoolParts<Connection>): Po
         // Who still has one hears of it by its queries.
         for (const connection of acquired.keys()) internals.remove(connection, false)
         acquired.clear()
+        opening.drop()
         internals.discardOpening(Number.POSITIVE_INFINITY)
         await requestsOfPool.closeIdle()
         internals.close()

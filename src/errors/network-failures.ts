@@ -86,6 +86,13 @@ export const localFailures: readonly Failure[] = [
     check: "Nothing was tried. Raise the function's timeout, or look at what took its time before.",
   },
   {
+    code: 'RDS_IAM_UNAVAILABLE',
+    patterns: [{ message: /^the server takes no writes/ }],
+    check:
+      "A writer is wanted, and the name leads to a reader: after a failover, it leads to the writer shortly. If a reader will do, set `targetSessionAttrs` to 'any'.",
+    passes: 'soon',
+  },
+  {
     code: 'RDS_IAM_THROTTLED',
     patterns: [{ message: /timeout exceeded when trying to connect|all connections are in use/i }],
     check:

@@ -13,6 +13,7 @@ const channels: Readonly<Record<RdsIamEvent['event'], Channel>> = {
   'connection:closed': channel('middy-rds-iam:connection:closed'),
   'connection:retried': channel('middy-rds-iam:connection:retried'),
   'connection:failed': channel('middy-rds-iam:connection:failed'),
+  'connection:read-only': channel('middy-rds-iam:connection:read-only'),
   'transaction:rolled-back': channel('middy-rds-iam:transaction:rolled-back'),
   'session:not-reset': channel('middy-rds-iam:session:not-reset'),
   'query:refused': channel('middy-rds-iam:query:refused'),
@@ -58,6 +59,9 @@ const serverCannotReset =
 
 const lateQuery =
   'A query of an invocation that has ended was not run: the connection may be another one’s by now. Await what you start'
+const noWriter =
+  'The database takes no writes: no writer was found in time, and a connection to a reader is lent. If that is wanted, set ' +
+  "`targetSessionAttrs` to 'any'"
 
 function log(logger: RdsIamLogger, event: RdsIamEvent): void {
   const [level, message] = describe(event)
@@ -82,6 +86,8 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'info' | 'warn
         : ['debug', 'Connecting to the database failed, and is tried again']
     case 'connection:failed':
       return ['warn', 'Connecting to the database failed']
+    case 'connection:read-only':
+      return ['warn', noWriter]
     case 'transaction:rolled-back':
       return ['warn', 'The handler left a transaction open; it is rolled back']
     case 'session:not-reset':

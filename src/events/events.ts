@@ -42,6 +42,7 @@ export interface ConnectionCheckedEvent extends DatabaseEvent {
  * | `not-released` | the handler did not release it to its pool |
  * | `cut-off` | middy or Lambda cut off the handler that had it |
  * | `not-restored` | its session could not be put back |
+ * | `read-only` | a writer was wanted (`targetSessionAttrs`), and the server takes no writes |
  * | `shutdown` | the execution environment is shutting down |
  */
 export type ConnectionClosedReason =
@@ -53,6 +54,7 @@ export type ConnectionClosedReason =
   | 'not-released'
   | 'cut-off'
   | 'not-restored'
+  | 'read-only'
   | 'shutdown'
 
 /** Connections are closed, or were found closed; another one takes their place when it is needed. */
@@ -87,6 +89,16 @@ export interface ConnectionFailedEvent extends DatabaseEvent {
   /** Of all attempts. */
   readonly durationMs: number
   readonly error: Error
+}
+
+/**
+ * A new connection to a server that takes no writes is lent although a writer was wanted
+ * (`targetSessionAttrs`): none was found in time.
+ */
+export interface ConnectionReadOnlyEvent extends DatabaseEvent {
+  readonly event: 'connection:read-only'
+  /** How long a writer was looked for. */
+  readonly durationMs: number
 }
 
 /** The handler left a transaction open, and it is rolled back. */
@@ -171,6 +183,7 @@ export type RdsIamEvent =
   | ConnectionClosedEvent
   | ConnectionRetriedEvent
   | ConnectionFailedEvent
+  | ConnectionReadOnlyEvent
   | TransactionRolledBackEvent
   | SessionNotResetEvent
   | QueryRefusedEvent

@@ -16,6 +16,23 @@ export type HostProblem = string | undefined
 // https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
 const dsqlName = /\.dsql(?:-[a-z0-9]+)?\.[a-z0-9-]+\.on\.aws$/
 
+// The id behind `cluster-` is that of an account in a Region. Only reader and custom endpoints have another
+// hyphen there: `cluster-ro-…` and `cluster-custom-…`. In the China Regions, the order of the labels differs.
+// https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Overview.Endpoints.html
+// https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-connecting.html
+const writerName =
+  /^[^.]+\.(?:cluster-[a-z0-9]+\.(?:[a-z0-9-]+\.rds|rds\.[a-z0-9-]+)|global-[a-z0-9]+\.global\.rds)\.amazonaws\.(?:com|com\.cn|eu)$/
+
+/**
+ * Whether a host is the endpoint that leads to the writer of a cluster, Aurora or Multi-AZ, or of an Aurora
+ * global database.
+ *
+ * @example `isWriterEndpoint('orders.cluster-c1x2.eu-west-1.rds.amazonaws.com')` is `true`
+ */
+export function isWriterEndpoint(host: string): boolean {
+  return writerName.test(host)
+}
+
 /** Whether the host is an IP address, which no certificate of RDS and no token names. */
 export function isIpAddress(host: string): boolean {
   // Asked only about what may be one: Node's pattern for IPv6 takes 4 ms to compile, and node:net 3 to load.

@@ -12,6 +12,7 @@ const ofDrivers: Readonly<Record<string, string>> = {
   password: 'an authentication token takes its place',
   connectionString: address,
   uri: address,
+  target_session_attrs: 'it is called `targetSessionAttrs`',
   ssl: 'TLS is always on and verified; `tls.ca` adds trust',
 }
 

@@ -16,6 +16,14 @@ export interface TlsOptions {
 }
 
 /**
+ * Which server a new connection may lead to, in the words of libpq: `any`, or `read-write` for one that takes
+ * writes. libpq's other values choose among several hosts; here the name of the endpoint does that.
+ *
+ * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS
+ */
+export type TargetSessionAttrs = 'any' | 'read-write'
+
+/**
  * The options that every middleware of this package takes. All of them are optional where the environment
  * gives them.
  */
@@ -101,6 +109,15 @@ export interface RdsIamOptions {
    * @default true
    */
   readonly retryRefused?: boolean | undefined
+  /**
+   * Which server a new connection may lead to: `'read-write'` for one that takes writes, or `'any'`. After a
+   * failover, a name may lead to the old writer for some seconds, which is a reader by then. With
+   * `'read-write'`, such a connection is closed, and another one is tried while there is time to connect; when
+   * there is none left, the reader is lent, and the log warns.
+   *
+   * @default 'read-write' for the writer endpoint of a cluster, or of a global database; 'any' for every other
+   */
+  readonly targetSessionAttrs?: TargetSessionAttrs | undefined
   /**
    * The silence in milliseconds after which a connection is checked by a ping before it is used again;
    * `false` for never.

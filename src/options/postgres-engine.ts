@@ -18,6 +18,7 @@ const ownedClientOptions = {
   connectionTimeoutMillis: 'give `connectTimeoutMs`',
   max: 'give it beside `client`',
   poolSize: 'give `max`',
+  target_session_attrs: 'give `targetSessionAttrs`',
   Promise: 'promises are those of Node',
   replication: 'IAM authentication does not cover replication connections',
 } as const

@@ -1,7 +1,7 @@
 import type { Failure } from '../errors/failure.ts'
 import type { Target } from '../errors/target.ts'
 import type { Observers } from '../events/observers.ts'
-import { isProxyEndpoint } from '../identifiers/endpoint.ts'
+import { isProxyEndpoint, isWriterEndpoint } from '../identifiers/endpoint.ts'
 import type { AwsCredentials, AwsCredentialsProvider } from '../token/credentials.ts'
 import type { TokenSigner } from '../token/signer-request.ts'
 import type { CaFile } from '../trust/roots.ts'
@@ -11,7 +11,7 @@ import { type Checks, createChecks, refuseProblems, show } from './checks.ts'
 import { findCaFiles, isOneAtATime, readVariable } from './environment.ts'
 import { findInstead } from './misnamed.ts'
 import { readLogger, readMetrics } from './observer-options.ts'
-import type { RdsIamOptions } from './options.ts'
+import type { RdsIamOptions, TargetSessionAttrs } from './options.ts'
 import { readCredentials, readTokenMargin } from './signing-options.ts'
 
 /** What differs between the database engines in reading options. */
@@ -49,6 +49,7 @@ export interface AccessSettings extends Target, Observers {
 export interface ConnectionSettings {
   readonly connectTimeoutMs: number
   readonly retryRefused: boolean
+  readonly targetSessionAttrs: TargetSessionAttrs
   /** Infinity for never. */
   readonly pingAfterIdleMs: number
   /** Whether the session's state is put back between invocations. */
@@ -93,6 +94,7 @@ const optionNames: Readonly<Record<OptionName, true>> = {
   prefetch: true,
   connectTimeoutMs: true,
   retryRefused: true,
+  targetSessionAttrs: true,
   pingAfterIdleMs: true,
   tokenMarginMs: true,
   resetSession: true,
@@ -102,6 +104,8 @@ const optionNames: Readonly<Record<OptionName, true>> = {
   wrap: true,
   client: true,
 }
+
+const targets = ['any', 'read-write'] as const
 
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html, and `lambdaContext` of durable functions
 const namesInContext =
@@ -138,6 +142,12 @@ export function readSettings(
       max: 900_000,
     }),
     retryRefused: checks.boolean('retryRefused', given.retryRefused, true),
+    targetSessionAttrs: checks.oneOf(
+      'targetSessionAttrs',
+      given.targetSessionAttrs,
+      targets,
+      isWriterEndpoint(address.endpoint.host) ? 'read-write' : 'any',
+    ),
     pingAfterIdleMs:
       given.pingAfterIdleMs === false
         ? Number.POSITIVE_INFINITY

@@ -14,6 +14,8 @@ export interface Asker {
   readonly account: string | undefined
   /** The silence in milliseconds before which a connection needs no check, because it has just been checked. */
   readonly quietMs?: number
+  /** Whether it is nobody's yet: no invocation waits, and each looks for a writer in its own time. */
+  readonly isAhead?: boolean
   /** Hears of every failure that is tried again. */
   readonly onRetry?: (failure: RdsIamError) => void
 }
@@ -24,6 +26,8 @@ export interface RetryParts {
   readonly settings: Pick<ConnectionSettings, 'retryRefused'>
   /** @default the system's */
   readonly clock?: Clock | undefined
+  /** Whether the caller has another connection to fall back on, so that giving up is no failure to tell of. */
+  readonly hasFallback?: () => boolean
 }
 
 /** How one attempt ended. */
@@ -110,7 +114,8 @@ export function createRetry(parts: RetryParts, asker: Asker): Retry {
 
   const fail = (error: RdsIamError): RdsIamError => {
     const durationMs = Math.round(clock.now() - startedMs)
-    access.emit({ event: 'connection:failed', code: error.code, durationMs, error })
+    if (!parts.hasFallback?.())
+      access.emit({ event: 'connection:failed', code: error.code, durationMs, error })
     return error
   }
 

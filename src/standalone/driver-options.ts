@@ -2,9 +2,10 @@ import { type Access, createAccess } from '../access/access.ts'
 import { type Engine, type OptionName, readSettings, type Settings } from '../options/settings.ts'
 
 /** Options of a middleware or pool that mean nothing to a connection that somebody else makes and keeps. */
-const notOptions = 'contextKey wrap client prefetch max retryRefused pingAfterIdleMs resetSession'.split(
-  ' ',
-) as OptionName[]
+const notOptions =
+  'contextKey wrap client prefetch max retryRefused targetSessionAttrs pingAfterIdleMs resetSession'.split(
+    ' ',
+  ) as OptionName[]
 
 /**
  * Makes the options of a driver that makes its own connections, once the authorities are read: they stand in

@@ -27,7 +27,7 @@ export function createStandalonePool<Pool extends object>(
   const { pool, warm, closeIdle } = createOpener(access, settings)(askerNow)
   if (isLambda()) {
     // Whoever asks for a connection first hears of what it failed with, by an attempt of its own.
-    if (settings.prefetch) warm(askerNow()).catch(() => {})
+    if (settings.prefetch) warm({ ...askerNow(), isAhead: true }).catch(() => {})
     const closable = { shutDown: closeIdle }
     closables.set(pool, closable)
     closeAtShutdown(closable)

@@ -137,6 +137,10 @@ const options: Readonly<Record<string, readonly [judge: Judge, near: fc.Arbitrar
   tokenMarginMs: [isWhole(0, 840_000), fc.integer({ min: -2, max: 840_002 })],
   retryRefused: [isBoolean, fc.boolean()],
   resetSession: [isBoolean, fc.boolean()],
+  targetSessionAttrs: [
+    value => value === 'any' || value === 'read-write',
+    fc.constantFrom('any', 'read-write', 'primary', 'ANY', ''),
+  ],
   max: [isWhole(1, 1_000), fc.integer({ min: -2, max: 1_002 })],
   logger: [isLogger, fc.constantFrom<unknown>(console, { info() {} }, { ...console, warn: 1 })],
   metrics: [isMetrics, fc.constantFrom<unknown>({ addMetric() {} }, { addMetric: 1 }, { addMetrics() {} })],
@@ -351,6 +355,7 @@ test('right options give the documented settings', () => {
             logger: undefined,
             metrics: undefined,
             retryRefused: true,
+            targetSessionAttrs: 'any',
             client: {},
             extraCaFile: undefined,
             oneAtATime: false,

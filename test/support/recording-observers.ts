@@ -9,6 +9,7 @@ export const channelNames = [
   'connection:closed',
   'connection:retried',
   'connection:failed',
+  'connection:read-only',
   'transaction:rolled-back',
   'token:signed',
   'trust:incomplete',

@@ -102,6 +102,8 @@ function _compile(): void {
   iamPg({ client: { ssl: false } })
   // @ts-expect-error: nor by a connection string
   iamPgPool({ client: { connectionString: 'postgres://localhost' } })
+  // @ts-expect-error: the name of the endpoint chooses a reader
+  iamPg({ targetSessionAttrs: 'standby' })
   // @ts-expect-error: not a zero to turn it off, but false
   iamPg({ pingAfterIdleMs: true })
 }
@@ -115,6 +117,7 @@ test('types are checked by the compiler', () => {
     switch (event.event) {
       case 'connection:opened':
       case 'connection:checked':
+      case 'connection:read-only':
       case 'token:signed':
         return event.durationMs
       case 'connection:failed':

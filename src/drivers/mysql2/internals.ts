@@ -203,10 +203,21 @@ export function addSent(
       return open === 0
     },
   }
+  unwatched(core, () => internals.addCommand(command))
+}
+
+/** Has nobody shown the commands that a function adds. */
+export function unwatched<Result>(core: CoreConnection, add: () => Result): Result {
+  const internals = internalsOf(core)
   const { own, watched } = addCommands.get(core) ?? {}
   // mysql2 takes another function once the connection is closed.
-  const add = own !== undefined && internals.addCommand === watched ? own : internals.addCommand
-  add.call(core, command)
+  if (own === undefined || internals.addCommand !== watched) return add()
+  internals.addCommand = own
+  try {
+    return add()
+  } finally {
+    if (internals.addCommand === own) internals.addCommand = watched as AddCommand
+  }
 }
 
 /** Whether a statement is sent with attributes, if only with none. */

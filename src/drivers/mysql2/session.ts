@@ -16,10 +16,12 @@ import {
   isRunning,
   setCharacterSet,
   streamOf,
+  unwatched,
   userOf,
   watchCommands,
   watchPackets,
 } from './internals.ts'
+import { takesWrites } from './role.ts'
 import { readStatus } from './status.ts'
 
 /**
@@ -55,7 +57,6 @@ export function createSession(
   let wasOpen = false
   let isTouched = false
   let hasBegun = false
-  let isRepeating = false
   const beginning: Command[] = []
   let canReset = true
   // Of no use to anybody any more: only a new connection puts it right.
@@ -79,7 +80,6 @@ export function createSession(
     // The connection may be another's, and in the midst of a transaction. Nobody may wait for it any more, so
     // that an error would end the process.
     if (callers?.isLate(session)) return false
-    if (isRepeating) return true
     if (callers?.current() !== undefined) hasBegun = true
     if (hasBegun) isTouched = true
     else beginning.push(command)
@@ -88,12 +88,7 @@ export function createSession(
   })
 
   /** Sends again what made the session what it is to be. */
-  const repeat = (): Promise<unknown> => {
-    isRepeating = true
-    const answers = beginning.map(command => sendAgain(core, command))
-    isRepeating = false
-    return Promise.all(answers)
-  }
+  const repeat = (): Promise<unknown> => Promise.all(beginning.map(command => sendAgain(core, command)))
 
   /** Puts back what the server forgets of how the connection began. It keeps the default database. */
   const begin = (): Message[] => {
@@ -131,6 +126,7 @@ export function createSession(
     isBusy: () => isRunning(core) && !isGivenUp(core),
     isInTransaction: () => inTransaction,
     isTouched: () => isTouched,
+    takesWrites: () => takesWrites(core),
     ping: () => send(core, [ping]),
     begin() {
       hasBegun = true
@@ -168,8 +164,9 @@ function sendAgain(core: CoreConnection, { sql, values, statement }: Command): P
   if (typeof sql !== 'string') return Promise.resolve()
   return new Promise((resolve, reject) => {
     const end = (error: Error | null): void => (error === null ? resolve() : reject(error))
-    if (statement === undefined) core.query(sql, end)
-    else core.execute(sql, values as [], end)
+    unwatched(core, () =>
+      statement === undefined ? core.query(sql, end) : core.execute(sql, values as [], end),
+    )
   })
 }
 

@@ -3,6 +3,7 @@ import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
 import { warnOfSharedTransaction } from '../shared-transaction.ts'
 import { dropQueries, endsCursor, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
+import { watchRole } from './role.ts'
 import { send, sendAgain } from './statement.ts'
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction,
@@ -65,6 +66,7 @@ export function createSession(client: Client, leave: () => void): PgSession {
       return isReady(client) || isRunning(client) ? false : undefined
     },
     isTouched: () => isTouched,
+    takesWrites: watchRole(client),
     // The empty query is the cheapest: the server neither parses nor plans.
     ping: () => send(client, ''),
     async restore({ rollback, reset }) {

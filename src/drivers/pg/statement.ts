@@ -26,10 +26,18 @@ export function send(client: Client, sql: string): Promise<void> {
   })
 }
 
-/** Sends a query again that somebody sent before, unnoticed. */
+/** Asks for rows, of which the record of what was sent knows nothing. */
+export function ask(
+  client: Client,
+  ...query: readonly unknown[]
+): Promise<{ readonly rows: readonly unknown[] }> {
+  return (Client.prototype.query as (...query: readonly unknown[]) => Promise<never>).apply(
+    client,
+    query as [],
+  )
+}
+
+/** Sends a query again that somebody sent before. A cursor or a stream is its user's, and was read. */
 export async function sendAgain(client: Client, query: readonly unknown[]): Promise<void> {
-  const [first] = query
-  // A cursor or a stream is its user's, and was read.
-  if (typeof (first as Partial<Submittable>).submit === 'function') return
-  await (Client.prototype.query as (...query: unknown[]) => unknown).apply(client, [...query])
+  if (typeof (query[0] as Partial<Submittable>).submit !== 'function') await ask(client, ...query)
 }

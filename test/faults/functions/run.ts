@@ -28,6 +28,7 @@ const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
   'connection:closed': true,
   'connection:retried': true,
   'connection:failed': true,
+  'connection:read-only': true,
   'transaction:rolled-back': true,
   'session:not-reset': true,
   'query:refused': true,

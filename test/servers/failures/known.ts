@@ -449,6 +449,11 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       ],
     },
     {
+      on: 'any',
+      check: /A writer is wanted.*`targetSessionAttrs` to 'any'/,
+      package: [['the server takes no writes: it is a standby, or read-only']],
+    },
+    {
       on: 'MySQL',
       check: /TRUNCATE TABLE performance_schema\.host_cache;.*FLUSH HOSTS;/,
       server: [["Host '…' is blocked because of many connection errors…", 'ER_HOST_IS_BLOCKED']],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { hostProblem, isIpAddress } from '../../../src/identifiers/endpoint.ts'
+import { hostProblem, isIpAddress, isWriterEndpoint } from '../../../src/identifiers/endpoint.ts'
 import {
   isGlobalEndpoint,
   isRegionName,
@@ -46,6 +46,25 @@ for (const [host, region] of [
   ['orders.c1x2.eu-west-1.redshift.amazonaws.com', undefined],
 ] as const) {
   test(`reads ${region ?? 'no Region'} in ${host}`, () => assert.equal(regionOfHost(host), region))
+}
+
+for (const [host, isWriter] of [
+  ['orders.cluster-c1x2.us-east-1.rds.amazonaws.com', true],
+  ['orders.cluster-c1x2.rds.cn-north-1.amazonaws.com.cn', true],
+  ['orders.cluster-c1x2.rds.eusc-de-east-1.amazonaws.eu', true],
+  ['orders.global-c1x2.global.rds.amazonaws.com', true],
+  ['orders.cluster-ro-c1x2.us-east-1.rds.amazonaws.com', false],
+  ['orders.cluster-custom-c1x2.us-east-1.rds.amazonaws.com', false],
+  ['orders.shardgrp-c1x2.us-east-1.rds.amazonaws.com', false],
+  ['orders.c1x2.us-east-1.rds.amazonaws.com', false],
+  ['orders.proxy-c1x2.us-east-1.rds.amazonaws.com', false],
+  ['cluster-c1x2.us-east-1.rds.amazonaws.com', false],
+  ['orders.cluster-c1x2.us-east-1.rds.amazonaws.com.example.com', false],
+  ['orders.cluster-c1x2.example.com', false],
+  ['localhost', false],
+] as const) {
+  test(`takes ${host} ${isWriter ? '' : 'not '}for the endpoint of a writer`, () =>
+    assert.equal(isWriterEndpoint(host), isWriter))
 }
 
 for (const [region, partition] of [

@@ -231,6 +231,21 @@ const wrong: readonly (readonly [string, object, RegExp])[] = [
     /`client.connectionString` belongs/,
   ],
   ['a connection for the driver', { client: { connection: {} } }, /`client.connection` belongs/],
+  [
+    'the option of libpq for the driver',
+    { client: { target_session_attrs: 'any' } },
+    /`client.target_session_attrs` belongs to this package: give `targetSessionAttrs`/,
+  ],
+  [
+    'the name of libpq',
+    { target_session_attrs: 'any' },
+    /`target_session_attrs` .*it is called `targetSessionAttrs`/,
+  ],
+  [
+    'a role that an endpoint of its own leads to',
+    { targetSessionAttrs: 'standby' },
+    /`targetSessionAttrs` is not 'any' or 'read-write'; got .standby/,
+  ],
   ['a client class for the pool', { client: { Client: class {} } }, /`client.Client` belongs/],
   [
     'a timeout for the driver',
@@ -392,6 +407,19 @@ test('signs for the endpoint where the host is another name for it', () => {
     host,
     port: 5433,
   })
+})
+
+test('wants a writer by default where the endpoint is the one of a writer, whatever is dialled', () => {
+  const cluster = 'orders.cluster-c1x2.eu-west-1.rds.amazonaws.com'
+  const wanted = (options: object) => readSettings(engine, { ...right, ...options }).targetSessionAttrs
+  assert.equal(wanted({ host: cluster }), 'read-write')
+  assert.equal(wanted({ host: cluster.toUpperCase() }), 'read-write')
+  assert.equal(wanted({ host: '127.0.0.1', endpoint: { host: cluster } }), 'read-write')
+  assert.equal(wanted({ host: cluster, targetSessionAttrs: 'any' }), 'any')
+  for (const kind of ['', 'cluster-ro-', 'cluster-custom-', 'proxy-'])
+    assert.equal(wanted({ host: `orders.${kind}c1x2.eu-west-1.rds.amazonaws.com` }), 'any', kind)
+  assert.equal(wanted({ host: 'localhost', region: 'eu-west-1' }), 'any')
+  assert.equal(wanted({ targetSessionAttrs: 'read-write' }), 'read-write')
 })
 
 test('keeps the defaults that are documented', () => {
