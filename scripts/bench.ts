@@ -4,13 +4,14 @@
 // machine may be busy.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBundles, buildPropertiesOf, bundleSize } from '../bench/build.ts'
-import { invocationsPerRun, type Run, runFunction, startBundle } from '../bench/execution-environment.ts'
+import { invocationsPerRun, type Run, runFunction } from '../bench/execution-environment.ts'
 import { measureImports } from '../bench/import-time.ts'
 import { type Installed, installPackage } from '../bench/installed.ts'
 import { median, medianOfRounds } from '../bench/median.ts'
 import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
 import { runStorms } from '../bench/storm-table.ts'
-import type { WarmRequest, WarmResult, WarmTimes } from '../bench/warm-times.ts'
+import { measureWarmOverhead } from '../bench/warm-overhead.ts'
+import type { WarmRequest } from '../bench/warm-times.ts'
 import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { type EngineName, type Stack, startStack } from '../local/stack.ts'
@@ -110,38 +111,6 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
   ]
 }
 
-async function measureWarmOverhead(stack: Stack, folder: string, effort: Effort): Promise<Budget[]> {
-  const results: WarmResult[] = []
-  for (let round = 0; round < effort.warm; round += 1) {
-    const environment = await startBundle(stack, folder, `${stack.engine}/warm-overhead`)
-    const { error, payload } = await environment.invoke(effort.request, { timeoutMs: 120_000 })
-    if (error) throw new Error(`warm-overhead: ${error.errorMessage}\n${environment.logs()}`)
-    results.push(payload as WarmResult)
-    await environment.stop()
-  }
-  const medians = (key: keyof WarmResult) => {
-    const of = (who: keyof WarmTimes) => results.map(result => result[key][who])
-    const added = medianOfRounds(of('middleware'), of('handWritten'), (a, b) => a - b)
-    return [median(of('middleware')), median(of('handWritten')), added] as const
-  }
-  const successive = medians('overheadSuccessive')
-  const afterPause = medians('overheadAfterPause')
-  printTable('Warm invocation inside the process, µs', ['this package', 'hand-written', 'added'], {
-    'without a query, right after another': successive,
-    [`without a query, after a pause of ${pauseMs} ms`]: afterPause,
-    'with a query, right after another': medians('querySuccessive'),
-    [`with a query, after a pause of ${pauseMs} ms`]: medians('queryAfterPause'),
-  })
-  return [
-    {
-      what: 'added to a warm invocation right after another',
-      measured: successive[2],
-      limit: 5,
-      unit: 'µs' as const,
-    },
-  ]
-}
-
 function measureImportTimes(
   stack: Stack,
   installed: Installed,
@@ -229,7 +198,7 @@ async function run(args: readonly string[]): Promise<number> {
   const folder = await buildBundles('functions', sources, stack)
   const imports = await buildBundles('imports', [`bench/imports/${engine}`], stack)
   const runBudgets = await measureRuns(stack, folder, effort)
-  const warmBudgets = await measureWarmOverhead(stack, folder, effort)
+  const warmBudgets = await measureWarmOverhead(stack, folder, effort.warm, effort.request)
   const sizeBudgets = await measureSizes(stack, folder, installed)
   await stack.database.close()
   printBudgets([
