@@ -44,7 +44,7 @@ export function startBundle(
 }
 
 /** Signs a token for a function that does not sign any itself. */
-function signToken(stack: Stack): Promise<string> {
+export function signToken(stack: Stack): Promise<string> {
   return createTokenSource({
     host: 'localhost',
     port: stack.database.port,

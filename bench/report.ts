@@ -5,7 +5,7 @@ export interface Budget {
   readonly what: string
   readonly measured: number
   readonly limit: number
-  readonly unit: '×' | 'µs' | 'ms' | 'kB' | 'MB' | 'of them'
+  readonly unit: '×' | 'µs' | 'ms' | 's' | 'kB' | 'MB' | 'of them'
 }
 
 export function printMachine(): void {

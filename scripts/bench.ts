@@ -1,17 +1,21 @@
 // npm run bench: the same function four times, with this package, written by hand, as most samples have it, and
-// as little as the driver allows, against a real server and the gateway. Prints what each takes, and whether the project keeps to the
-// budgets that it set itself. Exit 1 where any answer was wrong; a missed budget is printed only, for the
-// machine may be busy.
+// as little as the driver allows, against a real server and the gateway; and what isolation, a lost flow and a
+// wrong policy cost. Prints what each takes, and whether the project keeps to the budgets that it set itself.
+// Exit 1 where any answer was wrong; a missed budget is printed only, for the machine may be busy.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBundles, buildPropertiesOf, bundleSize } from '../bench/build.ts'
 import { invocationsPerRun, type Run, runFunction } from '../bench/execution-environment.ts'
 import { measureImports } from '../bench/import-time.ts'
 import { type Installed, installPackage } from '../bench/installed.ts'
+import { canReset, measureIsolation } from '../bench/isolation.ts'
+import { measureLostFlow } from '../bench/lost-flow.ts'
 import { median, medianOfRounds } from '../bench/median.ts'
+import { measurePoolConnections } from '../bench/pool-connections.ts'
 import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
 import { runStorms } from '../bench/storm-table.ts'
 import { measureWarmOverhead } from '../bench/warm-overhead.ts'
 import type { WarmRequest } from '../bench/warm-times.ts'
+import { measureWrongPolicy } from '../bench/wrong-policy.ts'
 import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { type EngineName, type Stack, startStack } from '../local/stack.ts'
@@ -32,11 +36,29 @@ interface Effort {
   /** Processes that time warm invocations. */
   readonly warm: number
   readonly request: WarmRequest
+  /** Rounds of warm invocations through the Runtime API, with and without isolation. */
+  readonly isolation: number
+  /** Execution environments of each middleware that lose the flow of their connection. */
+  readonly lostFlows: number
 }
 
 const pauseMs = 3
-const short: Effort = { runs: 5, imports: 12, warm: 1, request: { blocks: 20, pauses: 300, pauseMs } }
-const full: Effort = { runs: 40, imports: 25, warm: 5, request: { blocks: 40, pauses: 500, pauseMs } }
+const short: Effort = {
+  runs: 5,
+  imports: 12,
+  warm: 1,
+  request: { blocks: 20, pauses: 300, pauseMs },
+  isolation: 25,
+  lostFlows: 3,
+}
+const full: Effort = {
+  runs: 40,
+  imports: 25,
+  warm: 5,
+  request: { blocks: 40, pauses: 500, pauseMs },
+  isolation: 200,
+  lostFlows: 15,
+}
 
 const drivers: Readonly<Record<EngineName, string>> = { postgres: 'pg', mysql: 'mysql2' }
 /** Of what a function written by hand takes. */
@@ -79,7 +101,9 @@ async function measureRuns(stack: Stack, folder: string, effort: Effort): Promis
     'connections opened': medians('connections'),
     'distinct tokens signed': medians('tokens'),
   })
-  const wasteful = own.find(({ connections, tokens }) => connections !== 1 || tokens !== 1)
+  // What cannot be reset is closed after each invocation.
+  const isKept = canReset(stack)
+  const wasteful = own.find(({ connections, tokens }) => (isKept && connections !== 1) || tokens !== 1)
   if (wasteful) {
     throw new Error(
       `Expected 1 connection and 1 token for ${invocationsPerRun} invocations, got ${wasteful.connections} and ${wasteful.tokens}`,
@@ -199,11 +223,18 @@ async function run(args: readonly string[]): Promise<number> {
   const imports = await buildBundles('imports', [`bench/imports/${engine}`], stack)
   const runBudgets = await measureRuns(stack, folder, effort)
   const warmBudgets = await measureWarmOverhead(stack, folder, effort.warm, effort.request)
+  const conductBudgets = [
+    ...(await measureIsolation(stack, folder, effort.isolation)),
+    ...(await measureLostFlow(stack, folder, effort.lostFlows)),
+    ...(await measureWrongPolicy(stack, folder)),
+    ...(await measurePoolConnections(stack, folder)),
+  ]
   const sizeBudgets = await measureSizes(stack, folder, installed)
   await stack.database.close()
   printBudgets([
     ...runBudgets,
     ...warmBudgets,
+    ...conductBudgets,
     ...measureImportTimes(stack, installed, imports, effort),
     ...sizeBudgets,
   ])
