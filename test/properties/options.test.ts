@@ -350,7 +350,8 @@ test('right options give the documented settings', () => {
             pingAfterIdleMs:
               pingAfterIdleMs === false ? Number.POSITIVE_INFINITY : (pingAfterIdleMs ?? 10_000),
             tokenMarginMs: tokenMarginMs ?? 60_000,
-            resetSession: resetSession ?? false,
+            resetSession: resetSession ?? true,
+            isResetChosen: resetSession !== undefined,
             max: max ?? 10,
             logger: undefined,
             metrics: undefined,

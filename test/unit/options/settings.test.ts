@@ -457,7 +457,7 @@ test('keeps the defaults that are documented', () => {
       retryRefused: true,
       pingAfterIdleMs: 10_000,
       tokenMarginMs: 60_000,
-      resetSession: false,
+      resetSession: true,
       max: 10,
     },
   )
