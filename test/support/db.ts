@@ -8,8 +8,16 @@ export interface Db {
   readonly raw: object
   query(sql: string): Promise<readonly Row[]>
   /** One connection: the client itself, or one of the pool's. */
-  take(): Promise<{ query(sql: string): Promise<readonly Row[]>; release(): void }>
+  take(): Promise<Taken>
   end(): Promise<unknown>
+}
+
+/** One connection, for as long as the handler has it. */
+export interface Taken {
+  /** The driver's own. */
+  readonly raw: object
+  query(sql: string): Promise<readonly Row[]>
+  release(): void
 }
 
 export const pgDb = (raw: pg.Client | pg.Pool): Db => {
@@ -19,9 +27,13 @@ export const pgDb = (raw: pg.Client | pg.Pool): Db => {
     query,
     end: () => raw.end(),
     async take() {
-      if (!('totalCount' in raw)) return { query, release() {} }
+      if (!('totalCount' in raw)) return { raw, query, release() {} }
       const client = await raw.connect()
-      return { query: async sql => (await client.query(sql)).rows, release: () => client.release() }
+      return {
+        raw: client,
+        query: async sql => (await client.query(sql)).rows,
+        release: () => client.release(),
+      }
     },
   }
 }
@@ -39,9 +51,10 @@ export const mysqlDb = (
     query,
     end: () => raw.end(),
     async take() {
-      if (raw.getConnection === undefined) return { query, release() {} }
+      if (raw.getConnection === undefined) return { raw, query, release() {} }
       const connection = await raw.getConnection()
       return {
+        raw: connection,
         query: async sql => (await connection.query(sql))[0] as readonly Row[],
         release: () => connection.release(),
       }

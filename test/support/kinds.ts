@@ -3,7 +3,7 @@ import type { Context } from 'aws-lambda'
 import { type IamMysqlOptions, iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
 import { iamPg, iamPgPool, type RdsIamOptions } from '../../src/pg.ts'
 import { findMysqlKinds, type Gate, useMysql, usePostgres } from './database.ts'
-import { type Db, mysqlDb, pgDb } from './db.ts'
+import { type Db, mysqlDb, pgDb, type Row } from './db.ts'
 import { mysqlSql, postgresSql, type Sql } from './sql.ts'
 
 /** A middleware, on a server. */
@@ -13,6 +13,8 @@ export interface Kind {
   readonly isPool: boolean
   readonly gate: Gate
   readonly sql: Sql
+  /** Runs SQL as the superuser, on a connection of its own. */
+  administer(sql: string): Promise<readonly Row[]>
   /** Ends sessions at the server. */
   end(sessions: readonly number[]): Promise<unknown>
   /** A handler that does with its connection what it is told. */
@@ -46,20 +48,31 @@ export const oneOfEach = (kinds: readonly Kind[]): readonly Kind[] =>
 export async function useKinds(
   isOneEnough = false,
 ): Promise<{ readonly kinds: readonly Kind[]; readonly missing: string }> {
+  const ofPostgres = await usePostgresKinds()
+  const { kinds, missing } = await useMysqlKinds(isOneEnough)
+  return { kinds: [...ofPostgres, ...kinds], missing }
+}
+
+export async function usePostgresKinds(): Promise<readonly Kind[]> {
   const { postgres, gate } = await usePostgres()
+  return [iamPg, iamPgPool].map(create => ({
+    name: create.name,
+    isPool: create === iamPgPool,
+    gate,
+    sql: postgresSql,
+    administer: sql => postgres.query(sql, 'notes'),
+    end: sessions =>
+      postgres.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest(ARRAY[${sessions}]) AS pid`),
+    create,
+    createHandler: options => handlerOf(create(options), pgDb),
+  }))
+}
+
+/** As {@link useKinds} does, for MySQL and MariaDB alone. */
+export async function useMysqlKinds(
+  isOneEnough = false,
+): Promise<{ readonly kinds: readonly Kind[]; readonly missing: string }> {
   const kinds: Kind[] = []
-  for (const create of [iamPg, iamPgPool]) {
-    kinds.push({
-      name: create.name,
-      isPool: create === iamPgPool,
-      gate,
-      sql: postgresSql,
-      end: sessions =>
-        postgres.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest(ARRAY[${sessions}]) AS pid`),
-      create,
-      createHandler: options => handlerOf(create(options), pgDb),
-    })
-  }
   const { kinds: servers, missing } = findMysqlKinds()
   for (const server of isOneEnough ? servers.slice(-1) : servers) {
     const { mysql, gate } = await useMysql(server)
@@ -69,6 +82,7 @@ export async function useKinds(
         isPool: create !== iamMysql,
         gate,
         sql: { ...mysqlSql, canReset: !/^5\.[56]\./.test(mysql.version) },
+        administer: sql => mysql.query(sql, 'notes'),
         end: async sessions => {
           for (const session of sessions) await mysql.query(`KILL ${session}`)
         },

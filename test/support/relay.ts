@@ -22,7 +22,11 @@ export interface Relay {
   heal(): void
   /** Keeps back whatever comes, until it is told to go on. */
   stall(): void
+  /** Keeps back what the server says; what it is told still reaches it. */
+  stallAnswers(): void
   resume(): void
+  /** How many bytes clients have sent so far. */
+  sentBytes(): number
   /** Lets everything take so long to the server and back, in milliseconds. */
   delay(roundTripMs: number): void
   /** Nothing listens any more; what is connected stays so. */
@@ -67,6 +71,7 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
   let isStalled = false
   let delayMs = 0
   let connections = 0
+  let sentBytes = 0
   let isOver = false
 
   const pass = (flow: Flow, from: Socket, to: Socket): void => {
@@ -90,6 +95,9 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
     connections += 1
     pass(flow, client, target)
     pass(flow, target, client)
+    client.on('data', chunk => {
+      sentBytes += chunk.length
+    })
     if (isStalled) for (const socket of [client, target]) socket.pause()
     for (const notice of waiting) notice()
   })
@@ -152,6 +160,10 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
       isStalled = true
       for (const socket of sockets()) socket.pause()
     },
+    stallAnswers() {
+      for (const { target } of flows) target.pause()
+    },
+    sentBytes: () => sentBytes,
     resume() {
       isStalled = false
       for (const socket of sockets()) socket.resume()
