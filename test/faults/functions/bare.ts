@@ -50,7 +50,8 @@ export function createBareHandler<Pool>(
 /** As handlers are written: one statement by the pool itself, several by one of its connections. */
 function runOnPool(event: Event, pool: FaultyDb): Promise<unknown> {
   const [statement, ...others] = event.sql ?? []
-  const isOne = statement !== undefined && others.length === 0 && event.ending === undefined
+  const isOne =
+    statement !== undefined && others.length === 0 && event.ending === undefined && event.leaves === undefined
   return isOne ? pool.query(statement) : runEvent(event, pool)
 }
 

@@ -2,6 +2,8 @@
 export interface Event {
   /** Statements, run one after another on one connection. The answer is the rows of the last one. */
   readonly sql?: readonly string[]
+  /** What it leaves running behind them, by its name in `leave-pg.ts` and `leave-mysql2.ts`. */
+  readonly leaves?: string
   /** What the handler does then, in place of giving back what it took and answering. */
   readonly ending?:
     | 'throws'

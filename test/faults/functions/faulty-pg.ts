@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { pgDb } from '../../support/db.ts'
+import { leavings } from './leave-pg.ts'
 import type { FaultyDb } from './run.ts'
 
 export const faultyPg = (raw: pg.Client | pg.Pool): FaultyDb => ({
@@ -14,4 +15,5 @@ export const faultyPg = (raw: pg.Client | pg.Pool): FaultyDb => ({
     raw.query({ text: 'SELECT pg_sleep(30)', query_timeout: 50 } as pg.QueryConfig & {
       query_timeout: number
     }),
+  leave: async (what, connection) => leavings[what]?.(connection as pg.Client),
 })

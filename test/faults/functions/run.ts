@@ -20,6 +20,8 @@ export interface FaultyDb extends Db {
   destroy(): Promise<void>
   /** Runs a query that the driver gives up on. */
   runOutOfTime(): Promise<unknown>
+  /** Begins something on a connection that was taken, and leaves it. */
+  leave(what: string, connection: object): Promise<unknown>
 }
 
 const eventNames: Readonly<Record<RdsIamEvent['event'], true>> = {
@@ -102,7 +104,7 @@ export function callStreaming(streaming: StreamingHandler): Handler {
 
 /** @param suspend Called where the function is to be suspended for good. */
 export async function runEvent(
-  { sql = [], ending, call }: Event,
+  { sql = [], leaves, ending, call }: Event,
   db: FaultyDb,
   suspend: () => void = () => {},
 ): Promise<unknown> {
@@ -112,6 +114,7 @@ export async function runEvent(
   let rows: unknown = []
   try {
     for (const statement of sql) rows = await connection.query(statement)
+    if (leaves !== undefined) await db.leave(leaves, connection.raw)
     if (ending === 'throws') throw new Error('the handler failed')
     if (call === 'suspended') {
       suspend()

@@ -2,6 +2,7 @@ import type { Fault } from '../table.ts'
 import { betweenFaults } from './between.ts'
 import { handlerFaults } from './handler.ts'
 import { invocationFaults } from './invocation.ts'
+import { isolationFaults } from './isolation.ts'
 import { serverFaults } from './server.ts'
 import { tokenFaults } from './token.ts'
 
@@ -11,5 +12,6 @@ export const faults: readonly Fault[] = [
   ...serverFaults,
   ...tokenFaults,
   ...handlerFaults,
+  ...isolationFaults,
   ...invocationFaults,
 ]
