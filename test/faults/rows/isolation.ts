@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { RdsIamOptions } from '../../../src/pg.ts'
 import type { Bench, Subject } from '../bench.ts'
+import { waitForNone } from '../engines.ts'
 import type { Event } from '../functions/event.ts'
 import type { Fault } from '../table.ts'
 
@@ -82,7 +83,8 @@ async function leave(bench: Bench, leaves: string, way: Way): Promise<string | u
   assert.equal(error?.errorMessage, fails ? 'the handler failed' : undefined)
   if (way.killed) {
     await engine.endSessions(site.servers.first)
-    await subject.relay.whenEnded()
+    // Who reads nothing is not told: it is the server that has nobody left.
+    await waitForNone(site.servers.first, engine.sessions)
   }
   await subject.ask({}, 5_000)
   await subject.ask({}, 5_000)

@@ -92,10 +92,10 @@ for (const kind of kinds) {
         const connection = await db.take()
         for (const statement of take) await connection.query(statement)
         await until(async () => !(await isFree(kind)), 'it is held')
-        connection.release()
         // No answer comes from here on, and no timer that would give up waiting for one goes off.
         relay.stallAnswers()
         mock.timers.enable({ apis: ['setTimeout'] })
+        connection.release()
       }, lambdaContext())
       mock.timers.reset()
       await until(() => isFree(kind), 'the server has let go')

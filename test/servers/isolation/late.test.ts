@@ -31,7 +31,8 @@ const holders: Readonly<Record<string, (db: Db, late: Promise<void>) => Promise<
   async 'a query with a callback'(db, late) {
     const connection = await db.take()
     const raw = connection.raw as unknown as Callbacks
-    late.then(() => (raw.connection ?? raw).query(insert('late'), () => {}))
+    const own = 'execute' in raw ? raw.connection : raw
+    late.then(() => own?.query(insert('late'), () => {}))
     connection.release()
   },
   async 'a loop of queries'(db, late) {
