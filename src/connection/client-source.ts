@@ -206,7 +206,7 @@ export function createClientSource<Connection>(
 
   const discard = (given: Lease<Connection>): void => {
     const lease = given as ClientLease<Connection>
-    lease.invocation.hasEnded = true
+    // It may still run, and hears of its connection.
     if (leases.delete(lease)) void close(lease.held, 'cut-off')
   }
 

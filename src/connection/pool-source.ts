@@ -198,7 +198,6 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       if (!takeBack(lease)) return
       // Where invocations overlap, the pool is theirs too.
       if (!oneAtATime) return tidy(lease)
-      lease.invocation.hasEnded = true
       // The handler may still hold the pool, and whoever keeps it for longer goes on with it; the next
       // invocations have another one.
       if (current === pool) current = createPool(askerNow)

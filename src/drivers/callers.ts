@@ -25,7 +25,6 @@ export interface Callers {
 interface Used {
   /** Who has it, or had it last. */
   readonly user: Caller | undefined
-  isUsable(): boolean
 }
 
 interface Entered {
@@ -51,8 +50,6 @@ export function createCallers(tellLate: (caller: Caller) => void): Callers {
     isLate(session) {
       const caller = storage.getStore()?.caller
       if (!caller?.hasEnded || session.user === undefined || findOpen() !== undefined) return false
-      // What is closed says so itself.
-      if (!session.isUsable()) return false
       tellLate(caller)
       return true
     },

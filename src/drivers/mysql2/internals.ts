@@ -14,6 +14,7 @@ interface ConnectionInternals {
   clientEncoding: string
   readonly _statements: { values(): Iterable<{ close(): void }>; clear(): void }
   readonly serverCapabilityFlags: number
+  readonly _isMariaDB: boolean
   sequenceId: number
   _resetSequenceId(): void
   handlePacket(packet?: Packet): void
@@ -77,8 +78,9 @@ export type GetCallback = Parameters<Pool['getConnection']>[0]
 type AddCommand = ConnectionInternals['addCommand']
 
 // https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html:
-// CLIENT_QUERY_ATTRIBUTES
+// CLIENT_QUERY_ATTRIBUTES, CLIENT_IGNORE_SPACE
 const queryAttributesFlag = 1 << 27
+const ignoreSpaceFlag = 1 << 8
 
 function internalsOf(core: CoreConnection): ConnectionInternals {
   return core as unknown as ConnectionInternals
@@ -158,15 +160,26 @@ export function forgetStatements(core: CoreConnection): void {
   _statements.clear()
 }
 
-const addCommands = new WeakMap<CoreConnection, { readonly own: AddCommand; readonly watched: AddCommand }>()
+const unwatchedAdds = new WeakMap<CoreConnection, AddCommand>()
 
-/** Shows every command of the handler's before it is added. One for which `look` returns false is not added. */
+/**
+ * Shows every command of the handler's before it is added, also where the connection is closed. One for which
+ * `look` returns false is not added.
+ */
 export function watchCommands(core: CoreConnection, look: (command: Command) => boolean): void {
   const internals = internalsOf(core)
-  const own = internals.addCommand.bind(core)
-  const watched: AddCommand = command => (look(command) ? own(command) : command)
-  addCommands.set(core, { own, watched })
-  internals.addCommand = watched
+  unwatchedAdds.set(core, internals.addCommand)
+  Object.defineProperty(internals, 'addCommand', {
+    configurable: true,
+    get: (): AddCommand => command => (look(command) ? addUnwatched(core, command) : command),
+    // mysql2 puts another function in its place when the connection is closed.
+    set: (add: AddCommand) => unwatchedAdds.set(core, add),
+  })
+}
+
+function addUnwatched(core: CoreConnection, command: Command): Command {
+  const add = unwatchedAdds.get(core) ?? internalsOf(core).addCommand
+  return add.call(core, command)
 }
 
 /**
@@ -203,27 +216,40 @@ export function addSent(
       return open === 0
     },
   }
-  unwatched(core, () => internals.addCommand(command))
+  addUnwatched(core, command)
 }
 
 /** Has nobody shown the commands that a function adds. */
 export function unwatched<Result>(core: CoreConnection, add: () => Result): Result {
-  const internals = internalsOf(core)
-  const { own, watched } = addCommands.get(core) ?? {}
-  // mysql2 takes another function once the connection is closed.
-  if (own === undefined || internals.addCommand !== watched) return add()
-  internals.addCommand = own
+  const watched = Object.getOwnPropertyDescriptor(core, 'addCommand')
+  const own = unwatchedAdds.get(core)
+  if (watched === undefined || own === undefined) return add()
+  Object.defineProperty(core, 'addCommand', { configurable: true, writable: true, value: own })
   try {
     return add()
   } finally {
-    if (internals.addCommand === own) internals.addCommand = watched as AddCommand
+    unwatchedAdds.set(core, internalsOf(core).addCommand)
+    Object.defineProperty(core, 'addCommand', watched)
   }
 }
 
 /** Whether a statement is sent with attributes, if only with none. */
 export function takesAttributes(core: CoreConnection): boolean {
+  return hasAgreedOn(core, queryAttributesFlag)
+}
+
+/** Whether the session began with IGNORE_SPACE in its `sql_mode`, which the server forgets at a reset. */
+export function ignoresSpace(core: CoreConnection): boolean {
+  return hasAgreedOn(core, ignoreSpaceFlag)
+}
+
+function hasAgreedOn(core: CoreConnection, flag: number): boolean {
   const { clientFlags = 0 } = core.config as { clientFlags?: number }
-  return (clientFlags & internalsOf(core).serverCapabilityFlags & queryAttributesFlag) !== 0
+  return (clientFlags & internalsOf(core).serverCapabilityFlags & flag) !== 0
+}
+
+export function isMariaDb(core: CoreConnection): boolean {
+  return internalsOf(core)._isMariaDB
 }
 
 /** Whether all that runs is a query whose rows nobody hears of: its stream was destroyed, or left. */

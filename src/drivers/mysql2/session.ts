@@ -12,7 +12,9 @@ import {
   destroy,
   endPolitely,
   forgetStatements,
+  ignoresSpace,
   isGivenUp,
+  isMariaDb,
   isRunning,
   setCharacterSet,
   streamOf,
@@ -80,6 +82,7 @@ export function createSession(
     // The connection may be another's, and in the midst of a transaction. Nobody may wait for it any more, so
     // that an error would end the process.
     if (callers?.isLate(session)) return false
+    if (changesRole(core, command)) isSpent = true
     if (callers?.current() !== undefined) hasBegun = true
     if (hasBegun) isTouched = true
     else beginning.push(command)
@@ -93,9 +96,12 @@ export function createSession(
   /** Puts back what the server forgets of how the connection began. It keeps the default database. */
   const begin = (): Message[] => {
     const collation = setCharacterSet(core, characterSet)
-    const names = `SET NAMES ${collation?.split('_', 1)[0]} COLLATE ${collation}`
+    const settings = [
+      ...(collation === undefined ? [] : [`NAMES ${collation.split('_', 1)[0]} COLLATE ${collation}`]),
+      ...(ignoresSpace(core) ? ["sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')"] : []),
+    ]
     return [
-      ...(collation === undefined ? [] : [query(core, names)]),
+      ...(settings.length === 0 ? [] : [query(core, `SET ${settings.join(', ')}`)]),
       ...(database === '' ? [] : [useDatabase(database)]),
     ]
   }
@@ -168,6 +174,16 @@ function sendAgain(core: CoreConnection, { sql, values, statement }: Command): P
       statement === undefined ? core.query(sql, end) : core.execute(sql, values as [], end),
     )
   })
+}
+
+/**
+ * Whether a statement changes the role, which MariaDB does not put back at a reset, and nobody can ask for the
+ * one that the user has by default.
+ */
+function changesRole(core: CoreConnection, { sql }: Command): boolean {
+  return (
+    isMariaDb(core) && typeof sql === 'string' && /\bset(?:\s|\/\*.*?\*\/|--.*?\n|#.*?\n)+role\b/is.test(sql)
+  )
 }
 
 /** Has what a command tells run in the context that it was added in. */
