@@ -32,7 +32,7 @@ const holders: Readonly<Record<string, (db: Db, late: Promise<void>) => Promise<
     const connection = await db.take()
     const raw = connection.raw as unknown as Callbacks
     const own = 'execute' in raw ? raw.connection : raw
-    late.then(() => own?.query(insert('late'), () => {}))
+    late.then(() => void own?.query(insert('late'), () => {}))
     connection.release()
   },
   async 'a loop of queries'(db, late) {

@@ -73,7 +73,13 @@ const leftovers: readonly (Leftover & { readonly needsRoles?: true })[] = [
     look: 'DELETE FROM note WHERE FALSE',
     isAnywhere: true,
   },
-  { name: 'SET ROLE', did: ['SET ROLE reader'], look: 'SELECT CURRENT_ROLE() AS value', needsRoles: true },
+  {
+    name: 'SET ROLE',
+    did: ['SET ROLE reader'],
+    look: 'SELECT CURRENT_ROLE() AS value',
+    needsRoles: true,
+    needsAnother: true,
+  },
   {
     name: 'SET SESSION TRANSACTION ISOLATION LEVEL',
     did: ['SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE'],
