@@ -12,25 +12,31 @@ const epochMs = Date.UTC(2026, 0, 1)
 export function createVirtualClock(random: () => number): VirtualClock {
   let elapsedMs = 0
   let sleeping = 0
-  const wakings = new Map<number, (() => void)[]>()
+  const wakings = new Map<number, Set<() => void>>()
+
+  const after = (ms: number, act: () => void): (() => void) => {
+    const atMs = elapsedMs + Math.max(0, Math.round(ms))
+    const due = wakings.get(atMs) ?? new Set()
+    wakings.set(atMs, due.add(act))
+    sleeping += 1
+    return () => {
+      if (wakings.get(atMs) !== due || !due.delete(act)) return
+      sleeping -= 1
+      if (due.size === 0) wakings.delete(atMs)
+    }
+  }
+
   return {
     random,
     now: () => epochMs + elapsedMs,
-    sleep(ms) {
-      const atMs = elapsedMs + Math.max(0, Math.round(ms))
-      sleeping += 1
-      return new Promise(resolve => {
-        const others = wakings.get(atMs)
-        if (others === undefined) wakings.set(atMs, [resolve])
-        else others.push(resolve)
-      })
-    },
+    sleep: ms => new Promise(resolve => after(ms, resolve)),
+    after,
     async run(isOver) {
       await turn()
       for (; sleeping > 0 && !isOver(); elapsedMs += 1) {
         for (let due = wakings.get(elapsedMs); due !== undefined; due = wakings.get(elapsedMs)) {
           wakings.delete(elapsedMs)
-          sleeping -= due.length
+          sleeping -= due.size
           for (const wake of due) wake()
           // All that follows from it without sleeping again.
           await turn()

@@ -9,6 +9,7 @@ import { createTokenCache, type TokenCache } from '../token/cache.ts'
 import { createSigner } from '../token/signer.ts'
 import type { Token } from '../token/token.ts'
 import { createTrust, type Trust } from '../trust/verified-tls.ts'
+import { createRefusals, type Refusals } from './refusals.ts'
 import { createWriterTokens } from './writer-tokens.ts'
 
 /** The way to one database as one user: made once, and shared by all connections of a middleware. */
@@ -16,6 +17,8 @@ export interface Access {
   readonly target: Target
   readonly tokens: TokenCache
   readonly trust: Trust
+  /** Whether the server has kept refusing, for whoever tries next. */
+  readonly refusals: Refusals
   /** Tells the observers of what happened. */
   emit(detail: EventDetail): void
   /** The error that says what an attempt to connect failed with, and what to check. */
@@ -28,7 +31,7 @@ export interface Access {
 export interface AttemptDetail {
   /** The AWS account of the function, where it is known. */
   readonly account?: string | undefined
-  /** How often and how long it was tried: `7 attempts in 4.8 s`. */
+  /** How often and how long it was tried: `7 attempts in 4.8 s`, `1 attempt and no more, because …`. */
   readonly effort?: string | undefined
   /** What became of the token, where it is known. */
   readonly token?: TokenUse | undefined
@@ -81,6 +84,7 @@ export function createAccess(settings: AccessSettings): Access {
     trust: createTrust({ ...settings, everyRegion: followsWriter }, remedy =>
       emit(settings, { event: 'trust:incomplete', region: target.region, remedy }),
     ),
+    refusals: createRefusals(),
     emit: detail => emit(settings, detail),
     explain: (cause, { account, effort, token } = {}) =>
       explain(cause, { ...target, failures, account, effort, token }),

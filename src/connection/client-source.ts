@@ -42,7 +42,7 @@ export function createClientSource<Connection>(
   const idle: Held<Connection>[] = []
   const leases = new Set<ClientLease<Connection>>()
   const waiting: (() => void)[] = []
-  const prefetch = createPrefetch()
+  const prefetch = createPrefetch(access)
   // Connections in any state, opening included.
   let total = 0
   let isShuttingDown = false
@@ -157,15 +157,18 @@ export function createClientSource<Connection>(
     const { account } = invocation
     const deadlineMs = connectDeadline(invocation, settings.connectTimeoutMs)
     const late = outOfTime(settings, deadlineMs)
+    const explain = (error: unknown) => Promise.reject(access.explain(error, { account }))
+    let effort: Asker['effort']
     for (;;) {
       if (closing.isClosed()) throw closing.error(access.target)
       if (leases.size > 0) reclaim(invocation)
       const held = await takeIdle({ deadlineMs, account })
       if (held !== undefined) return lease(held, invocation)
       if (prefetch.isPending()) {
-        await prefetch.wait(deadlineMs, () => access.explain(late(), { account }))
+        await prefetch.wait({ deadlineMs, account }, late).catch(explain)
+        effort = prefetch.failedEffort()
       } else if (total < max + (prefetch.isStale() ? 1 : 0)) {
-        return lease(await open({ deadlineMs, account }), invocation)
+        return lease(await open({ deadlineMs, account, effort }), invocation)
       } else if (idle.length === 0) {
         await waitForOne(deadlineMs, invocation)
       }
@@ -218,8 +221,8 @@ export function createClientSource<Connection>(
   return {
     prefetch() {
       const deadlineMs = connectDeadline(initialisation, settings.connectTimeoutMs)
-      prefetch.begin(deadlineMs, async onRetry =>
-        keep(await open({ deadlineMs, account: undefined, isAhead: true, onRetry })),
+      prefetch.begin(deadlineMs, async effort =>
+        keep(await open({ deadlineMs, account: undefined, isAhead: true, effort })),
       )
     },
     acquire(invocation) {

@@ -2,7 +2,8 @@ import type { Access } from '../access/access.ts'
 import { outside } from '../drivers/callers.ts'
 import type { Connect, Opened } from '../drivers/driver.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
-import type { Asker, Attempted } from '../retries/retry.ts'
+import type { Attempted, AttemptTerms } from '../retries/open.ts'
+import type { Asker } from '../retries/retry.ts'
 import { createOpening } from '../retries/writer.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import { withDeadline } from '../time/deadline.ts'
@@ -28,21 +29,24 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
   const connectOnce = async (
     deadlineMs: number,
     token: AttemptToken,
-    late: () => Error,
+    { late, onDial }: Pick<AttemptTerms, 'onDial'> & { readonly late: () => Error },
   ): Promise<Opened<Connection>> => {
     const leftMs = () => deadlineMs - clock.now()
     if (leftMs() <= 0) throw late()
     const tls = await withDeadline(trust.load(), leftMs(), late)
     let isConnected = false
+    const abandoning = new AbortController()
     const connecting = outside(() =>
       connect({
         tls,
         timeoutMs: Math.max(1, leftMs()),
         // A handler that authenticates again does so long after.
         token: async () => (isConnected ? (await tokens.get()).token : token.take()),
+        signal: abandoning.signal,
       }),
     )
     token.prepare()
+    onDial({ isSilent: () => !token.isAwaited(), giveUp: () => abandoning.abort() })
     const opened = await connecting
     isConnected = true
     return opened
@@ -64,17 +68,23 @@ export function createConnector<Connection>(parts: ConnectorParts<Connection>): 
 
   return asker => {
     const late = outOfTime(settings, asker.deadlineMs, clock)
-    return opening.open(asker, async (): Promise<Attempted<Opened<Connection>>> => {
-      const token = createAttemptToken(tokens)
-      const startedMs = performance.now()
-      try {
-        const connection = await connectOnce(asker.deadlineMs, token, late)
-        const durationMs = elapsedMs(startedMs)
-        access.emit({ event: 'connection:opened', durationMs, tokenReused: token.isReused() })
-        return { connection }
-      } catch (error) {
-        return { error, token }
-      }
+    return opening.open(asker, {
+      async attempt({ onDial }): Promise<Attempted<Opened<Connection>>> {
+        const token = createAttemptToken(tokens)
+        const startedMs = performance.now()
+        try {
+          const connection = await connectOnce(asker.deadlineMs, token, { late, onDial })
+          const durationMs = elapsedMs(startedMs)
+          access.emit({ event: 'connection:opened', durationMs, tokenReused: token.isReused() })
+          return { connection }
+        } catch (error) {
+          return { error, token }
+        }
+      },
+      discard({ session }) {
+        void session.close()
+        access.emit({ event: 'connection:closed', reason: 'overtaken', connections: 1 })
+      },
     })
   }
 }

@@ -30,14 +30,14 @@ interface PoolLease<Pool> extends Lease<Pool> {
 export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): ConnectionSource<Pool> {
   const { createPool, access, settings, callers } = parts
   const { connectTimeoutMs, oneAtATime, pingAfterIdleMs } = settings
-  const prefetch = createPrefetch()
+  const prefetch = createPrefetch(access)
   // Of invocations that have not released the pool.
   const leases = new Set<PoolLease<Pool>>()
   const isOver = ({ invocation }: PoolLease<Pool>): boolean => invocation.deadlineMs < Date.now()
   const closing = createClosing(() => [...leases].every(isOver))
   let lastUsedMs = 0
-  // Whether the pool was found in order.
-  let checking: Promise<boolean> | undefined
+  // Resolves to what is wrong with the pool; to nothing where it was found in order.
+  let checking: Promise<unknown> | undefined
   let latest = initialisation
   // What the latest invocation has not released, where there is one at a time.
   let unreleased: PoolLease<Pool> | undefined
@@ -76,11 +76,15 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
     return error
   }
 
-  const waitForPrefetch = async ({ deadlineMs }: Asker, late: () => Error): Promise<void> => {
-    if (await prefetch.wait(deadlineMs, late)) return
+  /** What it tried in vain goes on with who waited for it. */
+  const waitForPrefetch = async (asker: Asker, late: () => Error): Promise<Asker> => {
+    const isPending = prefetch.isPending()
+    if (await prefetch.wait(asker, late))
+      return isPending ? { ...asker, effort: prefetch.failedEffort() } : asker
     // It lost its time in a freeze, and maybe its flow: the pool gives its connection up.
     prefetch.forget()
     checking = undefined
+    return asker
   }
 
   /** The pool closes by itself what it sees ended; what it cannot see, a ping finds. */
@@ -97,15 +101,20 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   const prepare = async (asker: Asker): Promise<OpenPool<Pool>> => {
     const late = outOfTime(settings, asker.deadlineMs)
     const inTime = <T>(promise: Promise<T>) => withDeadline(promise, asker.deadlineMs - Date.now(), late)
-    await waitForPrefetch(asker, late)
+    const waited = await waitForPrefetch(asker, late)
     const pool = currentPool()
     // Invocations that overlap share one check; one that fails was bound by the time of another.
-    while (checking !== undefined) if (await inTime(checking)) return pool
-    const own = check(pool, asker, late)
+    while (checking !== undefined) {
+      const failure = await inTime(checking)
+      if (failure === undefined) return pool
+      // A server that keeps refusing is asked once for all of them.
+      if (access.refusals.known() !== undefined) throw failure
+    }
+    const own = check(pool, waited, late)
     checking = own
       .then(
-        () => true,
-        () => false,
+        () => undefined,
+        failure => failure,
       )
       .finally(() => {
         checking = undefined
@@ -182,7 +191,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
   return {
     prefetch() {
       const asker = askerOf(initialisation)
-      prefetch.begin(asker.deadlineMs, onRetry => prepare({ ...asker, isAhead: true, onRetry }))
+      prefetch.begin(asker.deadlineMs, effort => prepare({ ...asker, isAhead: true, effort }))
     },
     acquire(invocation) {
       if (closing.isClosed()) throw closing.error(access.target)

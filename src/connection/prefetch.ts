@@ -1,4 +1,6 @@
-import type { RdsIamError } from '../errors/rds-iam-error.ts'
+import type { Access } from '../access/access.ts'
+import { beginEffort, type Effort, explainEffort } from '../retries/effort.ts'
+import type { Asker } from '../retries/retry.ts'
 import { withDeadline } from '../time/deadline.ts'
 
 /** The connection that is opened ahead of the first invocation. */
@@ -7,9 +9,9 @@ export interface Prefetch {
    * Begins to connect.
    *
    * @param deadlineMs Until when it may last, in milliseconds since the epoch.
-   * @param connect What it fails with is its own: an invocation tries for itself.
+   * @param connect What it fails with is its own: an invocation tries for itself. It counts its attempts.
    */
-  begin(deadlineMs: number, connect: (onRetry: (failure: RdsIamError) => void) => Promise<unknown>): void
+  begin(deadlineMs: number, connect: (effort: Effort) => Promise<unknown>): void
   /** Whether it is still under way, and an invocation does well to wait for it. */
   isPending(): boolean
   /**
@@ -22,43 +24,52 @@ export interface Prefetch {
    *
    * @returns Whether it has ended. What has not was frozen in between.
    *
-   * @param deadlineMs When the invocation has to give up, in milliseconds since the epoch.
+   * @param asker Who waits, and when it has to give up.
    * @param late What to reject with then, unless the prefetch has seen a failure itself.
    */
-  wait(deadlineMs: number, late: () => Error): Promise<boolean>
+  wait(asker: Asker, late: () => Error): Promise<boolean>
+  /**
+   * What it tried in vain, for an invocation that has waited for it and goes on; `undefined` where it has
+   * not failed.
+   */
+  failedEffort(): Effort | undefined
   /** No longer waits for it. */
   forget(): void
 }
 
-export function createPrefetch(): Prefetch {
+export function createPrefetch(access: Access): Prefetch {
   let running: Promise<void> | undefined
   let endsMs = 0
-  let failure: RdsIamError | undefined
+  let effort = beginEffort(0)
+  let hasFailed = false
 
   return {
     begin(deadlineMs, connect) {
       endsMs = deadlineMs
-      const onRetry = (retried: RdsIamError): void => {
-        failure = retried
+      effort = beginEffort(Date.now())
+      const end = (isFailure: boolean): void => {
+        if (running !== own) return
+        running = undefined
+        hasFailed = isFailure
       }
-      const end = (): void => {
-        if (running === own) running = undefined
-      }
-      const own = connect(onRetry).then(end, end)
+      const own = connect(effort).then(
+        () => end(false),
+        () => end(true),
+      )
       running = own
     },
     isPending: () => running !== undefined && endsMs > Date.now(),
     isStale: () => running !== undefined && endsMs <= Date.now(),
-    async wait(deadlineMs, late) {
+    async wait({ deadlineMs, account }, late) {
       if (running === undefined) return true
-      const waiting = withDeadline(
-        running,
-        Math.min(deadlineMs, endsMs) - Date.now(),
-        () => failure ?? late(),
-      )
+      const explain = (): Error =>
+        effort.attempts === 0 ? late() : explainEffort(access, effort, { account, nowMs: Date.now(), late })
+      const waiting = withDeadline(running, Math.min(deadlineMs, endsMs) - Date.now(), explain)
       await (endsMs < deadlineMs ? waiting.catch(() => {}) : waiting)
       return running === undefined
     },
+    // Invocations that overlap go on by themselves.
+    failedEffort: () => (hasFailed ? { ...effort } : undefined),
     forget() {
       running = undefined
     },

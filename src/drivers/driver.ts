@@ -12,6 +12,8 @@ export interface ConnectRequest {
    */
   readonly token: () => Promise<Token>
   readonly timeoutMs: number
+  /** Gives the connection up while it is being opened. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The session of one physical connection. Nothing here waits for the network but what returns a promise. */

@@ -1,7 +1,8 @@
 import type { Access } from '../access/access.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
-import type { Asker, Attempted } from '../retries/retry.ts'
+import type { Attempted, AttemptTerms, Dialling } from '../retries/open.ts'
+import type { Asker } from '../retries/retry.ts'
 import { createOpening } from '../retries/writer.ts'
 import { withDeadline, withinAnswerTime } from '../time/deadline.ts'
 import { settle, silenceMs, waitHalf } from '../time/freeze.ts'
@@ -17,8 +18,10 @@ export interface PoolInternals<Connection> {
   /**
    * Asks the pool once. It opens a connection at once for that, or gives an idle one, or lets the caller
    * wait.
+   *
+   * @param isBeside Whether it is to open one also where the pool is full: one that is on its way is silent.
    */
-  ask(asker: Asker): Asked<Connection>
+  ask(asker: Asker, isBeside?: boolean): Asked<Connection>
   /**
    * The token of the attempt to connect that ended with an error; `undefined` for any other error of the
    * pool.
@@ -58,6 +61,8 @@ export interface Asked<Connection> {
   readonly connection: Promise<Connection>
   /** Whether it may last until another one is released. */
   readonly isWaiting: boolean
+  /** The physical connection that it opens, if it does. */
+  readonly dialling: Dialling | undefined
 }
 
 /** What requests to a pool are made of. */
@@ -168,7 +173,8 @@ export function createPoolRequests<Connection extends object>(
     return session
   }
 
-  const ask = (asker: Asker): Asked<Connection> => outside(() => internals.ask(asker))
+  const ask = (asker: Asker, isBeside = false): Asked<Connection> =>
+    outside(() => internals.ask(asker, isBeside))
 
   /**
    * Waits for what the pool was asked for, but not beyond the deadline for one that another caller may never
@@ -209,6 +215,12 @@ export function createPoolRequests<Connection extends object>(
     tellClosed(reason, 1)
   }
 
+  /** Puts a connection back that came too late, or closes it where there is no room. */
+  const putBackSpare = (connection: Connection): void => {
+    if (internals.counts().all > settings.max) discard(connection, 'overtaken')
+    else putBack(connection)
+  }
+
   const isSilent = (connection: Connection): boolean =>
     silenceMs(lastUsed.get(connection as object) ?? Date.now()) >= Math.max(1, pingAfterIdleMs)
 
@@ -246,25 +258,22 @@ export function createPoolRequests<Connection extends object>(
 
   /**
    * Waits for a check. When it takes longer than a healthy network needs, another connection is opened beside
-   * it, and the first to be ready serves. Where there is no room, the silent one makes it.
+   * it, be the pool full, and the first to be ready serves.
    */
   const overtake = async (
     connection: Connection,
     checking: Promise<boolean>,
     asker: Asker,
+    terms: AttemptTerms,
   ): Promise<Connection | undefined> => {
     const timeMs = patienceMs(connectMs, isSilent(connection))
     if (await endsWithin(checking, timeMs)) return (await checking) ? connection : undefined
-    if (internals.counts().all >= settings.max) {
-      giveUp(connection)
-      return undefined
-    }
     // The pool would give the others first, which have been silent for as long.
     void withIdle(async other => (await isAlive(other, asker)) && putBack(other))
-    const opening = take(asker)
+    const opening = take(asker, { ...terms, isBeside: true })
     const alive = checking.then(isAlive => (isAlive ? connection : Promise.reject(new Error('not alive'))))
     const served = await Promise.any([opening, alive]).catch(() => undefined)
-    if (served === connection) opening.then(putBack, () => {})
+    if (served === connection) opening.then(putBackSpare, () => {})
     else giveUp(connection)
     return served ?? (await opening)
   }
@@ -276,21 +285,27 @@ export function createPoolRequests<Connection extends object>(
   }
 
   /** A connection of the driver's pool, new or idle. */
-  const take = async (asker: Asker): Promise<Connection> => {
+  const take = async (asker: Asker, { isBeside, onDial }: AttemptTerms): Promise<Connection> => {
     const startedMs = performance.now()
-    const connection = await wait(ask(asker), asker)
+    const asked = ask(asker, isBeside)
+    if (asked.dialling !== undefined) onDial(asked.dialling)
+    const connection = await wait(asked, asker)
     if (!lastUsed.has(connection as object)) connectMs = performance.now() - startedMs
     return connection
   }
 
   /** A connection that is alive, and has no state but its own. */
-  const takeAlive = async (asker: Asker, caller: Caller | undefined): Promise<Connection> => {
+  const takeAlive = async (
+    asker: Asker,
+    caller: Caller | undefined,
+    terms: AttemptTerms,
+  ): Promise<Connection> => {
     for (;;) {
-      const connection = await take(asker)
+      const connection = await take(asker, terms)
       const session = internals.sessionOf(connection)
       if (resetsForNext && session.user !== caller && session.isUsable())
         restoreSession(session, { access, reset: true })
-      const served = await overtake(connection, isAlive(connection, asker), asker)
+      const served = await overtake(connection, isAlive(connection, asker), asker, terms)
       if (served !== undefined) return served
     }
   }
@@ -299,6 +314,7 @@ export function createPoolRequests<Connection extends object>(
     asker: Asker,
     caller: Caller | undefined,
     isWarming: boolean,
+    terms: AttemptTerms,
   ): Promise<Attempted<Connection>> => {
     if (!isTrustLoaded) {
       try {
@@ -308,10 +324,10 @@ export function createPoolRequests<Connection extends object>(
       }
     }
     internals.discardOpening(Date.now())
-    const soon = isWarming ? undefined : findWarming()
+    const soon = isWarming || terms.isBeside ? undefined : findWarming()
     if (soon !== undefined) await waitForWarming(soon, asker)
     try {
-      return { connection: await takeAlive(asker, caller) }
+      return { connection: await takeAlive(asker, caller, terms) }
     } catch (error) {
       if (internals.isUsers(error)) throw error
       return { error, token: internals.tokenOf(error) }
@@ -340,9 +356,12 @@ export function createPoolRequests<Connection extends object>(
     isWanted = () => true,
     isWarming = false,
   ): Promise<Connection> =>
-    opening.open(asker, () => {
-      if (!isWanted()) throw new Error('nobody waits for the connection any more')
-      return attempt(asker, caller, isWarming)
+    opening.open(asker, {
+      attempt(terms) {
+        if (!isWanted()) throw new Error('nobody waits for the connection any more')
+        return attempt(asker, caller, isWarming, terms)
+      },
+      discard: putBackSpare,
     })
 
   const takeBack = (connection: Connection, reason?: ConnectionClosedReason): void => {

@@ -81,7 +81,7 @@ function describe(event: RdsIamEvent): readonly [level: 'debug' | 'info' | 'warn
     case 'connection:retried':
       // Nobody should wait for the last attempt to learn of a wrong policy; the refusals that follow tell
       // nothing more.
-      return event.refusals === 1
+      return event.refusals === 1 && event.code === 'RDS_IAM_ACCESS_DENIED'
         ? ['warn', freshTokenRefused]
         : ['debug', 'Connecting to the database failed, and is tried again']
     case 'connection:failed':

@@ -65,12 +65,12 @@ export interface ConnectionClosedEvent extends DatabaseEvent {
   readonly connections: number
 }
 
-/** An attempt to connect failed, and another one follows. */
+/** An attempt to connect failed, or is silent, and another one follows: after a pause, or beside the silent one. */
 export interface ConnectionRetriedEvent extends DatabaseEvent {
   readonly event: 'connection:retried'
-  /** What the attempt failed with. */
+  /** What the attempt failed with; `RDS_IAM_UNREACHABLE` where it is silent. */
   readonly code: RdsIamErrorCode
-  /** The number of the attempt that failed, from 1. */
+  /** The number of the attempt, from 1; an invocation that waited for the initialisation in vain counts on. */
   readonly attempt: number
   /** The pause before the next one. */
   readonly delayMs: number

@@ -94,8 +94,9 @@ export interface RdsIamOptions {
   readonly prefetch?: boolean | undefined
   /**
    * The time in milliseconds that connecting may take, all of it: DNS, TCP, TLS, signing, authentication, and
-   * trying again what passes by itself. An invocation that has less time left gives up earlier. Aurora
-   * Serverless that pauses at 0 ACU needs 30000 or more.
+   * trying again what passes by itself. An invocation that has less time left gives up earlier. Where an
+   * attempt is silent for a fifth of the time, another one begins beside it. Aurora Serverless that pauses at
+   * 0 ACU needs 30000 or more.
    *
    * @see https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
    * @default 10000
@@ -104,7 +105,8 @@ export interface RdsIamOptions {
   /**
    * Whether a connection whose fresh authentication token was refused is tried again until `connectTimeoutMs`
    * is over: a server that throttles new connections refuses them in the same words as a role without
-   * permission. The first refusal is logged at once.
+   * permission. The first refusal is logged at once. Who was refused for all of that time tries once from then
+   * on, until it is let in.
    *
    * @default true
    */
@@ -141,7 +143,7 @@ export interface RdsIamOptions {
   readonly resetSession?: boolean | undefined
   /**
    * How many connections one execution environment may hold, 1 to 1000: the size of a pool, and the number of
-   * invocations that may overlap.
+   * invocations that may overlap. Beside an attempt to connect that is silent, one more is opened.
    *
    * @default 10
    */

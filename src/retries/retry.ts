@@ -1,10 +1,18 @@
 import type { Access } from '../access/access.ts'
-import type { TokenUse } from '../errors/failure.ts'
+import type { KnownRefusals } from '../access/refusals.ts'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { ConnectionSettings } from '../options/settings.ts'
-import { type Pauses, passingPauses, pauseMs, refusedPauses, shortestAttemptMs } from '../time/backoff.ts'
+import {
+  type Pauses,
+  passingPauses,
+  pauseMs,
+  refusedPauses,
+  shortestAttemptMs,
+  spacedPauses,
+} from '../time/backoff.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { AttemptToken } from '../token/attempt-token.ts'
+import { beginEffort, type Cause, describeEffort, type Effort, rememberRefusals } from './effort.ts'
 
 /** On whose behalf a physical connection is opened. */
 export interface Asker {
@@ -16,8 +24,8 @@ export interface Asker {
   readonly quietMs?: number
   /** Whether it is nobody's yet: no invocation waits, and each looks for a writer in its own time. */
   readonly isAhead?: boolean
-  /** Hears of every failure that is tried again. */
-  readonly onRetry?: (failure: RdsIamError) => void
+  /** What was tried for it before, which goes on. @default nothing was */
+  readonly effort?: Effort | undefined
 }
 
 /** What retrying takes. */
@@ -30,69 +38,50 @@ export interface RetryParts {
   readonly hasFallback?: () => boolean
 }
 
-/** How one attempt ended. */
-export type Attempted<Connection> =
-  | { readonly connection: Connection }
-  | {
-      /** What the driver failed with. */
-      readonly error: unknown
-      /**
-       * The token of the attempt; `undefined` where the failure is not about opening a physical connection.
-       */
-      readonly token: AttemptToken | undefined
-    }
-
-/**
- * Repeats attempts to open one physical connection, until one succeeds or no further one makes sense. What
- * passes by itself is tried again with full jitter until the deadline; a refused token sparingly, because
- * throttling is refused in the same words as a wrong policy; anything else not at all.
- *
- * @throws {RdsIamError} What the last attempt failed with, and how often and how long it was tried.
- */
-export async function openWithRetries<Connection>(
-  parts: RetryParts,
-  asker: Asker,
-  attempt: () => Promise<Attempted<Connection>>,
-): Promise<Connection> {
-  const retry = createRetry(parts, asker)
-  for (;;) {
-    const attempted = await attempt()
-    if ('connection' in attempted) return attempted.connection
-    const { error, token } = attempted
-    if (token === undefined) throw parts.access.explain(error, asker)
-    await retry(error, token)
-  }
+/** Decides what follows an attempt to open a physical connection. */
+export interface Retry {
+  /** Resolves when the first attempt may begin; `undefined` where it may at once. */
+  beforeFirst(): Promise<void> | undefined
+  /**
+   * Resolves when the attempt after one that failed may begin.
+   *
+   * @param error What the driver failed with.
+   * @param token The token of the attempt that failed.
+   * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it
+   * was tried.
+   */
+  afterFailure(error: unknown, token: AttemptToken): Promise<void>
+  /** Counts and tells of an attempt that another one overtakes, because it has been silent for a time. */
+  afterSilence(silentMs: number): void
+  /** Takes note of what an attempt that was overtaken failed with in the end. */
+  afterOvertaken(error: unknown, token: AttemptToken | undefined): void
 }
-
-/**
- * Decides what follows a failed attempt to open a physical connection: resolves when the next one may begin.
- *
- * @param error What the driver failed with.
- * @param token The token of the attempt that failed.
- * @throws {RdsIamError} where there is to be no other attempt: what it failed with, how often and how long it
- * was tried.
- */
-export type Retry = (error: unknown, token: AttemptToken) => Promise<void>
 
 /** Begins to count the attempts to open one physical connection. */
 export function createRetry(parts: RetryParts, asker: Asker): Retry {
   const { access, settings, clock = systemClock } = parts
+  const { refusals } = access
+  const { effort = beginEffort(clock.now()) } = asker
   const startedMs = clock.now()
+  // Who was refused for a whole budget before, and not let in since, tries once.
+  const before = refusals.known()
   const pauses = new Map<Pauses, number>()
-  let attempts = 0
-  let refusals = 0
   let isReplaced = false
   let isShortened = false
-  let previous: { readonly cause: unknown; readonly use: TokenUse } | undefined
 
-  const explain = (error: unknown, use: TokenUse): RdsIamError => {
-    const seconds = ((clock.now() - startedMs) / 1_000).toFixed(1)
-    const effort = attempts > 1 ? `${attempts} attempts in ${seconds} s` : undefined
-    return access.explain(error, { account: asker.account, effort, token: use })
+  const explain = ({ error, use }: Cause, detail = describeEffort(effort, clock.now())): RdsIamError =>
+    access.explain(error, { account: asker.account, effort: detail, token: use })
+
+  /** The error after the only attempt. Who waited for many more before hears of those. */
+  const explainOnce = (cause: Cause, { count, sinceMs }: KnownRefusals): RdsIamError => {
+    if (effort.refusals > 1) return explain(cause)
+    const tried = describeEffort(effort, clock.now()) ?? '1 attempt'
+    const since = new Date(sinceMs).toISOString()
+    return explain(cause, `${tried} and no more, because ${count} were refused since ${since}`)
   }
 
   /** How to go on after a failure, if at all. */
-  const choosePauses = (error: unknown, use: TokenUse): Pauses | undefined => {
+  const choosePauses = ({ error, use }: Cause): Pauses | undefined => {
     const passes = error instanceof RdsIamError ? undefined : access.findFailure(error, use)?.passes
     if (passes === 'soon') return passingPauses
     return passes === 'perhaps' && settings.retryRefused ? refusedPauses : undefined
@@ -119,40 +108,85 @@ export function createRetry(parts: RetryParts, asker: Asker): Retry {
     return error
   }
 
+  /** What to fail with when the time is over. */
+  const failForTime = (error: RdsIamError): RdsIamError => {
+    rememberRefusals(access, effort, clock.now())
+    return fail(error)
+  }
+
   const tellRetry = (error: RdsIamError, delayMs: number): void =>
     access.emit({
       event: 'connection:retried',
       code: error.code,
-      attempt: attempts,
+      attempt: effort.attempts,
       delayMs,
-      refusals,
+      refusals: effort.refusals,
       error,
     })
 
-  return async (error, token) => {
-    attempts += 1
-    const cause = explainDelay(error, token)
-    const use = token.use()
-    const failure = explain(cause, use)
-    const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
-    // One signed earlier may have been refused for its age.
-    if (isRefused && token.refuse() && !isReplaced) {
-      isReplaced = true
-      return tellRetry(failure, 0)
-    }
-    const kind = choosePauses(cause, use)
-    // What the time did not suffice for says less than what went before.
-    if (kind === undefined) {
-      const last = isForTime(failure, asker, clock) ? previous : undefined
-      throw fail(last === undefined ? failure : explain(last.cause, last.use))
-    }
-    const delayMs = choosePause(kind)
-    if (delayMs === undefined) throw fail(failure)
-    if (isRefused) refusals += 1
-    tellRetry(failure, delayMs)
-    previous = { cause, use }
-    asker.onRetry?.(failure)
-    await clock.sleep(delayMs)
+  /** What there is no time for says less than what went before. */
+  const failFor = (cause: Cause, failure: RdsIamError): RdsIamError => {
+    if (effort.attempts < 2 || !isForTime(failure, asker, clock)) return fail(failure)
+    if (effort.unanswered > 0) effort.unanswered += 1
+    return failForTime(explain(effort.cause ?? cause))
+  }
+
+  return {
+    beforeFirst() {
+      if (before === undefined) return undefined
+      const nowMs = clock.now()
+      const spacedMs = before.latestMs + pauseMs(spacedPauses, 0, clock.random()) - nowMs
+      const delayMs = Math.min(spacedMs, (asker.deadlineMs - nowMs) / 2)
+      return delayMs > 0 ? clock.sleep(delayMs) : undefined
+    },
+
+    async afterFailure(error, token) {
+      effort.attempts += 1
+      const cause = { error: explainDelay(error, token), use: token.use() }
+      const failure = explain(cause)
+      const kind = choosePauses(cause)
+      const isRefused = failure.code === 'RDS_IAM_ACCESS_DENIED'
+      // One signed earlier may have been refused for its age; one that an overlapping attempt has signed was not.
+      if (isRefused && token.refuse() && !isReplaced && before === undefined) {
+        isReplaced = true
+        return tellRetry(failure, 0)
+      }
+      if (kind === undefined) throw failFor(cause, failure)
+      if (kind === refusedPauses) {
+        effort.refusals += 1
+        refusals.add(clock.now())
+        if (before !== undefined) throw fail(explainOnce(cause, before))
+      } else {
+        effort.isRefusedAlone = false
+      }
+      const delayMs = choosePause(kind)
+      if (delayMs === undefined) throw failForTime(failure)
+      tellRetry(failure, delayMs)
+      effort.cause = cause
+      const pause = clock.sleep(delayMs)
+      await (kind === refusedPauses ? refusals.orKnown(pause) : pause)
+      // Somebody else's time was used up meanwhile.
+      if (kind === refusedPauses && refusals.known() !== undefined) throw fail(explain(cause))
+    },
+
+    afterSilence(silentMs) {
+      effort.attempts += 1
+      effort.unanswered += 1
+      effort.isRefusedAlone = false
+      const silence = new Error(
+        `no connection within ${Math.round(silentMs)} ms; another attempt goes beside it`,
+      )
+      tellRetry(explain({ error: silence, use: undefined }), 0)
+    },
+
+    afterOvertaken(error, token) {
+      const cause = { error, use: token?.use() }
+      const failure = explain(cause)
+      if (isForTime(failure, asker, clock)) return
+      effort.unanswered -= 1
+      effort.cause = cause
+      if (failure.code === 'RDS_IAM_ACCESS_DENIED') token?.refuse()
+    },
   }
 }
 

@@ -4,7 +4,8 @@ import type { ConnectionSettings } from '../options/settings.ts'
 import { systemClock } from '../time/clock.ts'
 import { withinAnswerTime } from '../time/deadline.ts'
 import { createAttemptToken } from '../token/attempt-token.ts'
-import { type Asker, type Attempted, openWithRetries, type RetryParts } from './retry.ts'
+import { type Attempted, type Attempts, openWithRetries } from './open.ts'
+import type { Asker, RetryParts } from './retry.ts'
 
 /**
  * How long readers alone are found before the next one is taken at once, in milliseconds. A failover takes less
@@ -37,7 +38,7 @@ export interface Opening<Connection> {
    *
    * @throws {RdsIamError} What the last attempt failed with, where there is not even a reader.
    */
-  open(asker: Asker, attempt: () => Promise<Attempted<Connection>>): Promise<Connection>
+  open(asker: Asker, attempts: Attempts<Connection>): Promise<Connection>
   /** Closes the reader that is kept, if there is one. */
   drop(): void
 }
@@ -97,7 +98,7 @@ export function createOpening<Connection extends object>(
     const readOnly = new Error('the server takes no writes: it is a standby, or read-only')
     if (asker.isAhead) {
       connections.discard(connection, 'read-only')
-      throw access.explain(readOnly, asker)
+      throw access.explain(readOnly, { account: asker.account })
     }
     readOnlySinceMs ??= clock.now()
     if (clock.now() - readOnlySinceMs >= failoverMs) {
@@ -109,13 +110,14 @@ export function createOpening<Connection extends object>(
     return failWith(readOnly)
   }
 
-  const openWriter: Opening<Connection>['open'] = async (asker, attempt) => {
+  const openWriter: Opening<Connection>['open'] = async (asker, { attempt, discard }) => {
     const startedMs = clock.now()
     const hasFallback = () => reader !== undefined && connections.isUsable(reader)
     try {
-      return await openWithRetries({ ...parts, hasFallback }, asker, () =>
-        attemptWriter(asker, startedMs, attempt),
-      )
+      return await openWithRetries({ ...parts, hasFallback }, asker, {
+        attempt: terms => attemptWriter(asker, startedMs, () => attempt(terms)),
+        discard,
+      })
     } catch (error) {
       // Other errors are not about connecting: nobody wants the connection any more, or a hook of the user's failed.
       const fallback = hasFallback() && error instanceof RdsIamError ? reader : undefined
@@ -129,10 +131,10 @@ export function createOpening<Connection extends object>(
   }
 
   return {
-    open: (asker, attempt) =>
+    open: (asker, attempts) =>
       settings.targetSessionAttrs === 'any'
-        ? openWithRetries(parts, asker, attempt)
-        : openWriter(asker, attempt),
+        ? openWithRetries(parts, asker, attempts)
+        : openWriter(asker, attempts),
     drop,
   }
 }

@@ -8,6 +8,8 @@ export interface Relay {
   readonly port: number
   /** How many connections there have been. */
   connections(): number
+  /** How many clients have not closed their connection. */
+  clients(): number
   /** Ends when there have been so many connections. */
   whenConnected(count: number): Promise<void>
   /** Closes every connection in order, as a server does that ends; resolves when the ends are on their way. */
@@ -18,6 +20,8 @@ export interface Relay {
   reset(): Promise<void>
   /** From now on, nothing passes in either direction, and nobody is told, as when a firewall forgets a flow. */
   swallow(): void
+  /** Swallows the next connection alone, once its client has sent so many packets: 0 for all of it. */
+  swallowNext(packets: number): void
   /** Lets new connections pass again; those that were swallowed stay so. */
   heal(): void
   /** Keeps back whatever comes, until it is told to go on. */
@@ -56,6 +60,8 @@ interface Flow {
   readonly client: Socket
   readonly target: Socket
   isLost: boolean
+  /** How many packets of the client still pass. */
+  packetsLeft: number
 }
 
 /**
@@ -68,6 +74,7 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
   const waiting = new Set<() => void>()
   let aim = targetPort
   let isSwallowing = false
+  let nextPackets = Number.POSITIVE_INFINITY
   let isStalled = false
   let delayMs = 0
   let connections = 0
@@ -81,7 +88,13 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
       else act()
     }
     from.on('error', () => to.destroy())
-    from.on('data', chunk => send(() => to.write(chunk)))
+    from.on('data', chunk => {
+      if (from === flow.client) {
+        if (flow.packetsLeft <= 0) flow.isLost = true
+        flow.packetsLeft -= 1
+      }
+      send(() => to.write(chunk))
+    })
     from.on('end', () => send(() => to.end()))
     from.on('close', () => {
       if (from.destroyed && to.destroyed) flows.delete(flow)
@@ -90,7 +103,8 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
 
   const server = createServer(client => {
     const target = connect(aim, '127.0.0.1')
-    const flow: Flow = { client, target, isLost: isSwallowing }
+    const flow: Flow = { client, target, isLost: isSwallowing || nextPackets === 0, packetsLeft: nextPackets }
+    nextPackets = Number.POSITIVE_INFINITY
     flows.add(flow)
     connections += 1
     pass(flow, client, target)
@@ -126,6 +140,7 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
   return {
     port,
     connections: () => connections,
+    clients: () => [...flows].filter(({ client }) => !client.destroyed).length,
     whenConnected: count =>
       new Promise(resolve => {
         const notice = (): void => {
@@ -152,6 +167,9 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
     swallow() {
       isSwallowing = true
       for (const flow of flows) flow.isLost = true
+    },
+    swallowNext(packets) {
+      nextPackets = packets
     },
     heal() {
       isSwallowing = false

@@ -27,13 +27,18 @@ export interface ConnectionParts {
 /** Opens one connection that authenticates with a token, and leaves nothing behind where it fails. */
 export function openConnection(
   settings: ClientSettings,
-  { tls, timeoutMs, token }: ConnectRequest,
+  { tls, timeoutMs, token, signal }: ConnectRequest,
   callers?: Callers,
 ): Promise<CoreConnection> {
   return new Promise((resolve, reject) => {
     const core = mysql.createConnection(connectionOptions(settings, { tls, timeoutMs, tokenFor: token }))
     // Without a listener, the process would end with the connection.
     core.on('error', () => {})
+    // mysql2 tells nobody of a connection that is destroyed.
+    signal?.addEventListener('abort', () => {
+      destroy(core)
+      reject(new Error('the connection was given up'))
+    })
     core.connect(error => {
       if (error === null) {
         createSession(core, settings, callers)

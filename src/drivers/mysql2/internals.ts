@@ -40,6 +40,7 @@ interface PoolInternals {
   readonly _allConnections: Queue
   readonly _freeConnections: Queue
   readonly _closed: boolean
+  readonly config: { connectionLimit: number }
   /** Where connections are closed after some idle time, a timer looks every second. */
   readonly _removeIdleTimeoutConnectionsTimer?: NodeJS.Timeout
   _removeIdleTimeoutConnections(): void
@@ -284,8 +285,13 @@ export function endRunning(core: CoreConnection, reason: Error): void {
 
 /** What mysql2's own pool does, below this package. */
 export interface PoolHooks {
-  /** Asks mysql2 for a connection. @returns The one that it opens at once, if it does. */
-  get(callback: GetCallback): PoolConnection | undefined
+  /**
+   * Asks mysql2 for a connection.
+   *
+   * @param isBeside Whether it is to open one also where the pool is full.
+   * @returns The one that it opens at once, if it does.
+   */
+  get(callback: GetCallback, isBeside?: boolean): PoolConnection | undefined
   /** Puts a connection back among the idle ones, or gives it to the next caller that waits. */
   putBack(connection: PoolConnection): void
 }
@@ -343,10 +349,14 @@ export function interceptPool(pool: Pool, handlers: PoolHandlers): PoolHooks {
   }
   internals.releaseConnection = connection => release(connection, () => releaseConnection(connection))
   return {
-    get(callback) {
-      const { _allConnections: all } = internals
+    get(callback, isBeside = false) {
+      const { _allConnections: all, config } = internals
       const before = all.length
+      const { connectionLimit } = config
+      // mysql2 looks at it at once. Where it is 0, there is none.
+      if (isBeside && connectionLimit > 0) config.connectionLimit = Math.max(connectionLimit, before + 1)
       getConnection(callback)
+      config.connectionLimit = connectionLimit
       return all.get(before)
     },
     putBack(connection) {

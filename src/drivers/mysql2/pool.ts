@@ -2,6 +2,7 @@ import mysql, { type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Access } from '../../access/access.ts'
 import type { IamMysqlPool } from '../../options/mysql2-options.ts'
 import type { Settings } from '../../options/settings.ts'
+import type { Dialling } from '../../retries/open.ts'
 import type { Asker } from '../../retries/retry.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../../token/attempt-token.ts'
@@ -99,7 +100,7 @@ function openPool(
     timeOut: connection => requests.release(connection),
   })
 
-  const ask = (asker: Asker): Asked<PoolConnection> => {
+  const ask = (asker: Asker, isBeside = false): Asked<PoolConnection> => {
     let opened: PoolConnection | undefined
     let fail = (_error: Error): void => {}
     const mayWait = countsOf(pool).idle === 0
@@ -114,13 +115,27 @@ function openPool(
         if (token !== undefined) tokens.set(reason, token)
         if (opened !== undefined) destroy(opened)
         reject(reason)
-      })
+      }, isBeside)
     })
     asking = undefined
     // mysql2 listens once, and a connection can fail twice.
     opened?.on('error', () => {})
     if (opened !== undefined) opening.set(opened, { deadlineMs: asker.deadlineMs, fail })
-    return { connection, isWaiting: mayWait && opened === undefined }
+    return { connection, isWaiting: mayWait && opened === undefined, dialling: opened && dialling(opened) }
+  }
+
+  const dialling = (connection: PoolConnection): Dialling => ({
+    isSilent: () => opening.has(connection) && !openings.get(connection.config)?.token.isAwaited(),
+    giveUp: () => giveUp(connection, 'the connection was given up'),
+  })
+
+  const giveUp = (connection: PoolConnection, reason: string): void => {
+    const { fail } = opening.get(connection) ?? {}
+    if (fail === undefined) return
+    opening.delete(connection)
+    destroy(connection)
+    // mysql2 tells nobody of a connection that is destroyed.
+    fail(new Error(reason))
   }
 
   const requests = createPoolRequests<PoolConnection>({
@@ -134,13 +149,8 @@ function openPool(
       sessionOf,
       isEnding,
       discardOpening(nowMs) {
-        for (const [connection, { deadlineMs, fail }] of opening) {
-          if (deadlineMs > nowMs) continue
-          opening.delete(connection)
-          destroy(connection)
-          // mysql2 tells nobody of a connection that is destroyed.
-          fail(new Error('the connection was not opened in time'))
-        }
+        for (const [connection, { deadlineMs }] of opening)
+          if (deadlineMs <= nowMs) giveUp(connection, 'the connection was not opened in time')
       },
       putBack: connection => hooks.putBack(connection),
       remove(connection, isAbandoned) {

@@ -4,13 +4,14 @@ import type { Connect } from '../driver.ts'
 import { beginsTransaction, warnOfSharedTransaction } from '../shared-transaction.ts'
 import { type ClientSettings, IamPgClient } from './client.ts'
 import { isRunning, runningSql } from './internals.ts'
-import { sessionOf } from './session.ts'
+import { destroy, sessionOf } from './session.ts'
 
 /** One `pg.Client` for each physical connection. */
 export function createPgConnect(settings: ClientSettings, callers?: Callers): Connect<Client> {
   return async request => {
     const client = new IamPgClient(settings, request, callers)
     watchCallers(client)
+    request.signal?.addEventListener('abort', () => destroy(client))
     await client.connect()
     return { connection: client, session: sessionOf(client) }
   }

@@ -2,6 +2,7 @@ import pg, { type ClientBase, type Pool, type PoolClient, type Submittable } fro
 import type { Access } from '../../access/access.ts'
 import type { IamPgPool } from '../../options/pg-options.ts'
 import type { Settings } from '../../options/settings.ts'
+import type { Dialling } from '../../retries/open.ts'
 import type { Asker } from '../../retries/retry.ts'
 import { withDeadline, withinAnswerTime } from '../../time/deadline.ts'
 import { elapsedMs } from '../../time/elapsed.ts'
@@ -56,7 +57,8 @@ function openPool(
   const opening = new Map<TokenClient, number>()
   // While pg-pool is asked; on whose behalf it opens a connection later, it does not tell.
   let asking: Asker | undefined
-  let hasOpened = false
+  // What pg-pool opens for that.
+  let dialling: Dialling | undefined
   const leftMs = () => Math.max(1, (asking ?? askerNow()).deadlineMs - Date.now())
 
   class TokenClient extends IamPgClient {
@@ -66,7 +68,10 @@ function openPool(
       const token = createAttemptToken(access.tokens)
       super(settings, { tls: access.trust.tls, timeoutMs: leftMs(), token: token.take }, callers)
       this.#token = token
-      hasOpened = true
+      dialling = {
+        isSilent: () => opening.has(this) && !token.isAwaited(),
+        giveUp: () => opening.has(this) && destroy(this),
+      }
     }
 
     override connect(): Promise<IamPgClient>
@@ -116,10 +121,12 @@ function openPool(
     }
 
     /** Asks pg-pool, once. */
-    ask(asker: Asker) {
+    ask(asker: Asker, isBeside = false) {
       const mayWait = this.idleCount <= this.waitingCount
       asking = asker
-      hasOpened = false
+      dialling = undefined
+      // pg-pool looks at it now, and again when something has ended.
+      if (isBeside) this.options.max = Math.max(max, this.totalCount + 1)
       const connection = new Promise<PoolClient>((resolve, reject) =>
         super.connect((error, client) => {
           if (client === undefined) return reject(error)
@@ -128,7 +135,8 @@ function openPool(
         }),
       )
       asking = undefined
-      return { connection, isWaiting: mayWait && !hasOpened }
+      this.options.max = max
+      return { connection, isWaiting: mayWait && dialling === undefined, dialling }
     }
 
     // pg-pool closes the connection of every query that fails, a violated constraint included; with IAM, each
@@ -235,7 +243,7 @@ function openPool(
     callers,
     askerNow,
     internals: {
-      ask: asker => pool.ask(asker),
+      ask: (asker, isBeside) => pool.ask(asker, isBeside),
       tokenOf: error => tokens.get(error as object) ?? tokens.get((error as Error).cause as object),
       sessionOf,
       isEnding: () => false,

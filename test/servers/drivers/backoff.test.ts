@@ -198,6 +198,94 @@ const promises: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
     assert.ok(context.getRemainingTimeInMillis() > 0)
   },
 
+  async 'asks once an invocation after a whole budget of refusals, and tries as ever once it is let in'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const known = options.credentials
+    let current: typeof known = unknown
+    const logger = recordingLogger()
+    const handler = createHandler({
+      ...{ ...options, logger, connectTimeoutMs: 1_200 },
+      // Credentials that no token is kept for.
+      ...{ credentials: async () => current, tokenMarginMs: 0 },
+    })
+    const ask = () => handler(sessionOf(sql), lambdaContext())
+    await assert.rejects(ask(), {
+      code: 'RDS_IAM_ACCESS_DENIED',
+      message: / after \d+ attempts in [01]\.\d s: /,
+    })
+    const { refused } = gateway.stats()
+    assert.ok(refused > 1)
+
+    for (let shift = 0; shift < 3; shift += 1) {
+      const startedMs = Date.now()
+      await assert.rejects(ask(), {
+        code: 'RDS_IAM_ACCESS_DENIED',
+        message: new RegExp(
+          ` after 1 attempt and no more, because ${refused + shift} were refused since 20\\d\\d-[0-9-]+T[0-9:.]+Z: `,
+        ),
+      })
+      assert.ok(Date.now() - startedMs <= 500, `${Date.now() - startedMs} ms`)
+      assert.equal(gateway.stats().refused, refused + shift + 1)
+    }
+    // Invocations that overlap do not ask more often than they are.
+    const before = gateway.stats().connections
+    await Promise.all(
+      Array.from({ length: 4 }, () => assert.rejects(ask(), { code: 'RDS_IAM_ACCESS_DENIED' })),
+    )
+    assert.ok(gateway.stats().connections - before <= 4)
+
+    current = known
+    assert.ok(await ask())
+  },
+
+  async 'counts what connecting ahead has tried, and asks once where that was refused for all of its time'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const startedMs = Date.now()
+    const handler = inLambda(() =>
+      createHandler({ ...options, credentials: unknown, connectTimeoutMs: 1_500 }),
+    )
+    while (gateway.stats().refused < 2) await new Promise(resolve => setImmediate(resolve))
+    const ask = () => handler(sessionOf(sql), lambdaContext())
+    const failure = await ask().then(
+      () => undefined,
+      error => error,
+    )
+    assert.equal(failure?.code, 'RDS_IAM_ACCESS_DENIED')
+    const { refused } = gateway.stats()
+    const [, attempts, seconds] = / after (\d+) attempts in (\d\.\d) s: /.exec(failure.message) ?? []
+    assert.ok(Number(attempts) - refused <= 1 && Number(attempts) >= refused, `${attempts} of ${refused}`)
+    assert.ok(Math.abs(Number(seconds) - (Date.now() - startedMs) / 1_000) < 0.3, `${seconds} s`)
+    await assert.rejects(ask(), { message: / after 1 attempt and no more, because \d+ were refused since / })
+    assert.ok(gateway.stats().refused <= refused + 1)
+  },
+
+  async 'asks once after an invocation whose own time was shorter than that of connecting ahead'({
+    gate,
+    createHandler,
+    sql,
+  }) {
+    const { gateway, options } = await gate()
+    const handler = inLambda(() => createHandler({ ...options, credentials: unknown }))
+    while (gateway.stats().refused < 2) await new Promise(resolve => setImmediate(resolve))
+    await assert.rejects(handler(sessionOf(sql), lambdaContext(1_000)), {
+      code: 'RDS_IAM_ACCESS_DENIED',
+      message: / after \d+ attempts in \d\.\d s: /,
+    })
+    const { connections } = gateway.stats()
+    const startedMs = Date.now()
+    await assert.rejects(handler(sessionOf(sql), lambdaContext()), { code: 'RDS_IAM_ACCESS_DENIED' })
+    assert.ok(Date.now() - startedMs <= 500, `${Date.now() - startedMs} ms`)
+    assert.ok(gateway.stats().connections <= connections + 1)
+  },
+
   async 'connects ahead with tries of its own, for which an invocation waits'({ gate, createHandler, sql }) {
     const { gateway, options } = await gate()
     const port = await findFreePort()

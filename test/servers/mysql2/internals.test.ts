@@ -253,6 +253,24 @@ test('a connection that leaves its pool makes room, and gives a caller that wait
   assert.equal(countsOf(pool).all, 0)
 })
 
+test('get opens one more where the pool is full and that is wanted, and the limit stays', {
+  skip,
+}, async t => {
+  const intercepted = createPool(t)
+  const { pool, hooks } = intercepted
+  for (let count = 0; count < 2; count += 1) await get(intercepted)
+  const { promise: got, resolve } = Promise.withResolvers<unknown>()
+  const opened = hooks.get((_error, connection) => resolve(connection), true)
+  assert.ok(opened !== undefined)
+  assert.equal(await got, opened)
+  assert.equal(countsOf(pool).all, 3)
+  assert.equal(
+    hooks.get(() => {}),
+    undefined,
+    'the next one waits',
+  )
+})
+
 test('isClosed says that a pool has ended', { skip }, async () => {
   const pool = mysql.createPool(options)
   await new Promise(resolve => pool.end(resolve))

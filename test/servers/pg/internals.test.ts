@@ -178,3 +178,25 @@ for (const [title, bytes, expected] of [
     assert.equal(words(), expected)
   })
 }
+test('a pool of pg looks at `max` when it is asked, and opens a client at once', async t => {
+  const clients: pg.Client[] = []
+  class CountedClient extends pg.Client {
+    constructor(config: pg.ClientConfig) {
+      super(config)
+      clients.push(this)
+    }
+  }
+  const config = { host: '127.0.0.1', port: server.port, user: 'postgres', ssl: false, max: 1 }
+  const pool = new pg.Pool({ ...config, Client: CountedClient as unknown as new () => pg.PoolClient })
+  t.after(() => Promise.all([...clients.map(ending), pool.end()]))
+  const first = pool.connect()
+  assert.equal(clients.length, 1)
+  pool.options.max = 2
+  const second = pool.connect()
+  pool.options.max = 1
+  assert.equal(clients.length, 2)
+  const third = pool.connect()
+  assert.deepEqual([clients.length, pool.waitingCount, pool.totalCount], [2, 1, 2])
+  for (const client of [await first, await second]) client.release()
+  ;(await third).release()
+})

@@ -40,6 +40,7 @@ function createClock(chance = 0.5): Clock & { readonly sleeps: number[]; nowMs: 
       clock.sleeps.push(ms)
       clock.nowMs += ms
     },
+    after: () => () => {},
     random: () => chance,
   }
   return clock
@@ -54,10 +55,10 @@ const token = (reused = false, use: TokenUse = 'sent'): AttemptToken => ({
   refuse: () => reused,
 })
 
-function retryOf(clock: Clock, budgetMs: number, changes: object = {}): Retry {
+function retryOf(clock: Clock, budgetMs: number, changes: object = {}): Retry['afterFailure'] {
   const given = settings(changes)
   const asker: Asker = { deadlineMs: clock.now() + budgetMs, account: undefined }
-  return createRetry({ access: createAccess(given), settings: given, clock }, asker)
+  return createRetry({ access: createAccess(given), settings: given, clock }, asker).afterFailure
 }
 
 /** Fails until it is given up, and says with what. */

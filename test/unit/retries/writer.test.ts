@@ -4,7 +4,8 @@ import { createAccess } from '../../../src/access/access.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { Settings } from '../../../src/options/settings.ts'
-import type { Asker, Attempted } from '../../../src/retries/retry.ts'
+import type { Attempted } from '../../../src/retries/open.ts'
+import type { Asker } from '../../../src/retries/retry.ts'
 import { createOpening, type Opening } from '../../../src/retries/writer.ts'
 import { createAttemptToken } from '../../../src/token/attempt-token.ts'
 import { recordingLogger } from '../../support/lambda.ts'
@@ -47,6 +48,8 @@ function search(
     async sleep(ms: number) {
       clock.nowMs += ms
     },
+    // Nothing here is silent.
+    after: () => () => {},
     random: () => 0.5,
   }
   const open = new Set<Fake>()
@@ -90,7 +93,10 @@ function search(
     warnings: logger.warnings,
     drop: opening.drop,
     ask: (asker: Partial<Asker> = {}) =>
-      opening.open({ deadlineMs: clock.nowMs + 10_000, account: undefined, ...asker }, attempt),
+      opening.open(
+        { deadlineMs: clock.nowMs + 10_000, account: undefined, ...asker },
+        { attempt, discard() {} },
+      ),
   }
 }
 
