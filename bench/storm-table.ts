@@ -1,5 +1,6 @@
 import { type Budget, printBudgets, printTable } from './report.ts'
 import { type Storm, type StormResult, type Strategy, simulateStorm } from './storm.ts'
+import { runOutage } from './storm-outage-table.ts'
 
 const sizes = [1_000, 10_000, 100_000]
 const limits = [10, 200, 256]
@@ -7,9 +8,9 @@ const strategies: readonly Strategy[] = ['full jitter', 'exponential', 'immediat
 
 /** The most attempts that one storm simulates: about half a minute, and less for the comparisons. */
 const maxAttempts: Readonly<Record<Strategy, number>> = {
-  'full jitter': 1_000_000,
-  exponential: 250_000,
-  immediate: 250_000,
+  'full jitter': 500_000,
+  exponential: 100_000,
+  immediate: 100_000,
 }
 
 /** Fewer tell nothing. */
@@ -70,13 +71,18 @@ export async function runStorms(): Promise<void> {
     printTable(`The server ${says}`, columns, rows)
     for (const note of notes) console.log(`  ${note}`)
   }
+  budgets.push(...(await runOutage()))
   printBudgets(budgets)
 }
 
+/** Who was refused for a whole budget tries once an invocation from then on, and here is invoked again at once. */
+const secondsPerKnownRefusal = 0.17
+
 /** How many attempts a storm will make. */
-function expectedAttempts({ environments, perSecond, strategy }: Storm): number {
+function expectedAttempts({ environments, perSecond, strategy, answer }: Storm): number {
   const idealSeconds = environments / perSecond
-  return (environments * idealSeconds) / 2 / secondsPerAttempt[strategy]
+  const isKnown = answer === 'refused' && strategy === 'full jitter' && idealSeconds > 10
+  return (environments * idealSeconds) / 2 / (isKnown ? secondsPerKnownRefusal : secondsPerAttempt[strategy])
 }
 
 /**

@@ -4,6 +4,7 @@ import { createConnector } from '../src/connection/connector.ts'
 import type { Connect, Session } from '../src/drivers/driver.ts'
 import { postgresFailures } from '../src/errors/postgres-failures.ts'
 import { readSettings, type Settings } from '../src/options/settings.ts'
+import type { Clock } from '../src/time/clock.ts'
 import { createTokenCache } from '../src/token/cache.ts'
 import { createSigner } from '../src/token/signer.ts'
 import type { SignerRequest } from '../src/token/signer-request.ts'
@@ -44,9 +45,10 @@ export interface StormResult {
  * A round trip through the network and the server's own work, in virtual milliseconds, and how much longer
  * one may take. Two make an attempt: to TLS, and to the answer.
  */
-const roundTrip = { minMs: 15, jitterMs: 10 }
+export const roundTrip = { minMs: 15, jitterMs: 10 }
 
-const answers = {
+/** What a server says to who is turned away. */
+export const answers = {
   throttled: Object.assign(new Error('sorry, too many clients already'), { code: '53300' }),
   refused: Object.assign(new Error('PAM authentication failed for user "app"'), { code: '28000' }),
 }
@@ -81,14 +83,12 @@ export async function simulateStorm(storm: Storm): Promise<StormResult> {
   }
 
   const start = async (): Promise<void> => {
-    const { endpoint, region, user, signer, tokenMarginMs } = settings
-    const sign = createSigner({ request: { ...endpoint, region, user }, credentials: undefined, signer })
-    const access: Access = {
-      ...createAccess(settings),
-      trust: { tls: {} as VerifiedTls, load: async () => ({}) as VerifiedTls },
-      tokens: createTokenCache(sign, tokenMarginMs, clock.now),
-    }
-    const connect = createConnector({ connect: connectOnce, access, settings, clock })
+    const connect = createConnector({
+      connect: connectOnce,
+      access: createStormAccess(settings, clock),
+      settings,
+      clock,
+    })
     for (let isConnected = false; !isConnected; ) {
       const invokedMs = clock.now()
       try {
@@ -120,7 +120,7 @@ function randomOf({ strategy, seed }: Storm): () => number {
   return strategy === 'immediate' ? () => 0 : () => 1
 }
 
-function limitEvenly(perSecond: number, startMs: number): (nowMs: number) => boolean {
+export function limitEvenly(perSecond: number, startMs: number): (nowMs: number) => boolean {
   const slotMs = 1_000 / perSecond
   let nextMs = startMs
   return nowMs => {
@@ -130,8 +130,19 @@ function limitEvenly(perSecond: number, startMs: number): (nowMs: number) => boo
   }
 }
 
+/** The access of one environment, whose time is simulated. */
+export function createStormAccess(settings: Settings, clock: Clock): Access {
+  const { endpoint, region, user, signer, tokenMarginMs } = settings
+  const sign = createSigner({ request: { ...endpoint, region, user }, credentials: undefined, signer })
+  return {
+    ...createAccess(settings),
+    trust: { tls: {} as VerifiedTls, load: async () => ({}) as VerifiedTls },
+    tokens: createTokenCache(sign, tokenMarginMs, clock.now),
+  }
+}
+
 /** The package's defaults. */
-function stormSettings(now: () => number): Settings {
+export function stormSettings(now: () => number): Settings {
   const engine = {
     factory: 'storm',
     defaultPort: 5432,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Storm, simulateStorm } from '../../../bench/storm.ts'
+import { simulateOutage } from '../../../bench/storm-outage.ts'
 import { createVirtualClock } from '../../../bench/virtual-clock.ts'
 
 const storm: Storm = {
@@ -85,4 +86,15 @@ test('stops where it is told to', async () => {
   const { connected, attempts } = await simulateStorm({ ...storm, strategy: 'immediate', maxAttempts: 200 })
   assert.ok(connected < 60)
   assert.ok(attempts >= 200 && attempts < 400)
+})
+
+test('keeps to the budget: a wrong policy costs later invocations one login and half a second, and is over at once when mended', async () => {
+  const outage = { requestsPerSecond: 10, perSecond: 10, brokenMs: 42_000, mendedMs: 12_000, seed: 1 }
+  const before = await simulateOutage({ ...outage, remembers: false })
+  const after = await simulateOutage({ ...outage, remembers: true })
+  assert.ok(before.mostLoginsLater > 15 && before.mostAtOnceLater > 80)
+  assert.ok(after.mostLoginsLater <= 1, `${after.mostLoginsLater} logins`)
+  assert.ok(after.worstMsLater <= 500, `${after.worstMsLater} ms`)
+  assert.ok(after.loginsPerSecondLater < 12 && after.mostAtOnceLater < 20)
+  assert.ok(after.recoveryMs <= before.recoveryMs, `${after.recoveryMs} ms after ${before.recoveryMs} ms`)
 })
