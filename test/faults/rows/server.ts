@@ -139,6 +139,29 @@ export const serverFaults: readonly Fault[] = [
       assert.equal(decisions.length, 2)
     },
   },
+  ...(['the connection', 'the TLS handshake', 'the login'] as const).map(
+    (what, packets): Fault => ({
+      name: `the first attempt to connect is silent: ${what} hangs`,
+      slow: true,
+      async run({ start, site: { decisions } }) {
+        const subject = await start({
+          prepare: relay => relay.swallowNext(packets),
+          options: { connectTimeoutMs: 4000, max: 1 },
+        })
+        const { session } = await subject.ask()
+        assert.equal(subject.relay.connections(), 2)
+        assert.equal(subject.relay.clients(), 1)
+        assert.match(subject.logs(), /another attempt goes beside it/)
+        // And once more, when it is warm.
+        await subject.relay.cut()
+        subject.relay.swallowNext(packets)
+        const startedMs = Date.now()
+        assert.notEqual((await subject.ask()).session, session)
+        assert.ok(Date.now() - startedMs < 2000)
+        assert.ok(decisions.some(({ verdict }) => verdict === 'admitted'))
+      },
+    }),
+  ),
   {
     name: 'the server is unreachable for good: the error gets out in time',
     async run({ start, site: { moveClock } }) {
