@@ -93,6 +93,26 @@ for (const kind of kinds) {
     assert.deepEqual(failures, [])
   })
 
+  test(`${kind.name} takes the first connection where the server is slow but alive, and closes the other`, async () => {
+    const { options } = await kind.gate()
+    const relay = await startRelay(options.port)
+    const logger = recordingLogger()
+    const subject = kind.start({
+      ...{ ...options, port: relay.port, endpoint: { host: 'localhost', port: options.port } },
+      ...{ logger, max: 1, connectTimeoutMs: budgetMs },
+    })
+    // Several round trips.
+    relay.delay(280)
+    assert.ok(await subject.use(kind.session))
+    await untilClients(relay, 1)
+    // A third one where the machine is slow too.
+    assert.ok(relay.connections() >= 2)
+    const events = logger.lines.map(({ fields }) => fields.event).filter(event => event !== 'token:signed')
+    assert.deepEqual([...new Set(events)], ['connection:retried', 'connection:opened'])
+    assert.equal(events.filter(event => event === 'connection:opened').length, 1)
+    await subject.close()
+  })
+
   test(`${kind.name} says how many attempts had no answer where all are silent`, async () => {
     const { options } = await kind.gate()
     const relay = await startRelay(options.port)
