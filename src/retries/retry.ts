@@ -126,7 +126,10 @@ export function createRetry(parts: RetryParts, asker: Asker): Retry {
 
   /** What there is no time for says less than what went before. */
   const failFor = (cause: Cause, failure: RdsIamError): RdsIamError => {
-    if (effort.attempts < 2 || !isForTime(failure, asker, clock)) return fail(failure)
+    if (effort.attempts < 2 || !isForTime(failure, asker, clock)) {
+      effort.isRefusedAlone = false
+      return fail(failure)
+    }
     if (effort.unanswered > 0) effort.unanswered += 1
     return failForTime(explain(effort.cause ?? cause))
   }
