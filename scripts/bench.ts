@@ -25,7 +25,7 @@ npm run bench -- --storm
 
 --engine  postgres, or mysql for MySQL or MariaDB, whichever is there.
 --short   Few repetitions: less than a minute, and less certain.
---storm   Many execution environments that connect at once, in simulated time: some minutes.
+--storm   Many execution environments that connect at once, in simulated time: ten minutes or more.
 `
 
 interface Effort {
