@@ -134,11 +134,15 @@ export interface RdsIamOptions {
    */
   readonly tokenMarginMs?: number | undefined
   /**
-   * Whether to put the session's state back (settings, role, default database, temporary tables, listeners,
-   * advisory locks) after each invocation, for the price of a round trip, with MySQL of three. MySQL before
-   * 5.7.3 cannot do it: the connection is closed instead.
+   * Whether to put the session's state back after each invocation: settings, role, `autocommit`, default
+   * database, temporary tables, advisory and table locks, `LISTEN`, cursors. It is sent when the handler ends,
+   * and the next invocation waits for the answer. Transactions are rolled back in any case. RDS Proxy would pin
+   * the session. MySQL before 5.7.3 cannot do it: by default, settings cross there, and with `true` the
+   * connection is closed instead. A pool that was made without Middy knows no invocations: it does this at each
+   * release, where `true` is given.
    *
-   * @default false
+   * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+   * @default true, and false for an endpoint of RDS Proxy
    */
   readonly resetSession?: boolean | undefined
   /**

@@ -39,7 +39,8 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
   readonly contextKey?: Key
   /**
    * Options of pg's `Pool` and `Client`, but for those that this package decides about. `idleTimeoutMillis`
-   * is 0, that is none, unless given: an idle connection costs a frozen process nothing.
+   * is 0, that is none, unless given: an idle connection costs a frozen process nothing. What `onConnect` sends
+   * is sent again whenever the session is put back (`resetSession`).
    *
    * @see https://node-postgres.com/apis/pool
    */
