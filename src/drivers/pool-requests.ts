@@ -113,6 +113,16 @@ interface Request<Connection> {
   readonly tell: Serve<Connection>
 }
 
+/** What a connection is opened for. */
+interface Wish {
+  /** Whether anybody still waits for it. */
+  readonly isWanted?: () => boolean
+  /** Whether it is opened for nobody yet, and is itself what others wait for. */
+  readonly isWarming?: boolean
+  /** Whether it is opened beside what does not answer, be the pool full. */
+  readonly isBeside?: boolean
+}
+
 /** Acquires and releases the connections of a driver's pool. */
 export function createPoolRequests<Connection extends object>(
   parts: PoolParts<Connection>,
@@ -224,13 +234,17 @@ export function createPoolRequests<Connection extends object>(
   const isSilent = (connection: Connection): boolean =>
     silenceMs(lastUsed.get(connection as object) ?? Date.now()) >= Math.max(1, pingAfterIdleMs)
 
+  // Those that have not answered yet.
+  const checking = new Set<Connection>()
+
   /** Discards what did not answer. */
   const giveUp = (connection: Connection): void => {
     const hasLostFlow = isSilent(connection)
     discard(connection, hasLostFlow ? 'silent' : 'not-restored')
+    if (!hasLostFlow) return
     // What lost one flow has lost the others too, and to wait for each would take too long.
-    if (hasLostFlow)
-      void withIdle(async other => (isSilent(other) ? discard(other, 'silent') : putBack(other)))
+    for (const other of checking) if (isSilent(other)) discard(other, 'silent')
+    void withIdle(async other => (isSilent(other) ? discard(other, 'silent') : putBack(other)))
   }
 
   /** Whether a connection that was idle is alive and restored. One that is not is discarded. */
@@ -246,7 +260,9 @@ export function createPoolRequests<Connection extends object>(
     }
     const pingAfterMs = Math.max(pingAfterIdleMs, quietMs)
     if (session.restoration === undefined && silence < pingAfterMs) return true
+    checking.add(connection)
     const reason = await checkSession(access, session, { silenceMs: silence, pingAfterMs, deadlineMs })
+    checking.delete(connection)
     if (reason === undefined) {
       if (silence >= pingAfterMs) lastUsed.set(connection as object, Date.now())
       return true
@@ -346,20 +362,15 @@ export function createPoolRequests<Connection extends object>(
     },
   })
 
-  /**
-   * @param isWanted Whether anybody still waits for the connection.
-   * @param isWarming Whether it is opened for nobody yet, and is itself what others wait for.
-   */
   const open = (
     asker: Asker,
     caller: Caller | undefined,
-    isWanted = () => true,
-    isWarming = false,
+    { isWanted = () => true, isWarming = false, isBeside = false }: Wish = {},
   ): Promise<Connection> =>
     opening.open(asker, {
       attempt(terms) {
         if (!isWanted()) throw new Error('nobody waits for the connection any more')
-        return attempt(asker, caller, isWarming, terms)
+        return attempt(asker, caller, isWarming, isBeside ? { ...terms, isBeside } : terms)
       },
       discard: putBackSpare,
     })
@@ -392,6 +403,18 @@ export function createPoolRequests<Connection extends object>(
     await Promise.allSettled(Array.from({ length: internals.counts().idle }, run))
   }
 
+  /** @param isBeside Whether it is opened beside what does not answer, be the pool full. */
+  const warm = (asker: Asker, isBeside = false): Promise<void> => {
+    const warmed = open(asker, undefined, { isWarming: true, isBeside }).then(connection => {
+      lastUsed.set(connection as object, Date.now())
+      if (isBeside) for (const silent of checking) giveUp(silent)
+      putBackSpare(connection)
+    })
+    const settled: Promise<unknown> = warmed.catch(() => {}).then(() => warming.delete(settled))
+    warming.add(settled)
+    return warmed
+  }
+
   const requestsOfPool: PoolRequests<Connection> = {
     acquire(serve) {
       const request = {}
@@ -406,7 +429,7 @@ export function createPoolRequests<Connection extends object>(
         })
       requests.set(request, { caller, tell })
       if (closing.isClosed()) return tell(closing.error(access.target), undefined)
-      open(askerNow(), caller, () => requests.has(request)).then(
+      open(askerNow(), caller, { isWanted: () => requests.has(request) }).then(
         connection => {
           if (!requests.has(request)) return putBack(connection)
           acquired.set(connection, caller)
@@ -471,30 +494,19 @@ export function createPoolRequests<Connection extends object>(
       void withIdle(async connection => internals.remove(connection, true))
       return all
     },
-    warm(asker) {
-      const warmed = open(asker, undefined, () => true, true).then(putBackUsed)
-      const settled: Promise<unknown> = warmed.catch(() => {}).then(() => warming.delete(settled))
-      warming.add(settled)
-      return warmed
-    },
+    warm,
     async checkIdle(asker) {
       if (internals.counts().idle === 0) return
       const timeMs = patienceMs(connectMs, [...idle].some(isSilent))
-      const unanswered = new Set<Connection>()
       const alive = new Promise<void>((resolve, reject) => {
         withIdle(async connection => {
-          unanswered.add(connection)
-          if (await isAlive(connection, asker)) {
-            putBack(connection)
-            resolve()
-          }
-          unanswered.delete(connection)
+          if (!(await isAlive(connection, asker))) return
+          putBack(connection)
+          resolve()
         }).then(() => reject(new Error('none is alive')))
       })
       if (await endsWithin(alive, timeMs)) return
-      const [silent] = unanswered
-      if (silent !== undefined && internals.counts().all >= settings.max) giveUp(silent)
-      const warmed = requestsOfPool.warm(asker)
+      const warmed = warm(asker, true)
       await Promise.any([alive, warmed]).catch(() => warmed)
     },
     async closeIdle() {

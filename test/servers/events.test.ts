@@ -27,9 +27,8 @@ const closed = (reason: string, connections = 1): Seen => ({
 const reused: Seen = { event: 'connection:checked' }
 const rolledBack: Seen = { event: 'transaction:rolled-back' }
 
-/** What does not answer makes room first where a pool may hold but one, and is closed after the new one elsewhere. */
-const replaced = ({ isPool }: { isPool: boolean }, reason: string): Seen[] =>
-  isPool ? [closed(reason), opened(true)] : [opened(true), closed(reason)]
+/** What does not answer is closed once another one is there. */
+const replaced = (reason: string): Seen[] => [opened(true), closed(reason)]
 
 const timeFields: Readonly<Record<string, readonly string[]>> = {
   'connection:opened': ['durationMs'],
@@ -171,7 +170,7 @@ const tales: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
         relay.swallow()
         relay.heal()
         await handler(sessionOf(kind.sql), lambdaContext())
-        assertTold(told, scene, [signed, opened(false), ...replaced(kind, 'silent')])
+        assertTold(told, scene, [signed, opened(false), ...replaced('silent')])
       },
       { gated, ...options, pingAfterIdleMs: 0 },
     )
@@ -229,7 +228,7 @@ const tales: Readonly<Record<string, (kind: Kind) => Promise<void>>> = {
         assertTold(told, scene, [signed, opened(false), rolledBack], { 'transaction:rolled-back': 'warn' })
         relay.heal()
         await handler(sessionOf(kind.sql), lambdaContext())
-        const end = replaced(kind, 'not-restored')
+        const end = replaced('not-restored')
         assertTold(told, scene, [signed, opened(false), rolledBack, ...end], {
           'transaction:rolled-back': 'warn',
         })
