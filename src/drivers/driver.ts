@@ -25,6 +25,8 @@ export interface Session {
    * such as a stream or a cursor that is being closed, ends by itself.
    */
   isBusy(): boolean
+  /** Whether something of that kind has still to end. */
+  isEnding(): boolean
   /** Whether a transaction is open; `undefined` where the server has not said so yet. */
   isInTransaction(): boolean | undefined
   /**

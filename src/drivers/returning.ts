@@ -43,7 +43,7 @@ export function restoreSession(session: Session, { access, reset }: Pick<Keeper,
   // What is being restored has been rolled back.
   const inTransaction = session.restoration === undefined ? session.isInTransaction() : false
   const isReset = reset && session.isTouched()
-  if (inTransaction === false && !isReset) return
+  if (inTransaction === false && !isReset && !session.isEnding()) return
   if (inTransaction) access.emit({ event: 'transaction:rolled-back' })
   const before = session.restoration
   const restored = session.restore({ rollback: inTransaction !== false, reset: isReset })

@@ -17,6 +17,8 @@ interface ConnectionInternals {
   readonly _isMariaDB: boolean
   sequenceId: number
   _resetSequenceId(): void
+  /** Tells the commands that are running or waiting. */
+  _handleNetworkError(error: Error): void
   handlePacket(packet?: Packet): void
   addCommand(command: Command): Command
   write(bytes: Buffer): void
@@ -274,6 +276,7 @@ export function destroy(core: CoreConnection): void {
   const stream = streamOf(core)
   // A command that is being written at this moment would fail, and nobody may await it.
   stream.removeAllListeners('error').on('error', () => {})
+  internalsOf(core)._handleNetworkError = () => {}
   core.destroy()
   stream.destroy()
 }

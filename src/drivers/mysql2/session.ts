@@ -130,6 +130,7 @@ export function createSession(
       return userOf(core) === user && readable && writable && !destroyed && !isSpent
     },
     isBusy: () => isRunning(core) && !isGivenUp(core),
+    isEnding: () => isRunning(core),
     isInTransaction: () => inTransaction,
     isTouched: () => isTouched,
     takesWrites: () => takesWrites(core),
@@ -143,7 +144,7 @@ export function createSession(
       const before = isUnknown ? [ping] : []
       // To reset rolls back too.
       if (isReset) await reset(before).then(repeat)
-      else if (rollback) await send(core, [...before, query(core, 'ROLLBACK')])
+      else await send(core, rollback ? [...before, query(core, 'ROLLBACK')] : [ping])
       return isUnknown && wasOpen
     },
     canReset: () => canReset,

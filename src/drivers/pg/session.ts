@@ -60,6 +60,7 @@ export function createSession(client: Client, leave: () => void): PgSession {
       return isOpen(client) && readable && writable && !destroyed && !isSpent
     },
     isBusy: () => isRunning(client) && !endsCursor(client),
+    isEnding: () => isRunning(client),
     isInTransaction() {
       if (client.getTransactionStatus() !== 'I') return true
       // pg lets go of a query at its error, before the server's ReadyForQuery, which tells the state.
