@@ -149,15 +149,17 @@ export function createSession(
     },
     canReset: () => canReset,
     leave() {},
-    close() {
+    async close() {
       const stream = streamOf(core)
-      if (stream.closed) return Promise.resolve()
+      if (stream.closed) return
+      // mysql2 does not end politely what it takes for busy.
+      if (session.restoration !== undefined) await withinAnswerTime(session.restoration).catch(() => {})
       const closed = new Promise<void>(resolve => stream.once('close', resolve))
       session.ref()
       // Whoever asks for that, it is nobody's command.
       if (session.isUsable() && !isRunning(core)) outside(() => endPolitely(core))
       else destroy(core)
-      return withinAnswerTime(closed).catch(() => destroy(core))
+      await withinAnswerTime(closed).catch(() => destroy(core))
     },
     ref: () => void streamOf(core).ref(),
     unref: () => void streamOf(core).unref(),
