@@ -147,9 +147,10 @@ export function createClientSource<Connection>(
   /** Neither `after` nor `onError` of an earlier invocation need have run. */
   const reclaim = ({ id }: Invocation): void => {
     for (const lease of leases) {
-      if (lease.invocation.deadlineMs < Date.now()) discard(lease)
+      const { invocation, held } = lease
+      if (invocation.deadlineMs < Date.now()) discard(lease)
       // Nobody knows when it was used last.
-      else if (oneAtATime && lease.invocation.id !== id) release(lease, lease.held.lastUsedMs)
+      else if (oneAtATime && invocation.id !== id) release(lease, held.lastUsedMs)
     }
   }
 
@@ -190,12 +191,14 @@ export function createClientSource<Connection>(
     await (reclaimableMs < deadlineMs ? served.catch(() => {}) : served)
   }
 
-  const release = (given: Lease<Connection>, lastUsedMs = Date.now()): void => {
+  const release = (given: Lease<Connection>, lastUsedMs?: number): void => {
+    const isReclaimed = lastUsedMs !== undefined
     const lease = given as ClientLease<Connection>
-    lease.invocation.hasEnded = true
+    // A handler that called another one goes on behind it.
+    lease.invocation.hasEnded = !isReclaimed || !callers.isWithin(lease.invocation)
     if (!leases.delete(lease)) return
     const { held } = lease
-    held.lastUsedMs = lastUsedMs
+    held.lastUsedMs = lastUsedMs ?? Date.now()
     returnSession(held.session, {
       access,
       reset: settings.resetSession,
@@ -209,7 +212,8 @@ export function createClientSource<Connection>(
 
   const discard = (given: Lease<Connection>): void => {
     const lease = given as ClientLease<Connection>
-    // It may still run, and hears of its connection.
+    lease.invocation.hasEnded = true
+    lease.invocation.wasCutOff = true
     if (leases.delete(lease)) void close(lease.held, 'cut-off')
   }
 
@@ -236,11 +240,15 @@ export function createClientSource<Connection>(
         isQuiet(held.lastUsedMs, pingAfterIdleMs) ||
         !held.session.isUsable()
       ) {
-        return acquireSlowly(invocation)
+        return acquireSlowly(invocation).catch(error => {
+          invocation.hasEnded = true
+          throw error
+        })
       }
       idle.pop()
       return lease(held, invocation)
     },
+    begin: lease => (lease as ClientLease<Connection>).held.session.begin(),
     release: lease => release(lease),
     discard,
     shutDown,

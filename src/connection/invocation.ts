@@ -12,6 +12,7 @@ export interface Invocation extends Caller {
 export const initialisation: Invocation = {
   id: undefined,
   hasEnded: false,
+  wasCutOff: false,
   deadlineMs: Number.POSITIVE_INFINITY,
   account: undefined,
 }
@@ -37,6 +38,7 @@ export function readInvocation(context: object): Invocation {
   return {
     id: lambda.awsRequestId,
     hasEnded: false,
+    wasCutOff: false,
     deadlineMs: Number.isNaN(remainingMs) ? Number.POSITIVE_INFINITY : Date.now() + remainingMs,
     account: lambda.invokedFunctionArn?.split(':')[4],
   }

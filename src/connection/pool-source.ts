@@ -142,6 +142,7 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       if (unreleased !== undefined && unreleased.invocation.id !== invocation.id) await reclaim(unreleased)
       return lease(await prepare(askerOf(invocation)), invocation)
     } catch (error) {
+      invocation.hasEnded = true
       throw error instanceof RdsIamError ? error : fail(error, startedMs, invocation.account)
     }
   }
@@ -200,10 +201,14 @@ export function createPoolSource<Pool>(parts: PoolSourceParts<Pool>): Connection
       if (unreleased !== undefined || isQuiet(lastUsedMs, pingAfterIdleMs)) return acquireSlowly(invocation)
       return current.isOpen() && current.size() > 0 ? lease(current, invocation) : acquireSlowly(invocation)
     },
+    // A pool tells it of each connection that it gives.
+    begin() {},
     release,
     discard(given) {
       const lease = given as PoolLease<Pool>
       const { pool } = lease
+      lease.invocation.hasEnded = true
+      lease.invocation.wasCutOff = true
       if (!takeBack(lease)) return
       // Where invocations overlap, the pool is theirs too.
       if (!oneAtATime) return tidy(lease)

@@ -16,6 +16,11 @@ export interface ConnectionSource<Connection> {
    */
   acquire(invocation: Invocation): Lease<Connection> | Promise<Lease<Connection>>
   /**
+   * Tells that the handler has the connection from now on: what was sent before, as by `wrap`, belongs to the
+   * connection.
+   */
+  begin(lease: Lease<Connection>): void
+  /**
    * Takes a connection back. Once is enough, and a second time does nothing. What restores its session is
    * sent by then, and waited for by the next invocation.
    */

@@ -6,6 +6,8 @@ export interface Caller {
   readonly id: string | undefined
   /** Whether its time is over: what it still sends meets the connections of others. */
   hasEnded: boolean
+  /** Whether somebody else ended it. It may still wait for its queries, and hears that they failed. */
+  wasCutOff: boolean
 }
 
 /** Tells by the asynchronous context whose code is running. */
@@ -14,9 +16,11 @@ export interface Callers {
   enter(caller: Caller): void
   /** Whose code is running; `undefined` where nobody knows, or where it has ended. */
   current(): Caller | undefined
+  /** Whether the code that is running belongs to a caller, or to one that runs inside it. */
+  isWithin(caller: Caller): boolean
   /**
-   * Whether what is about to be sent is to be dropped: the caller's time is over, and the connection is one that
-   * callers have in turn, by now maybe another's. Observers are told.
+   * Whether what is about to be sent is to be dropped, because the connection is another caller's by now, or
+   * soon may be. Observers are told.
    */
   isLate(session: Used): boolean
 }
@@ -30,7 +34,7 @@ interface Used {
 interface Entered {
   readonly caller: Caller
   /** A caller may run inside another one, as a handler that calls a handler does. */
-  readonly outer: Entered | undefined
+  outer: Entered | undefined
 }
 
 /** @param tellLate Is called with a caller that is late. */
@@ -38,18 +42,29 @@ export function createCallers(tellLate: (caller: Caller) => void): Callers {
   const storage = new AsyncLocalStorage<Entered>()
 
   const findOpen = (): Entered | undefined => {
-    let entered = storage.getStore()
-    while (entered?.caller.hasEnded) entered = entered.outer
-    return entered
+    const entered = storage.getStore()
+    if (entered === undefined) return undefined
+    // Or each would keep the one before it, where one never ended in time.
+    while (entered.outer?.caller.hasEnded) entered.outer = entered.outer.outer
+    return entered.caller.hasEnded ? entered.outer : entered
+  }
+
+  const isWithin = (caller: Caller): boolean => {
+    for (let entered = findOpen(); entered !== undefined; entered = entered.outer)
+      if (entered.caller === caller) return true
+    return false
   }
 
   return {
-    // Those that have ended are left out, or each invocation would keep the one before it.
     enter: caller => storage.enterWith({ caller, outer: findOpen() }),
     current: () => findOpen()?.caller,
-    isLate(session) {
+    isWithin,
+    isLate({ user }) {
       const caller = storage.getStore()?.caller
-      if (!caller?.hasEnded || session.user === undefined || findOpen() !== undefined) return false
+      if (caller === undefined || user === undefined || isWithin(user)) return false
+      // Somebody who is not late has what nobody else has.
+      if (user.hasEnded && findOpen() !== undefined) return false
+      if (user === caller && caller.wasCutOff) return false
       tellLate(caller)
       return true
     },

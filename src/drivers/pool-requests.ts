@@ -319,7 +319,8 @@ export function createPoolRequests<Connection extends object>(
     for (;;) {
       const connection = await take(asker, terms)
       const session = internals.sessionOf(connection)
-      if (resetsForNext && session.user !== caller && session.isUsable())
+      // Two that nobody knows may be two.
+      if (resetsForNext && (caller === undefined || session.user !== caller) && session.isUsable())
         restoreSession(session, { access, reset: true })
       const served = await overtake(connection, isAlive(connection, asker), asker, terms)
       if (served !== undefined) return served

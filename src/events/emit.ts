@@ -58,7 +58,8 @@ const serverCannotReset =
   'connection instead'
 
 const lateQuery =
-  'A query of an invocation that has ended was not run: the connection may be another one’s by now. Await what you start'
+  'A query was not run: its invocation has ended, or the connection is another one’s by now. Await what you start, and do not use what ' +
+  'you released'
 const noWriter =
   'The database takes no writes: no writer was found in time, and a connection to a reader is lent. If that is wanted, set ' +
   "`targetSessionAttrs` to 'any'"

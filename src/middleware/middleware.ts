@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { MiddlewareObj, Request } from '@middy/core'
 import { readInvocation } from '../connection/invocation.ts'
 import type { ConnectionSource, Lease } from '../connection/source.ts'
@@ -48,6 +49,7 @@ export function createMiddleware<Key extends string, Wrapped>(
     } catch (error) {
       return refuse(lease, error)
     }
+    source.begin(lease)
     leases.set(request, lease)
     attached.add(given)
     ;(request.context as Record<string, unknown>)[contextKey] = given
@@ -73,9 +75,13 @@ export function createMiddleware<Key extends string, Wrapped>(
     return lease
   }
 
-  const after = (request: { context: object }): void | Promise<void> => {
+  const after = (request: { context: object; response?: unknown }): void | Promise<void> => {
     const lease = detach(request)
-    if (lease !== undefined) return source.release(lease)
+    if (lease === undefined) return
+    const body = findStream(request.response)
+    if (body === undefined) return source.release(lease)
+    // middy calls this before it reads what the handler goes on to write.
+    body.once('close', () => source.release(lease))
   }
 
   const onError = (request: { context: object; error?: unknown }): void | Promise<void> => {
@@ -87,6 +93,15 @@ export function createMiddleware<Key extends string, Wrapped>(
 
   const close = () => source.close()
   return { before, after, onError, close, [Symbol.asyncDispose]: close }
+}
+
+/** The stream that a handler answers with, where it has not ended yet. */
+function findStream(response: unknown): Readable | undefined {
+  const { body = response } = (response ?? {}) as { body?: unknown }
+  const { once, pipe, destroyed } = (body ?? {}) as Partial<Readable>
+  return typeof once === 'function' && typeof pipe === 'function' && destroyed === false
+    ? (body as Readable)
+    : undefined
 }
 
 /**

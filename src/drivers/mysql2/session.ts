@@ -35,6 +35,10 @@ import { readStatus } from './status.ts'
  */
 const spendingErrors = [1290, 1836, 1615, 1461]
 
+const setsRole = /\bset(?:\s|\/\*.*?\*\/|--.*?\n|#.*?\n)+role\b/is
+// `USE INDEX` and `USE KEY` are hints.
+const usesDatabase = /\buse\b(?!\s+(?:index|key)\b)/i
+
 /** ER_UNKNOWN_COM_ERROR: the server cannot reset a session. MySQL can since 5.7.3. */
 const unknownCommand = 1047
 
@@ -82,10 +86,9 @@ export function createSession(
     // The connection may be another's, and in the midst of a transaction. Nobody may wait for it any more, so
     // that an error would end the process.
     if (callers?.isLate(session)) return false
-    if (changesRole(core, command)) isSpent = true
-    if (callers?.current() !== undefined) hasBegun = true
+    if (changesForGood(core, command, database !== '')) isSpent = true
     if (hasBegun) isTouched = true
-    else beginning.push(command)
+    else rememberSuccess(beginning, command)
     bindContext(command)
     return true
   })
@@ -97,7 +100,9 @@ export function createSession(
   const begin = (): Message[] => {
     const collation = setCharacterSet(core, characterSet)
     const settings = [
-      ...(collation === undefined ? [] : [`NAMES ${collation.split('_', 1)[0]} COLLATE ${collation}`]),
+      ...(collation === undefined
+        ? []
+        : [`NAMES ${collation.split('_', 1)[0]}${collation === 'binary' ? '' : ` COLLATE ${collation}`}`]),
       ...(ignoresSpace(core) ? ["sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')"] : []),
     ]
     return [
@@ -180,13 +185,23 @@ function sendAgain(core: CoreConnection, { sql, values, statement }: Command): P
 }
 
 /**
- * Whether a statement changes the role, which MariaDB does not put back at a reset, and nobody can ask for the
- * one that the user has by default.
+ * Whether a command changes what a reset leaves as it is, and nobody can put back: the role of MariaDB, because
+ * the one that the user has by default is not known, and the default database where there was none.
  */
-function changesRole(core: CoreConnection, { sql }: Command): boolean {
-  return (
-    isMariaDb(core) && typeof sql === 'string' && /\bset(?:\s|\/\*.*?\*\/|--.*?\n|#.*?\n)+role\b/is.test(sql)
-  )
+function changesForGood(core: CoreConnection, { sql, database }: Command, hadDatabase: boolean): boolean {
+  if (typeof sql !== 'string') return !hadDatabase && typeof database === 'string' && database !== ''
+  return (isMariaDb(core) && setsRole.test(sql)) || (!hadDatabase && usesDatabase.test(sql))
+}
+
+/** Keeps a command in a list unless it fails. */
+function rememberSuccess(commands: Command[], command: Command): void {
+  const { onResult } = command
+  commands.push(command)
+  if (typeof onResult !== 'function') return
+  command.onResult = (error: unknown, ...result: readonly unknown[]) => {
+    if (error) commands.splice(commands.indexOf(command), 1)
+    onResult.call(command, error, ...result)
+  }
 }
 
 /** Has what a command tells run in the context that it was added in. */

@@ -71,11 +71,12 @@ export class IamPgClient extends Client {
     // that an error would end the process.
     if (this.#callers?.isLate(this.#session))
       return isSubmittable ? query : given.some(isFunction) ? undefined : new Promise(() => {})
-    if (this.#callers?.current() !== undefined) this.#session.begin()
-    this.#session.record(given)
+    const forget = this.#session.record(given)
     this.#context = AsyncLocalStorage.snapshot()
     if (isSubmittable) bindHandlers(query as Record<string, unknown>)
-    return super.query(...(given.map(bindCallback) as typeof given))
+    const result = super.query(...(given.map(bindCallback) as typeof given)) as unknown
+    if (forget !== undefined && result instanceof Promise) result.catch(forget)
+    return result
   }) as Client['query']
 
   override emit = ((event: string, ...given: unknown[]): boolean => {

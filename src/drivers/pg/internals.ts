@@ -144,6 +144,16 @@ export function endsCursor(client: Client): boolean {
   return cursor.state === 'done'
 }
 
+/** Whether a query waits that the server has not been sent. */
+export function hasWaiting(client: Client): boolean {
+  return internalsOf(client)._queryQueue.length > 0
+}
+
+/** Has pg prepare its named statements again, because the server has forgotten them. */
+export function forgetStatements(client: Client): void {
+  Object.assign(protocolOf(client), { parsedStatements: {} })
+}
+
 /** Adds a query behind those that wait, as the client itself does. */
 export function enqueue(client: Client, query: SentStatement): void {
   const internals = internalsOf(client)

@@ -2,7 +2,16 @@ import type { Client } from 'pg'
 import { withinAnswerTime } from '../../time/deadline.ts'
 import type { Session } from '../driver.ts'
 import { warnOfSharedTransaction } from '../shared-transaction.ts'
-import { dropQueries, endsCursor, isOpen, isReady, isRunning, protocolOf, streamOf } from './internals.ts'
+import {
+  dropQueries,
+  endsCursor,
+  forgetStatements,
+  isOpen,
+  isReady,
+  isRunning,
+  protocolOf,
+  streamOf,
+} from './internals.ts'
 import { watchRole } from './role.ts'
 import { send, sendAgain } from './statement.ts'
 
@@ -20,8 +29,12 @@ const resetSql =
 
 /** The session of a client of PostgreSQL. */
 export interface PgSession extends Session {
-  /** Takes note of a query that is sent. */
-  record(query: readonly unknown[]): void
+  /**
+   * Takes note of a query that is sent.
+   *
+   * @returns Is to be called where it fails, if that matters.
+   */
+  record(query: readonly unknown[]): (() => void) | undefined
 }
 
 const sessions = new WeakMap<Client, PgSession>()
@@ -35,6 +48,7 @@ export function sessionOf(client: Client): PgSession {
 export function createSession(client: Client, leave: () => void): PgSession {
   let isTouched = false
   let hasBegun = false
+  let hasPrepared = false
   const beginning: (readonly unknown[])[] = []
   // Of no use to anybody any more: only a new connection puts it right.
   let isSpent = false
@@ -52,8 +66,14 @@ export function createSession(client: Client, leave: () => void): PgSession {
       hasBegun = true
     },
     record(query) {
-      if (hasBegun) isTouched = true
-      else beginning.push(query.filter(part => typeof part !== 'function'))
+      if (prepares(query[0])) hasPrepared = true
+      if (hasBegun) {
+        isTouched = true
+        return undefined
+      }
+      const sent = query.filter(part => typeof part !== 'function')
+      beginning.push(sent)
+      return () => void beginning.splice(beginning.indexOf(sent), 1)
     },
     isUsable() {
       const { readable, writable, destroyed } = streamOf(client)
@@ -71,8 +91,14 @@ export function createSession(client: Client, leave: () => void): PgSession {
     // The empty query is the cheapest: the server neither parses nor plans.
     ping: () => send(client, ''),
     async restore({ rollback, reset }) {
-      if (reset) isTouched = false
       const statements = [...(rollback ? ['ROLLBACK'] : []), ...(reset ? [resetSql] : [])]
+      if (reset && hasPrepared) {
+        // The names are those of whoever prepared them; pg's own are prepared again.
+        statements.push('DEALLOCATE ALL')
+        forgetStatements(client)
+        hasPrepared = false
+      }
+      if (reset) isTouched = false
       const restored = send(client, statements.join('; '))
       await Promise.all([restored, ...(reset ? beginning.map(query => sendAgain(client, query)) : [])])
       return false
@@ -96,6 +122,12 @@ export function createSession(client: Client, leave: () => void): PgSession {
   }
   sessions.set(client, session)
   return session
+}
+
+/** Whether a query may prepare statements by SQL, whose names stay on the session. */
+function prepares(query: unknown): boolean {
+  const text = typeof query === 'string' ? query : (query as { text?: unknown } | null)?.text
+  return typeof text === 'string' && /\bprepare\b/i.test(text)
 }
 
 interface ServerError {

@@ -1,6 +1,6 @@
 import type { Submittable } from 'pg'
 import Client from 'pg/lib/client.js'
-import { enqueue, protocolOf } from './internals.ts'
+import { enqueue, hasWaiting, protocolOf } from './internals.ts'
 
 const ignore = (): void => {}
 
@@ -13,9 +13,13 @@ const ignore = (): void => {}
 export function send(client: Client, sql: string): Promise<void> {
   return new Promise((resolve, reject) => {
     // pg waits for its turn to submit a query. The server takes it before that, and answers in turn.
-    protocolOf(client).query(sql)
+    const waits = hasWaiting(client)
+    if (!waits) protocolOf(client).query(sql)
     enqueue(client, {
-      submit: () => null,
+      submit(connection) {
+        if (waits) connection.query(sql)
+        return null
+      },
       handleRowDescription: ignore,
       handleDataRow: ignore,
       handleCommandComplete: ignore,
