@@ -408,7 +408,8 @@ export function createPoolRequests<Connection extends object>(
   const warm = (asker: Asker, isBeside = false): Promise<void> => {
     const warmed = open(asker, undefined, { isWarming: true, isBeside }).then(connection => {
       lastUsed.set(connection as object, Date.now())
-      if (isBeside) for (const silent of checking) giveUp(silent)
+      if (!isBeside) return putBack(connection)
+      for (const silent of checking) giveUp(silent)
       putBackSpare(connection)
     })
     const settled: Promise<unknown> = warmed.catch(() => {}).then(() => warming.delete(settled))

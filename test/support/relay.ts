@@ -101,8 +101,9 @@ export async function openRelay(targetPort: number, ownPort = 0): Promise<Relay>
     })
   }
 
-  const server = createServer(client => {
-    const target = connect(aim, '127.0.0.1')
+  // As RDS and the gateway do: a small message waits for no other one's acknowledgement.
+  const server = createServer({ noDelay: true }, client => {
+    const target = connect({ port: aim, host: '127.0.0.1', noDelay: true })
     const flow: Flow = { client, target, isLost: isSwallowing || nextPackets === 0, packetsLeft: nextPackets }
     nextPackets = Number.POSITIVE_INFINITY
     flows.add(flow)
