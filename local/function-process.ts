@@ -11,6 +11,8 @@ export interface FunctionProcess {
   invoke(event: unknown, options?: InvokeOptions): Promise<Invocation>
   /** What it wrote to standard output and standard error so far. */
   logs(): string
+  /** Resolves when the function has answered and asks for its next event. */
+  whenIdle(): Promise<void>
   /** Stops the process between two invocations as Lambda does: no timer fires, no packet is answered. */
   freeze(): void
   thaw(): void
@@ -117,6 +119,7 @@ export async function startFunction({
     pid: child.pid as number,
     invoke: (event, { timeoutMs = defaultTimeoutMs, graceMs = 0 } = {}) =>
       api.invoke(event, timeoutMs, graceMs),
+    whenIdle: api.whenIdle,
     logs: () => output,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),

@@ -43,6 +43,8 @@ export interface RuntimeApi {
    * a function that answers shortly before its deadline may be late on a busy machine.
    */
   invoke(event: unknown, timeoutMs: number, graceMs?: number): Promise<Invocation>
+  /** Resolves when the function asks for its next event: from then on Lambda may freeze its process. */
+  whenIdle(): Promise<void>
   /** Fails what is under way, what waits, and what will be invoked: the function's process is no more. */
   failAll(error: InvocationError): void
   close(): Promise<void>
@@ -72,6 +74,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
   const waiting: PendingInvocation[] = []
   let current: PendingInvocation | undefined
   let askingForNext: ServerResponse | undefined
+  const awaitingIdle: (() => void)[] = []
   let initMs: number | undefined
   let initError: InvocationError | undefined
   let endedBy: InvocationError | undefined
@@ -120,6 +123,7 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
     if (request.method === 'GET' && path === `${VERSION}/invocation/next`) {
       initMs ??= performance.now() - startedMs
       askingForNext = response
+      for (const wake of awaitingIdle.splice(0)) wake()
       deliver()
       return
     }
@@ -156,6 +160,8 @@ export async function startRuntimeApi(functionArn: string, onTimeout: () => void
 
   return {
     address: `127.0.0.1:${address.port}`,
+    whenIdle: () =>
+      askingForNext === undefined ? new Promise(resolve => awaitingIdle.push(resolve)) : Promise.resolve(),
     invoke: (event, timeoutMs, graceMs = 0) =>
       new Promise(resolve => {
         const cold = invocations === 0

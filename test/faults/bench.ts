@@ -19,7 +19,8 @@ export interface Answer {
 }
 
 /** A function in a process of its own, and the relay by which it reaches the database. */
-export interface Subject extends Pick<FunctionProcess, 'pid' | 'freeze' | 'thaw' | 'logs' | 'shutDown'> {
+export interface Subject
+  extends Pick<FunctionProcess, 'pid' | 'whenIdle' | 'freeze' | 'thaw' | 'logs' | 'shutDown'> {
   readonly relay: Relay
   /** Invokes it; what comes back is looked at by the caller. */
   invoke(event: Event, timeoutMs?: number): Promise<Invocation>

@@ -148,6 +148,8 @@ async function lock(bench: Bench, name: string): Promise<string | undefined> {
   const subject: Subject = await start({ options: { max: 1 } })
   const { session } = await subject.ask()
   const { error } = await subject.invoke({ sql: take })
+  // Lambda freezes no process before it asks for its next event.
+  await subject.whenIdle()
   subject.freeze()
   assert.equal(error, undefined)
   const waiting = site.servers.first.query(wait, 'notes')
