@@ -141,7 +141,8 @@ export async function countOf(server: Server, query: string): Promise<number> {
 
 /** Waits until a query of `engine` counts nothing. */
 export async function waitForNone(server: Server, query: string): Promise<void> {
-  const untilMs = Date.now() + 4000
+  // MySQL waits 30 s (net_read_timeout) for the rest of a file that nobody sends any more.
+  const untilMs = Date.now() + 40_000
   while ((await countOf(server, query)) > 0)
     if (Date.now() > untilMs) throw new Error(`there are still some: ${query}`)
 }
