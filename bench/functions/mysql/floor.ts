@@ -1,21 +1,5 @@
-import mysql, { type RowDataPacket } from 'mysql2/promise'
-
-const {
-  MYSQL_HOST: host = '',
-  MYSQL_TCP_PORT: port,
-  MYSQL_USER: user = '',
-  MYSQL_DATABASE: database = '',
-  DATABASE_TOKEN: token,
-  DATABASE_CA: ca = '',
-} = process.env
-const connected = mysql.createConnection({
-  host,
-  port: Number(port),
-  user,
-  database,
-  authPlugins: { mysql_clear_password: () => async () => Buffer.from(`${token}\0`) },
-  ssl: { ca, verifyIdentity: true },
-})
+import type { RowDataPacket } from 'mysql2/promise'
+import { connected } from './connected.ts'
 
 // What no function that reads a row through the driver can do without: neither middy nor a signature.
 export const handler = async ({ number }: { number: number }) => {
