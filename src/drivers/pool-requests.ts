@@ -247,6 +247,20 @@ export function createPoolRequests<Connection extends object>(
     void withIdle(async other => (isSilent(other) ? discard(other, 'silent') : putBack(other)))
   }
 
+  /** Whether a connection that was idle needs no check: it has just been used, and is as it was. */
+  const isFresh = (connection: Connection, { deadlineMs, quietMs = 0 }: Asker): boolean => {
+    const session = internals.sessionOf(connection)
+    const usedMs = lastUsed.get(connection)
+    if (usedMs === undefined || Date.now() >= deadlineMs) return false
+    const silence = silenceMs(usedMs)
+    return (
+      session.restoration === undefined &&
+      silence < Math.max(1, quietMs) &&
+      silence < Math.max(pingAfterIdleMs, quietMs) &&
+      session.isUsable()
+    )
+  }
+
   /** Whether a connection that was idle is alive and restored. One that is not is discarded. */
   const isAlive = async (connection: Connection, { deadlineMs, quietMs = 0 }: Asker): Promise<boolean> => {
     const session = takeOut(connection)
@@ -322,6 +336,10 @@ export function createPoolRequests<Connection extends object>(
       // Two that nobody knows may be two.
       if (resetsForNext && (caller === undefined || session.user !== caller) && session.isUsable())
         restoreSession(session, { access, reset: true })
+      if (isFresh(connection, asker)) {
+        takeOut(connection)
+        return connection
+      }
       const served = await overtake(connection, isAlive(connection, asker), asker, terms)
       if (served !== undefined) return served
     }
