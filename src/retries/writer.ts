@@ -39,8 +39,14 @@ export interface Opening<Connection> {
    * @throws {RdsIamError} What the last attempt failed with, where there is not even a reader.
    */
   open(asker: Asker, attempts: Attempts<Connection>): Promise<Connection>
-  /** Closes the reader that is kept, if there is one. */
+  /** Closes the readers that are kept. */
   drop(): void
+}
+
+/** The reader that is kept for one caller. */
+interface Kept<Connection> {
+  /** Closes it, and keeps another one or none. */
+  replace(next: Connection | undefined): void
 }
 
 export function createOpening<Connection extends object>(
@@ -49,12 +55,12 @@ export function createOpening<Connection extends object>(
   const { access, settings, connections, clock = systemClock } = parts
   // A pool gives the same connections again: each is looked at when it is new.
   const known = new WeakSet<Connection>()
-  let reader: Connection | undefined
+  // Those that are kept, one at most for each caller.
+  const readers = new Set<Connection>()
   let readOnlySinceMs: number | undefined
 
-  const drop = (): void => {
-    if (reader !== undefined) connections.discard(reader, 'read-only')
-    reader = undefined
+  const drop = (reader: Connection): void => {
+    if (readers.delete(reader)) connections.discard(reader, 'read-only')
   }
 
   const tellReadOnly = (startedMs: number): void =>
@@ -79,9 +85,10 @@ export function createOpening<Connection extends object>(
   const attemptWriter = async (
     asker: Asker,
     startedMs: number,
+    kept: Kept<Connection>,
     attempt: () => Promise<Attempted<Connection>>,
   ): Promise<Attempted<Connection>> => {
-    if (reader !== undefined && connections.hasRoom?.() === false) drop()
+    if (connections.hasRoom?.() === false) kept.replace(undefined)
     const attempted = await attempt()
     if (!('connection' in attempted) || known.has(attempted.connection)) return attempted
     const { connection } = attempted
@@ -105,28 +112,35 @@ export function createOpening<Connection extends object>(
       tellReadOnly(startedMs)
       return attempted
     }
-    drop()
-    reader = connection
+    kept.replace(connection)
     return failWith(readOnly)
   }
 
   const openWriter: Opening<Connection>['open'] = async (asker, { attempt, discard }) => {
     const startedMs = clock.now()
-    const hasFallback = () => reader !== undefined && connections.isUsable(reader)
+    let reader: Connection | undefined
+    const kept: Kept<Connection> = {
+      replace(next) {
+        if (reader !== undefined) drop(reader)
+        reader = next
+        if (next !== undefined) readers.add(next)
+      },
+    }
+    const hasFallback = () => reader !== undefined && readers.has(reader) && connections.isUsable(reader)
     try {
       return await openWithRetries({ ...parts, hasFallback }, asker, {
-        attempt: terms => attemptWriter(asker, startedMs, () => attempt(terms)),
+        attempt: terms => attemptWriter(asker, startedMs, kept, () => attempt(terms)),
         discard,
       })
     } catch (error) {
       // Other errors are not about connecting: nobody wants the connection any more, or a hook of the user's failed.
       const fallback = hasFallback() && error instanceof RdsIamError ? reader : undefined
       if (fallback === undefined) throw error
-      reader = undefined
+      readers.delete(fallback)
       tellReadOnly(startedMs)
       return fallback
     } finally {
-      drop()
+      kept.replace(undefined)
     }
   }
 
@@ -135,6 +149,6 @@ export function createOpening<Connection extends object>(
       settings.targetSessionAttrs === 'any'
         ? openWithRetries(parts, asker, attempts)
         : openWriter(asker, attempts),
-    drop,
+    drop: () => readers.forEach(drop),
   }
 }

@@ -203,6 +203,16 @@ test('opens another connection where the server is lost before it says what it i
   assert.deepEqual(events(), ['connection:retried'])
 })
 
+test('keeps a reader for each of two callers, whichever finds a writer first', async () => {
+  const [one, other] = [reader(), reader()]
+  const { ask, closed, open } = search([one, other, writer, refused])
+  const [first, second] = await Promise.all([ask(), ask()])
+  assert.equal(first, writer)
+  assert.equal(second, other)
+  assert.deepEqual(closed, [[one, 'read-only']])
+  assert.deepEqual([...open], [other, writer])
+})
+
 test('drops the reader that is kept', async () => {
   const only = reader()
   const searching = search([only, refused])
