@@ -47,11 +47,15 @@ export interface Session {
   ping(): Promise<unknown>
   /**
    * Rolls back, and puts the session's state back to what it was after connecting. All of it is sent at once,
-   * and in as few messages as the protocol allows.
+   * and in as few messages as the protocol allows; after `before`, where that is given.
    *
    * @returns Whether the server told only now of a transaction that was open.
    */
-  restore(what: { readonly rollback: boolean; readonly reset: boolean }): Promise<boolean>
+  restore(what: {
+    readonly rollback: boolean
+    readonly reset: boolean
+    readonly before: Promise<void> | undefined
+  }): Promise<boolean>
   /** Whether the server can put a session's state back, as far as is known. */
   canReset(): boolean
   /** Whether the session is restored, while that is under way, and after it has failed. */

@@ -10,7 +10,7 @@ import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts
 import { type Caller, type Callers, outside } from './callers.ts'
 import { createClosing } from './closing.ts'
 import type { OpenPool, Session } from './driver.ts'
-import { restoreSession, returnSession } from './returning.ts'
+import { afterResponse, restoreSession, returnSession } from './returning.ts'
 import { checkSession, endsWithin, patienceMs } from './session-check.ts'
 
 /** A driver's own pool, as far as acquiring and releasing need it. */
@@ -499,7 +499,7 @@ export function createPoolRequests<Connection extends object>(
       for (const connection of idle) {
         const session = internals.sessionOf(connection)
         if (resetsForNext && isTheirs(session.user) && session.isUsable())
-          restoreSession(session, { access, reset: true })
+          restoreSession(session, { access, reset: true }, afterResponse())
       }
       return { closed, forgotten }
     },

@@ -1,5 +1,6 @@
 import type { Access } from '../access/access.ts'
 import type { ConnectionClosedReason } from '../events/events.ts'
+import { turn } from '../time/freeze.ts'
 import type { Session } from './driver.ts'
 
 /** Who looks after a connection that is given back. */
@@ -16,7 +17,7 @@ export interface Keeper {
 /**
  * Decides what becomes of a connection that its user gave back, and tells the observers where that is its
  * end: it is kept, and restored where it has to be, or it is closed. Nothing is waited for: what restores it
- * is sent now, before the process may be frozen, and its next user waits for the answer.
+ * is sent at the end of this turn of the event loop, and its next user waits for the answer.
  *
  * @param reason Why it is to be closed in any case.
  */
@@ -28,9 +29,18 @@ export function returnSession(session: Session, keeper: Keeper, reason?: Connect
     return
   }
   session.leave()
-  restoreSession(session, keeper)
+  restoreSession(session, keeper, afterResponse())
   keeper.keep()
 }
+
+/**
+ * What to wait for, so that a restored session delays no response: the runtime sends that in the turn of the
+ * event loop in which the handler ends. The process is frozen later, when it has heard that the response
+ * arrived, and has asked for the next event.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+ */
+export const afterResponse = turn
 
 /** Why a session cannot be used again, if it cannot. */
 function findEnd(session: Session): ConnectionClosedReason | undefined {
@@ -38,20 +48,28 @@ function findEnd(session: Session): ConnectionClosedReason | undefined {
   return session.isBusy() ? 'query-running' : undefined
 }
 
-/** Begins to restore a session where it is not as it was after connecting. */
-export function restoreSession(session: Session, { access, reset }: Pick<Keeper, 'access' | 'reset'>): void {
+/**
+ * Restores a session where it is not as it was after connecting.
+ *
+ * @param before What to wait for before anything is sent.
+ */
+export function restoreSession(
+  session: Session,
+  { access, reset }: Pick<Keeper, 'access' | 'reset'>,
+  before?: Promise<void>,
+): void {
   // What is being restored has been rolled back.
   const inTransaction = session.restoration === undefined ? session.isInTransaction() : false
   const isReset = reset && session.isTouched()
   if (inTransaction === false && !isReset && !session.isEnding()) return
   if (inTransaction) access.emit({ event: 'transaction:rolled-back' })
-  const before = session.restoration
-  const restored = session.restore({ rollback: inTransaction !== false, reset: isReset })
+  const earlier = session.restoration
+  const restored = session.restore({ rollback: inTransaction !== false, reset: isReset, before })
   const restoration = restored.then(
     async wasOpen => {
       if (wasOpen) access.emit({ event: 'transaction:rolled-back' })
       if (!session.canReset()) tellNotReset(access)
-      return before === undefined || (await before)
+      return earlier === undefined || (await earlier)
     },
     () => false,
   )

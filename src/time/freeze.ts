@@ -5,8 +5,13 @@ import { withDeadline } from './deadline.ts'
  * arrived, the next one closes what ended.
  */
 export async function settle(): Promise<void> {
-  await new Promise(resolve => setImmediate(resolve))
-  await new Promise(resolve => setImmediate(resolve))
+  await turn()
+  await turn()
+}
+
+/** Resolves at the end of this turn of the event loop, when its input and output is done. */
+export function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
 }
 
 /**

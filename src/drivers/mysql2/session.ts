@@ -112,7 +112,6 @@ export function createSession(
   }
 
   const reset = async (before: readonly Message[]): Promise<void> => {
-    isTouched = false
     forgetStatements(core)
     if (canReset) {
       try {
@@ -143,13 +142,15 @@ export function createSession(
     begin() {
       hasBegun = true
     },
-    async restore({ rollback, reset: isReset }) {
+    async restore({ rollback, reset: isReset, before }) {
       const isUnknown = inTransaction === undefined
+      if (isReset) isTouched = false
+      if (before !== undefined) await before
       // Its answer has the flag.
-      const before = isUnknown ? [ping] : []
+      const asked = isUnknown ? [ping] : []
       // To reset rolls back too.
-      if (isReset) await reset(before).then(repeat)
-      else await send(core, rollback ? [...before, query(core, 'ROLLBACK')] : [ping])
+      if (isReset) await reset(asked).then(repeat)
+      else await send(core, rollback ? [...asked, query(core, 'ROLLBACK')] : [ping])
       return isUnknown && wasOpen
     },
     canReset: () => canReset,

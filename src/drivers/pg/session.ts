@@ -90,7 +90,9 @@ export function createSession(client: Client, leave: () => void): PgSession {
     takesWrites: watchRole(client),
     // The empty query is the cheapest: the server neither parses nor plans.
     ping: () => send(client, ''),
-    async restore({ rollback, reset }) {
+    async restore({ rollback, reset, before }) {
+      if (reset) isTouched = false
+      if (before !== undefined) await before
       const statements = [...(rollback ? ['ROLLBACK'] : []), ...(reset ? [resetSql] : [])]
       if (reset && hasPrepared) {
         // The names are those of whoever prepared them; pg's own are prepared again.
@@ -98,7 +100,6 @@ export function createSession(client: Client, leave: () => void): PgSession {
         forgetStatements(client)
         hasPrepared = false
       }
-      if (reset) isTouched = false
       const restored = send(client, statements.join('; '))
       await Promise.all([restored, ...(reset ? beginning.map(query => sendAgain(client, query)) : [])])
       return false

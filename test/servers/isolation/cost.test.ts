@@ -1,6 +1,7 @@
 // What isolation between invocations costs: no round trip before the response, and nothing where no statement was run.
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import type { Db } from '../../support/db.ts'
 import { type Kind, sessionOf, useKinds } from '../../support/kinds.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
@@ -109,6 +110,22 @@ for (const kind of kinds) {
       assert.ok(!logger.lines.some(({ fields }) => fields.event === 'connection:closed'))
     })
   }
+
+  test(`${name} sends the response before it takes back what an invocation did`, {
+    skip: sql.canReset ? false : 'MySQL before 5.7.3 has no COM_RESET_CONNECTION',
+  }, async t => {
+    const { handler } = await openThroughRelay()
+    await handler(sessionOf(sql), lambdaContext())
+    const write = t.mock.method(TLSSocket.prototype, 'write')
+    let before = 0
+    await handler(async db => {
+      await db.query(sql.session)
+      before = write.mock.callCount()
+    }, lambdaContext())
+    // The runtime sends the response here, in the turn of the event loop in which the handler has ended.
+    assert.equal(write.mock.callCount(), before)
+    await until(() => write.mock.callCount() > before, 'it is taken back')
+  })
 
   test(`${name} sends the server nothing for an invocation that runs no statement`, async () => {
     const { gateway, relay, handler } = await openThroughRelay()
