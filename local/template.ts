@@ -17,7 +17,7 @@ export interface FunctionResource {
     readonly CodeUri: string
     readonly Handler: string
     readonly Runtime: string
-    readonly Architectures: readonly string[]
+    readonly Architectures: readonly unknown[]
     /** In MB. */
     readonly MemorySize: number
     /** In seconds. */

@@ -54,6 +54,8 @@ function propertiesOf(name: string): Readonly<Record<string, unknown>> {
   return resource.Properties
 }
 
+const environmentOf = (name: FunctionName) => Resources[name].Properties.Environment.Variables
+
 /** All that a role may do, `Deny` left aside. */
 function allowedBy(role: string): Pick<Statement, 'Action' | 'Resource'>[] {
   const { ManagedPolicyArns, Policies } = propertiesOf(role) as {
@@ -87,22 +89,35 @@ const either = (created: string, parameter: string) => ({
   'Fn::If': ['CreatesDatabase', { 'Fn::GetAtt': ['DatabaseInstance', created] }, { Ref: parameter }],
 })
 
-test('lets the sample connect as one user of one database, write its log and run in the VPC, and nothing else', () => {
-  assert.deepEqual(allowedBy('NotesRole'), [
-    {
+/** A value of the template with these parameters, in eu-west-1. */
+function evaluate(value: unknown, parameters: Readonly<Record<string, string>>): unknown {
+  return evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters }).evaluate(
+    value,
+    '',
+  )
+}
+
+for (const [parameters, ids] of [
+  [{ DbiResourceId: 'cluster-A' }, ['cluster-A']],
+  // A blue/green deployment, or a restored snapshot.
+  [{ DbiResourceId: 'db-A,db-B' }, ['db-A', 'db-B']],
+  // Left from before the stack created its own.
+  [
+    { CreateDatabase: 'true', 'DatabaseInstance.DbiResourceId': 'db-C', DbiResourceId: 'db-A,db-B' },
+    ['db-C'],
+  ],
+] as const) {
+  test(`lets the sample connect as one user of ${ids.join(' and ')}, write its log and run in the VPC, and nothing else`, () => {
+    const [connect, ...others] = allowedBy('NotesRole')
+    const arns = ids.map(id => `arn:aws:rds-db:eu-west-1:123456789012:dbuser:${id}/notes_app`)
+    assert.deepEqual(connect && { ...connect, Resource: evaluate(connect.Resource, parameters) }, {
       Action: 'rds-db:connect',
-      Resource: {
-        'Fn::Sub': [
-          // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation's placeholders
-          'arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${ResourceId}/${DatabaseUser}',
-          { ResourceId: either('DbiResourceId', 'DbiResourceId') },
-        ],
-      },
-    },
-    log,
-    networkInterfaces,
-  ])
-})
+      Resource: arns,
+    })
+    assert.deepEqual(others, [log, networkInterfaces])
+    assert.equal(String(evaluate(template.Outputs.ConnectArn?.Value, parameters)).trim(), arns.join(' '))
+  })
+}
 
 test('lets who creates the database user read one secret and have one function run, and the latter nothing', () => {
   assert.deepEqual(allowedBy('DatabaseUserRole'), [
@@ -149,7 +164,18 @@ test('takes resource IDs of instances, clusters and proxies, not names and not e
   for (const id of ['db-ABCDEFGHIJKL01234', 'cluster-ABCDEFGHIJKL01234', 'prx-0abc1def2345']) {
     assert.ok(allows('DbiResourceId', id), id)
   }
-  for (const id of ['orders', 'my-cluster', 'db-orders', 'cluster-orders', 'db-*', '*', 'db-'])
+  assert.ok(allows('DbiResourceId', 'db-A,db-B'))
+  for (const id of [
+    'orders',
+    'my-cluster',
+    'db-orders',
+    'cluster-orders',
+    'db-*',
+    '*',
+    'db-',
+    'db-A,',
+    'db-A,db-B,db-C',
+  ])
     assert.ok(!allows('DbiResourceId', id), id)
 })
 
@@ -178,25 +204,82 @@ test('wants to know the database that is there, and nothing of it where one is c
   for (const name of names) assert.ok(allows(name, ''), name)
 })
 
-for (const [CreateDatabase, DbiResourceId, IsCluster, IsCounted] of [
-  ['false', 'db-A', false, true],
-  ['false', 'cluster-A', true, true],
-  ['false', 'prx-a', false, false],
-  ['true', '', false, true],
+const instance = 'DBInstanceIdentifier'
+const cluster = 'DBClusterIdentifier'
+for (const [parameters, dimension] of [
+  [{ DatabaseEndpoint: 'orders.c1x2.eu-west-1.rds.amazonaws.com' }, [instance, 'orders']],
+  // An instance of an Aurora cluster, whose resource ID is the cluster's.
+  [
+    { DatabaseEndpoint: 'orders-1.c1x2.eu-west-1.rds.amazonaws.com', DbiResourceId: 'cluster-A' },
+    [instance, 'orders-1'],
+  ],
+  [{ DatabaseEndpoint: 'orders.cluster-c1x2.eu-west-1.rds.amazonaws.com' }, [cluster, 'orders']],
+  [{ DatabaseEndpoint: 'orders.cluster-ro-c1x2.eu-west-1.rds.amazonaws.com' }, [cluster, 'orders']],
+  [{ DatabaseEndpoint: 'reports.cluster-custom-c1x2.eu-west-1.rds.amazonaws.com' }, undefined],
+  [
+    {
+      DatabaseEndpoint: 'reports.cluster-custom-c1x2.eu-west-1.rds.amazonaws.com',
+      DatabaseIdentifier: 'orders',
+    },
+    [cluster, 'orders'],
+  ],
+  [{ DatabaseEndpoint: 'orders.global-c1x2.global.rds.amazonaws.com' }, undefined],
+  [
+    { DatabaseEndpoint: 'orders.global-c1x2.global.rds.amazonaws.com', DatabaseIdentifier: 'orders-eu' },
+    [cluster, 'orders-eu'],
+  ],
+  [{ DatabaseEndpoint: 'orders.proxy-c1x2.eu-west-1.rds.amazonaws.com' }, undefined],
+  [{ CreateDatabase: 'true', DatabaseInstance: 'made' }, [instance, 'made']],
   // Left from before the stack created its own.
-  ['true', 'db-A', false, true],
-  ['true', 'cluster-A', false, true],
-  ['true', 'prx-a', false, true],
+  [
+    {
+      CreateDatabase: 'true',
+      DatabaseInstance: 'made',
+      DatabaseEndpoint: 'orders.proxy-c1x2.eu-west-1.rds.amazonaws.com',
+    },
+    [instance, 'made'],
+  ],
 ] as const) {
-  test(`watches what is connected to: CreateDatabase=${CreateDatabase}, DbiResourceId=${DbiResourceId}`, () => {
-    const parameters = { CreateDatabase, DbiResourceId }
+  test(`watches what is connected to: ${Object.values(parameters).join(', ')}`, () => {
+    const alarms = Object.values(Resources).filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
+    assert.equal(alarms.length, 4)
     const { isTrue } = evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters })
-    assert.deepEqual(
-      { IsCluster: isTrue('IsCluster', ''), IsCounted: isTrue('IsCounted', '') },
-      { IsCluster, IsCounted },
-    )
+    for (const { Condition, Properties } of alarms) {
+      const isThere = isTrue(String(Condition), '')
+      const seen = isThere
+        ? evaluate((Properties as Resource['Properties']).Dimensions, parameters)
+        : undefined
+      assert.deepEqual(seen, dimension && [{ Name: dimension[0], Value: dimension[1] }])
+    }
   })
 }
+
+for (const [parameters, port] of [
+  [{}, '5432'],
+  [{ Engine: 'mysql' }, '3306'],
+  [{ Engine: 'mysql', DatabasePort: '3307' }, '3307'],
+] as const) {
+  test(`connects to port ${port}, and opens the way to it and no other: ${JSON.stringify(parameters)}`, () => {
+    const variables = { ...environmentOf('PostgresNotesFunction'), ...environmentOf('MysqlNotesFunction') }
+    const rules = ['FunctionToDatabase', 'DatabaseFromFunction'].map(propertiesOf)
+    const ports = [
+      variables.PGPORT,
+      variables.MYSQL_TCP_PORT,
+      propertiesOf('DatabaseInstance').Port,
+      propertiesOf('NotesUser').Port,
+      ...rules.flatMap(({ FromPort, ToPort }) => [FromPort, ToPort]),
+    ]
+    for (const value of ports) assert.equal(evaluate(value, parameters), port)
+    for (const { IpProtocol } of rules) assert.equal(IpProtocol, 'tcp')
+  })
+}
+
+test('takes the ports that RDS takes', () => {
+  for (const port of ['', '1150', '3306', '5432', '9999', '10000', '65535'])
+    assert.ok(allows('DatabasePort', port), port)
+  for (const port of ['0', '443', '1149', '65536', '70000', '100000', '05432', '5432 ', 'five'])
+    assert.ok(!allows('DatabasePort', port), port)
+})
 
 test('takes no wildcard for the database user', () => {
   assert.ok(allows('DatabaseUser', 'notes_app'))
@@ -226,7 +309,8 @@ test('takes endpoints of RDS, and no name that no token is valid for', () => {
 testEach('runs on the Node.js that it is developed with', functionNames, ({ Properties }) => {
   assert.equal(Properties.Runtime, 'nodejs24.x')
   assert.equal(readFileSync(join(root, '.nvmrc'), 'utf8').trim(), '24')
-  assert.deepEqual(Properties.Architectures, ['arm64'])
+  assert.deepEqual(Properties.Architectures, [{ Ref: 'Architecture' }])
+  assert.equal(evaluate({ Ref: 'Architecture' }, {}), 'arm64')
 })
 
 testEach(
@@ -250,14 +334,7 @@ test('runs all but one in the VPC of the database: that one reaches Secrets Mana
   }
 })
 
-test('opens the way from the functions to the database on the one port, and no other', () => {
-  const rules = ['FunctionToDatabase', 'DatabaseFromFunction'].map(propertiesOf)
-  for (const rule of rules) {
-    assert.deepEqual(
-      [rule.IpProtocol, rule.FromPort, rule.ToPort],
-      ['tcp', { Ref: 'DatabasePort' }, { Ref: 'DatabasePort' }],
-    )
-  }
+test('opens nothing but the way from the functions to the database', () => {
   for (const name of ['FunctionSecurityGroup', 'DatabaseSecurityGroup']) {
     const { SecurityGroupEgress, SecurityGroupIngress } = propertiesOf(name)
     assert.equal(SecurityGroupIngress, undefined)
@@ -278,6 +355,7 @@ test('creates an instance that is encrypted, private, for IAM and TLS only, and 
   assert.deepEqual(properties.EnableCloudwatchLogsExports, ['iam-db-auth-error'])
   const { DeletionPolicy, UpdateReplacePolicy } = Resources.DatabaseInstance ?? {}
   assert.deepEqual([DeletionPolicy, UpdateReplacePolicy], ['Snapshot', 'Snapshot'])
+  assert.deepEqual(properties.DeletionProtection, { Ref: 'DeletionProtection' })
   const { Parameters } = propertiesOf('DatabaseParameterGroup')
   assert.deepEqual(Parameters, {
     'Fn::If': ['IsPostgres', { 'rds.force_ssl': '1' }, { require_secure_transport: '1' }],
