@@ -50,10 +50,7 @@ export const tlsFailures: readonly Failure[] = [
           /self-signed certificate|unable to get (local )?issuer certificate|unable to verify the first certificate/,
       },
     ],
-    check: ({ region }) =>
-      `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
-      'host is the database; for an authority of your own, pass its PEM text as `tls.ca`, and for a Region whose authorities this ' +
-      `package does not carry, the text of ${caBundleOf(region)}.`,
+    check: checkAuthority,
   },
   {
     code: 'RDS_IAM_TRUST',
@@ -116,7 +113,10 @@ export const networkFailures: readonly Failure[] = [
   {
     code: 'RDS_IAM_UNREACHABLE',
     patterns: [{ codes: ['ECONNREFUSED'] }],
-    check: 'Nothing listens there. Check the host and the port, and that the database runs.',
+    check: ({ host }) =>
+      isHostOfContainer(host)
+        ? `Nothing listens there for containers. ${listenForContainers}`
+        : 'Nothing listens there. Check the host and the port, and that the database runs.',
     passes: 'soon',
   },
   {
@@ -125,9 +125,11 @@ export const networkFailures: readonly Failure[] = [
       { codes: ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'] },
       { message: /timeout expired|due to connection timeout|no connection within/i },
     ],
-    check:
-      "No answer came. Check that the function is in the database's VPC, and that the database's security group admits the " +
-      "function's on this port.",
+    check: ({ host }) =>
+      isHostOfContainer(host)
+        ? `No answer came. Check that the host's firewall admits containers on this port. ${listenForContainers}`
+        : "No answer came. Check that the function is in the database's VPC, and that the database's security group admits the " +
+          "function's on this port.",
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
@@ -146,5 +148,32 @@ export const networkFailures: readonly Failure[] = [
 ]
 
 function checkName({ host }: FailureContext): string {
-  return `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`
+  if (!isHostOfContainer(host))
+    return `The name ${host} cannot be resolved. Check its spelling, and the DNS settings of the VPC.`
+  return (
+    `The name ${host} cannot be resolved. It is the machine that the container runs on: Docker Desktop knows it by itself, and on ` +
+    `Linux \`--add-host ${host}:host-gateway\` of \`sam local invoke\`, or of \`docker run\`, tells it.`
+  )
+}
+
+function checkAuthority({ endpoint: { host }, region }: FailureContext): string {
+  if (host === 'localhost' || isHostOfContainer(host)) {
+    return (
+      `The certificate of ${host} does not come from an authority that is trusted. Pass the authority of the gateway that ` +
+      'runs now as `tls.ca`: that of an earlier one is of no use any more, and SAM CLI keeps what it read when it started.'
+    )
+  }
+  return (
+    `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
+    'host is the database; for an authority of your own, pass its PEM text as `tls.ca`, and for a Region whose authorities this ' +
+    `package does not carry, the text of ${caBundleOf(region)}.`
+  )
+}
+
+const listenForContainers =
+  "A gateway on Linux has to listen on Docker's bridge: start it with `--host 172.17.0.1`."
+
+/** The names by which a container of Docker or Podman reaches the machine that it runs on. */
+function isHostOfContainer(host: string): boolean {
+  return host === 'host.docker.internal' || host === 'host.containers.internal'
 }

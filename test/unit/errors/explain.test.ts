@@ -284,6 +284,41 @@ test('reads the collected error that Node itself makes', async () => {
   assert.match(error.message, /connect ECONNREFUSED/)
 })
 
+for (const [host, cause, check] of [
+  [
+    'host.docker.internal',
+    fail('getaddrinfo ENOTFOUND host.docker.internal', 'ENOTFOUND'),
+    /`--add-host host\.docker\.internal:host-gateway` of `sam local invoke`/,
+  ],
+  [
+    'host.containers.internal',
+    fail('getaddrinfo EAI_AGAIN host.containers.internal', 'EAI_AGAIN'),
+    /`--add-host host\.containers\.internal:host-gateway`/,
+  ],
+  [
+    'host.docker.internal',
+    fail('connect ECONNREFUSED 172.17.0.1:6432', 'ECONNREFUSED'),
+    /for containers\. .*`--host 172\.17\.0\.1`/,
+  ],
+  ['host.docker.internal', fail('timeout expired'), /firewall .*`--host 172\.17\.0\.1`/],
+  [
+    'host.docker.internal',
+    fail('self-signed certificate in certificate chain', 'SELF_SIGNED_CERT_IN_CHAIN'),
+    /the gateway that runs now/,
+  ],
+  [
+    'localhost',
+    fail('unable to verify the first certificate', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
+    /the gateway that runs now/,
+  ],
+] as const) {
+  test(`speaks of containers and gateways, and of no VPC, to whoever reaches for ${host}: ${cause.message}`, () => {
+    const { message } = explain(cause, { ...attempt, host, endpoint: { host, port: 6432 } })
+    assert.match(message, check)
+    assert.doesNotMatch(message, /VPC|Amazon RDS/)
+  })
+}
+
 test('passes an error of this package through as it is', () => {
   const error = new RdsIamError('RDS_IAM_CREDENTIALS', 'no credentials')
   assert.equal(explain(error, attempt), error)
