@@ -1,5 +1,5 @@
 import { after } from 'node:test'
-import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
+import { type Postgres, type PostgresOptions, startPostgres } from '../../kit/src/database/postgres.ts'
 import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
 
 /**
@@ -10,10 +10,11 @@ import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
  */
 export async function startTlsPostgres(
   rules: string,
+  options: PostgresOptions = {},
 ): Promise<{ readonly server: Postgres; readonly ca: string }> {
   const authority = await makeAuthority()
   const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const server = await startPostgres()
+  const server = await startPostgres(options)
   after(() => server.stop())
   const write = (name: string, text: string) => {
     const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`
