@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { createMysqlPool } from 'middy-rds-iam/mysql2'
 import { createPgPool } from 'middy-rds-iam/pg'
+import type mysql from 'mysql2/promise'
 import { startTlsPostgres } from '../../../test/support/tls-postgres.ts'
+import {
+  connectMysql,
+  describeMysql,
+  packets as mysqlPackets,
+  openMysqlGateway,
+  openMysqlTls,
+  parseError,
+  tryMysql,
+} from './mysql-support.ts'
 import {
   makeClient,
   message,
@@ -40,6 +51,72 @@ async function converse(t: Scope, address: { port: number; ca: string }, bytes: 
     .replace(/E.{4}(?=SFATAL)/s, 'E')
     .replace(/(r=(?:abc)?).{24},s=.{22}==,/, '$1…,s=…,')
 }
+
+await describeMysql({ after }, server => {
+  const denied = (user: string, using: 'YES' | 'NO') =>
+    `Access denied for user '${user}'@'127.0.0.1' (using password: ${using})`
+  const open = (t: Scope) => openMysqlGateway(t, server, { users: ['app'] })
+
+  it('a user who is none for IAM is not asked for a token', async t => {
+    const { gateway, decisions } = await open(t)
+    let asked = false
+    const error = await tryMysql(gateway, { user }, () => {
+      asked = true
+      return signToken(gateway, { username: user })
+    })
+    assert.deepEqual([asked, error?.errno, error?.message], [false, 1045, denied(user, 'NO')])
+    assert.deepEqual([decisions[0]?.reason, decisions[0]?.tokenId], ['NotIamUser', undefined])
+    assert.equal(gateway.stats().connections, 0)
+    assert.equal(await tryMysql(gateway), undefined)
+  })
+
+  it('and gives nothing away where the token is the password', async t => {
+    const { gateway } = await open(t)
+    const password = await signToken(gateway, { username: user })
+    const error = await tryMysql(gateway, { user, password, authPlugins: {} } as mysql.ConnectionOptions)
+    assert.equal(error?.message, denied(user, 'YES'))
+  })
+
+  it('and is told to hash a password, whatever the client would rather do', async t => {
+    const { gateway } = await open(t)
+    for (const [plugin, using] of [
+      ['mysql_clear_password', 'YES'],
+      ['sha256_password', 'YES'],
+      ['AWSAuthenticationPlugin', 'NO'],
+      ['', 'NO'],
+    ] as const) {
+      const wire = await openMysqlTls(t, gateway)
+      wire.socket.write(mysqlPackets.response({ user, plugin }))
+      const { body } = await wire.takePacket()
+      assert.match(body.toString('latin1'), /^\xfemysql_native_password\0[@-\x7f]{20}\0$/, plugin)
+      const hash = using === 'YES' ? Buffer.alloc(20, 1) : Buffer.alloc(0)
+      wire.socket.write(Buffer.concat([Buffer.of(hash.length, 0, 0, 4), hash]))
+      assert.match(parseError((await wire.takePacket()).body).message, new RegExp(`password: ${using}`))
+    }
+  })
+
+  it('and ends a session that changes to such a user', async t => {
+    const { gateway, decisions } = await open(t)
+    let asked = 0
+    const connection = await connectMysql(gateway, {}, () => {
+      asked += 1
+      return signToken(gateway)
+    })
+    await assert.rejects(connection.changeUser({ user: 'root' }), { errno: 1045 })
+    assert.deepEqual([asked, decisions[1]?.user, decisions[1]?.reason], [1, 'root', 'NotIamUser'])
+  })
+
+  it('and is told by middy-rds-iam what to run', async t => {
+    const { gateway } = await open(t)
+    const options = { host: 'localhost', port: gateway.port, user, database: 'orders', region }
+    const pool = createMysqlPool({ ...options, tls: { ca: gateway.ca }, credentials: standIn })
+    t.after(() => pool.end())
+    await assert.rejects(pool.query('SELECT 1'), {
+      code: 'RDS_IAM_NOT_GRANTED',
+      message: /using password: NO.*`CREATE USER 'stranger'@'%' IDENTIFIED WITH AWSAuthenticationPlugin/,
+    })
+  })
+})
 
 describe('a user who is none for IAM is asked by SCRAM, as the server asks', () => {
   const answers: Record<string, Buffer[]> = {
