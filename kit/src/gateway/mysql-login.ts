@@ -18,7 +18,7 @@ export interface Login {
   readonly charset: number
   /** As it came, without its length; absent where the client sent none. */
   readonly attributes: Buffer | undefined
-  /** The plugin that the client took the server to want, and what it answered by it: no token, as none was asked for. */
+  /** The plugin that the client supposed the server to want, and what it answered by it before it was asked. */
   readonly guess: { readonly plugin: string; readonly answer: Buffer }
 }
 

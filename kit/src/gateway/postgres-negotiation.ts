@@ -15,7 +15,7 @@ export interface Beginning {
 const tlsHandshake = 0x16
 const alpnProtocols = ['postgresql']
 /**
- * What PostgreSQL has since version 17: direct TLS, and that bytes behind a request for TLS are TLS already.
+ * What PostgreSQL has since version 17: direct TLS, ALPN, and that bytes behind a request for TLS are TLS already.
  *
  * @see https://www.postgresql.org/docs/release/17.0/
  */
@@ -89,8 +89,12 @@ async function answerSslRequest(handshake: Handshake): Promise<void> {
   stream.write('S')
   // Nothing that came in plaintext may be taken for something that came over TLS (CVE-2021-23214): what came with
   // the request is TLS, or else, before version 17, in the way.
-  const early: Buffer | null = lacksEarlyTls(site) ? stream.read() : null
-  await startTls(handshake, alpnProtocols)
+  if (!lacksEarlyTls(site)) {
+    await startTls(handshake, alpnProtocols)
+    return
+  }
+  const early: Buffer | null = stream.read()
+  await startTls(handshake)
   refuseUnencrypted(early?.length ?? 0, 'SSL request')
 }
 

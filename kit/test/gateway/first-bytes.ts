@@ -44,6 +44,22 @@ const besideGarbage: Conduct = async (t, { port, ca }) => {
   return (await openTls(t, { socket: plain.socket, ca })).rest()
 }
 
+/** Asks for TLS, and in it for another protocol; what comes of that is told. */
+const otherAlpn: Conduct = async (t, { port, ca }) => {
+  const plain = await openWire(t, port)
+  plain.socket.write(packets.sslRequest)
+  await plain.take(1)
+  plain.socket.removeAllListeners('data')
+  try {
+    const wire = await openTls(t, { socket: plain.socket, ca, ALPNProtocols: ['h2'] })
+    wire.socket.end()
+    await wire.rest()
+    return Buffer.from(String(wire.socket.alpnProtocol))
+  } catch (error) {
+    return Buffer.from(String((error as NodeJS.ErrnoException).code))
+  }
+}
+
 /** Sends the first bytes of TLS in one piece with the request for it. */
 const gluedTls: Conduct = async (t, { port, ca }) => {
   const plain = await openWire(t, port)
@@ -102,6 +118,7 @@ export const always: Readonly<Record<string, Conduct>> = {
   'a code that nobody knows': plainly(packets.startup({ user: 'app' }, 80877101)),
   'TLS asked for, and a startup in plaintext with it': plainly(packets.sslRequest, ask),
   'TLS asked for, and no more': plainly(packets.sslRequest),
+  'TLS asked for, and another protocol in it': otherAlpn,
   'TLS asked for in TLS': overTls(packets.sslRequest),
   'GSSAPI asked for in TLS': overTls(packets.gssRequest),
   'a startup in TLS': overTls(ask),
