@@ -22,7 +22,7 @@ const plainly =
 const overTls =
   (...bytes: Buffer[]): Conduct =>
   async (t, address) => {
-    const wire = await openNegotiatedTls(t, address as never)
+    const wire = await openNegotiatedTls(t, address)
     wire.socket.end(Buffer.concat(bytes))
     return wire.rest()
   }

@@ -129,7 +129,7 @@ describe('what is only written otherwise is taken', () => {
     it(what, () => assert.equal(verify(text).reason, undefined, verify(text).detail))
   }
 
-  it('for less than 15 minutes, as the SDK for Rust can, and then no more', () => {
+  it('for less than 15 minutes, as the SDKs for Rust and PHP can make it, and then no more', () => {
     const brief = sign({ date: '20261122T115930Z', expires: '60' })
     assert.equal(verify(brief).reason, undefined)
     assert.equal(verify(brief, nowMs + 31_000).reason, 'ExpiredToken')

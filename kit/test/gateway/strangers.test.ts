@@ -43,7 +43,7 @@ const initial = (text: string, mechanism = 'SCRAM-SHA-256') => {
 }
 
 async function converse(t: Scope, address: { port: number; ca: string }, bytes: Buffer[]): Promise<string> {
-  const wire = await openNegotiatedTls(t, address as never)
+  const wire = await openNegotiatedTls(t, address)
   wire.socket.end(Buffer.concat([asked, ...bytes]))
   return (await wire.rest())
     .toString('latin1')
