@@ -78,10 +78,12 @@ const withoutSlash = genuine.replace('/?', '?')
 
 describe('what is only written otherwise is taken', () => {
   /** With its parameters in the order of these beginnings of their names. */
-  const inOrder = (...names: readonly string[]) =>
+  const inOrder = (names: string) =>
     genuine.replace(/\?.*/, query => {
       const parts = query.slice(1).split('&')
-      const ordered = names.map(name => parts.find(part => part.replace('X-Amz-', '').startsWith(name)))
+      const ordered = names
+        .split(' ')
+        .map(name => parts.find(part => part.replace('X-Amz-', '').startsWith(name)))
       assert.deepEqual([...ordered].sort(), parts.sort())
       return `?${ordered.join('&')}`
     })
@@ -89,39 +91,12 @@ describe('what is only written otherwise is taken', () => {
     'as most SDKs write it': genuine,
     'without the slash, as the SDK for Go': withoutSlash,
     // https://github.com/aws/aws-sdk-php/blob/master/src/Rds/AuthTokenGenerator.php
-    'in the order of the SDK for PHP': inOrder(
-      'Act',
-      'DB',
-      'Alg',
-      'Cred',
-      'Date',
-      'SignedH',
-      'Exp',
-      'Signature',
-    ),
+    'in the order of the SDK for PHP': inOrder('Act DB Alg Cred Date SignedH Exp Signature'),
     // https://github.com/aws/aws-sdk-ruby/blob/version-3/gems/aws-sdk-rds/lib/aws-sdk-rds/customizations/auth_token_generator.rb
-    'in the order of the SDK for Ruby': inOrder(
-      'Act',
-      'DB',
-      'Alg',
-      'Cred',
-      'Date',
-      'Exp',
-      'SignedH',
-      'Signature',
-    ),
+    'in the order of the SDK for Ruby': inOrder('Act DB Alg Cred Date Exp SignedH Signature'),
     // https://github.com/aws/aws-sdk-net/blob/main/sdk/src/Services/RDS/Custom/Util/RDSAuthTokenGenerator.cs
-    'in the order of the SDK for .NET': inOrder(
-      'Act',
-      'DB',
-      'Exp',
-      'Alg',
-      'Cred',
-      'Date',
-      'SignedH',
-      'Signature',
-    ),
-    'from behind': inOrder('Signature', 'SignedH', 'Exp', 'Date', 'Cred', 'Alg', 'DB', 'Act'),
+    'in the order of the SDK for .NET': inOrder('Act DB Exp Alg Cred Date SignedH Signature'),
+    'from behind': inOrder('Signature SignedH Exp Date Cred Alg DB Act'),
     // The SDK for Rust does not encode what a URL may have as it is.
     'with a slash in the name as it is': genuine.replace('%2F%C3', '/%C3'),
   }
