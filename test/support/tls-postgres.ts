@@ -7,6 +7,7 @@ import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
  *
  * @param rules Whom it lets in and how, as `pg_hba.conf` has it; whoever it stands for, the tests' own
  * superuser comes in without TLS.
+ * @param options Those of the server.
  */
 export async function startTlsPostgres(
   rules: string,
