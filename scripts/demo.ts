@@ -129,8 +129,7 @@ ${stack.functionName}, ${(size / 1000).toFixed(0)} kB, as AWS Lambda would run i
     await showRefusal(stack, folder, {
       title: 'A database user that is not an IAM user',
       environment: { [stack.variables.user]: 'notes_guest' },
-      // The gateway takes the token before it says so; RDS asks such a user for a password by SCRAM.
-      code: 'RDS_IAM_ACCESS_DENIED',
+      code: 'RDS_IAM_NOT_GRANTED',
       reason: 'NotIamUser',
     })
     await showRefusal(stack, folder, {

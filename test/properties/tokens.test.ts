@@ -119,15 +119,19 @@ function change(text: string, { at, how, character }: Change): string {
   return text.slice(0, index) + (how === 'remove' ? '' : character) + behind
 }
 
-/** The digits of a percent-encoding mean the same in either case: RFC 3986, 2.1. */
-const inOneCase = (token: string) => token.replace(/%[0-9a-f]{2}/gi, code => code.toUpperCase())
+/**
+ * What is the same token, in one form: the digits of a percent-encoding mean the same in either case (RFC 3986,
+ * 2.1), and the SDK for Go leaves out the slash before the parameters.
+ */
+const inOneForm = (token: string) =>
+  token.replace(/%[0-9a-f]{2}/gi, code => code.toUpperCase()).replace('/?', '?')
 
 test('the gateway refuses a token that differs by any one character', () => {
   assertProperty(
     fc.property(requests, credentials, changes, (request, pair, how) => {
       const token = signWithEnvironment(request, pair)
       const changed = change(token, how)
-      fc.pre(inOneCase(changed) !== inOneCase(token))
+      fc.pre(inOneForm(changed) !== inOneForm(token))
       assert.equal(verifyToken(changed, expectation(request, pair, Date.now())).reason, 'InvalidToken')
       assert.notEqual(readToken(request, changed)?.value, token)
     }),

@@ -1,5 +1,5 @@
 import { after } from 'node:test'
-import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
+import { type Postgres, type PostgresOptions, startPostgres } from '../../kit/src/database/postgres.ts'
 import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
 
 /**
@@ -7,13 +7,15 @@ import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
  *
  * @param rules Whom it lets in and how, as `pg_hba.conf` has it; whoever it stands for, the tests' own
  * superuser comes in without TLS.
+ * @param options Those of the server.
  */
 export async function startTlsPostgres(
   rules: string,
+  options: PostgresOptions = {},
 ): Promise<{ readonly server: Postgres; readonly ca: string }> {
   const authority = await makeAuthority()
   const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const server = await startPostgres()
+  const server = await startPostgres(options)
   after(() => server.stop())
   const write = (name: string, text: string) => {
     const bytes = `decode('${Buffer.from(text).toString('hex')}', 'hex')`

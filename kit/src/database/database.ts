@@ -5,7 +5,7 @@ import type { Decision, GatewayStats } from '../gateway/decision.ts'
 import { startGateway } from '../gateway/gateway.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
-import { engines } from './engines.ts'
+import { engines, type Programs } from './engines.ts'
 
 /** A database that runs on this machine behind a gateway, and is reached as one on RDS is. */
 export interface Database {
@@ -67,7 +67,12 @@ export interface Database {
  * listen.
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
-export async function startDatabase(options: DatabaseOptions): Promise<Database> {
+export function startDatabase(options: DatabaseOptions): Promise<Database> {
+  return startDatabaseWith({}, options)
+}
+
+/** As {@link startDatabase} does, on servers that need not be installed: the tests' own way in. */
+export async function startDatabaseWith(programs: Programs, options: DatabaseOptions): Promise<Database> {
   const settings = readDatabaseOptions(options)
   const { users, database, region, credentials } = settings
   const engine = engines[settings.engine]
@@ -79,7 +84,7 @@ export async function startDatabase(options: DatabaseOptions): Promise<Database>
     return closing
   }
   try {
-    const server = await engine.start(settings.kind)
+    const server = await engine.start(settings.kind, programs)
     ends.push(() => server.stop())
     await engine.create(server, database, users, settings.setup)
     const upstream = { host: '127.0.0.1', port: server.port }

@@ -1,6 +1,6 @@
 /**
- * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the other two are
- * decided before IAM is asked.
+ * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the others have
+ * nothing to do with IAM.
  *
  * | reason | means |
  * |---|---|
@@ -11,6 +11,7 @@
  * | `InternalError` | the upstream cannot be reached, or does not let the gateway in |
  * | `NotEncrypted` | the client did not ask for TLS |
  * | `NotIamUser` | the database user is not an IAM user |
+ * | `DirectTls` | the client began with TLS at once, and the server behind is older than PostgreSQL 17 |
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
@@ -22,6 +23,7 @@ export type RefusalReason =
   | 'InternalError'
   | 'NotEncrypted'
   | 'NotIamUser'
+  | 'DirectTls'
 
 /** The TLS connection that a client came over. */
 export interface DecisionTls {
@@ -37,7 +39,7 @@ export interface Decision {
   readonly at: Date
   /** The client's address, for example `'127.0.0.1:50123'`. */
   readonly client: string
-  /** The database user as the client gave it. */
+  /** The database user as the client gave it; empty where it had not come so far. */
   readonly user: string
   /**
    * The database as the client gave it; where it gave none, PostgreSQL takes the user's name, and MySQL none.

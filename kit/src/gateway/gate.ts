@@ -24,6 +24,8 @@ export interface Judgement {
 
 /** Who may come in, whatever protocol they speak. */
 export interface Gate {
+  /** Refuses a user who is none for IAM, whatever the token: nobody has to ask for it. */
+  judgeUser(user: string): Judgement | undefined
   /** Looks at the user, the limit, the token and the policy, in this order. */
   judge(attempt: Attempt, token: string): Judgement
   /** Puts what became of an attempt into the decision log; once for each. */
@@ -53,12 +55,17 @@ export function makeGate(settings: GatewaySettings, endpoints: readonly Endpoint
       : { ...verification, reason: 'NotAuthorized', detail }
   }
 
+  function judgeUser(user: string): Judgement | undefined {
+    if (settings.users === undefined || settings.users.has(user)) return undefined
+    return { reason: 'NotIamUser', detail: `${quote(user)} is not among the IAM users of this gateway` }
+  }
+
   return {
+    judgeUser,
     judge({ user }, token) {
       connections += 1
-      if (settings.users !== undefined && !settings.users.has(user)) {
-        return { reason: 'NotIamUser', detail: `${quote(user)} is not among the IAM users of this gateway` }
-      }
+      const stranger = judgeUser(user)
+      if (stranger !== undefined) return stranger
       if (!pass(settings.now())) {
         const limit = settings.maxConnectionsPerSecond
         return { reason: 'ThrottlingException', detail: `more than ${limit} new connections within a second` }

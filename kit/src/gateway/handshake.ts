@@ -13,6 +13,11 @@ export interface Site {
   readonly handshakeTimeoutMs: number
   /** Is given every socket that is made, to listen to its errors and to end it with the gateway. */
   readonly hold: (socket: Socket) => void
+  /**
+   * The major version of PostgreSQL behind, for example `18`: what the last login said. A server is asked nothing
+   * before somebody has shown a token.
+   */
+  serverVersion?: number | undefined
 }
 
 /** A client's connection up to its session. */

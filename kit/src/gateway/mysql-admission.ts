@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Attempt, Gate, Judgement } from './gate.ts'
+import { makeSalt } from './mysql-greeting.ts'
+import type { Login } from './mysql-login.ts'
 import { encodePacket, encodeText, MalformedPacket, MysqlRefusal, readPacket } from './mysql-packets.ts'
 import type { UpstreamAnswer } from './mysql-upstream.ts'
 import { quote } from './token-text.ts'
@@ -32,24 +34,49 @@ export async function readFrom<T>(read: () => T | Promise<T>): Promise<T> {
 }
 
 /**
- * Asks the client for its token, and judges it.
+ * Asks the client for its token, and judges it. A user who is none for IAM is not asked for one, but for a
+ * password, as on RDS: the token does not leave the client.
  *
  * @throws {MysqlRefusal} Where it is refused, which is in the decision log then.
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_clear_text_password.html
  */
-export async function admit(dialogue: Dialogue, gate: Gate, attempt: Attempt): Promise<Judgement> {
+export async function admit(
+  dialogue: Dialogue,
+  gate: Gate,
+  attempt: Attempt,
+  { guess }: Login,
+): Promise<Judgement> {
   const denied = (using: 'YES' | 'NO') => {
     const who = `'${attempt.user}'@'${hostOf(dialogue.stream)}'`
     return new MysqlRefusal(1045, '28000', `Access denied for user ${who} (using password: ${using})`)
   }
   // Without a name, the server would take it for whoever may come from the gateway's address.
   if (attempt.user === '') throw denied('NO')
+  const stranger = gate.judgeUser(attempt.user)
+  if (stranger !== undefined) {
+    gate.record(attempt, stranger)
+    const answer = passwordPlugins.includes(guess.plugin) ? guess.answer : await askForPassword(dialogue)
+    throw denied(answer.length > 0 ? 'YES' : 'NO')
+  }
   say(dialogue, Buffer.from([0xfe]), encodeText('mysql_clear_password'))
   const answer = await hear(dialogue)
   const judgement = judge(gate, attempt, answer)
   if (judgement.reason === undefined) return judgement
   gate.record(attempt, judgement)
   throw denied(answer.length > 1 ? 'YES' : 'NO')
+}
+
+/** The plugins whose first answer to a salt shows nothing of the password, nor of a token in its place. */
+const passwordPlugins = ['mysql_native_password', 'caching_sha2_password']
+
+/**
+ * What the client answers by a plugin for passwords; it is told which one is wanted where it took another.
+ *
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_auth_switch_request.html
+ */
+function askForPassword(dialogue: Dialogue): Promise<Buffer> {
+  say(dialogue, Buffer.from([0xfe]), encodeText('mysql_native_password'), encodeText(makeSalt()))
+  return hear(dialogue)
 }
 
 function judge(gate: Gate, attempt: Attempt, answer: Buffer): Judgement {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { capability, mariadbCapabilities } from './mysql-capabilities.ts'
 import { encodeInt16, encodeInt32, encodeText, MalformedPacket, readFields } from './mysql-packets.ts'
 
@@ -89,6 +90,9 @@ export function encodeGreeting(upstream: Greeting, offered: number, salt: Buffer
     encodeText(upstream.plugin),
   ])
 }
+
+/** 20 printable bytes: some clients take a NUL for its end. */
+export const makeSalt = (): Buffer => Buffer.from(randomBytes(20).map(byte => 0x40 | (byte & 0x3f)))
 
 /** @param reserved Bytes of which the last four may be MariaDB's own capabilities. */
 export function limitMariadbCapabilities(reserved: Buffer): Buffer {

@@ -18,12 +18,11 @@ export interface Login {
   readonly charset: number
   /** As it came, without its length; absent where the client sent none. */
   readonly attributes: Buffer | undefined
+  /** The plugin that the client supposed the server to want, and what it answered by it before it was asked. */
+  readonly guess: { readonly plugin: string; readonly answer: Buffer }
 }
 
-/**
- * The first packet of a client, but for its authentication, which is of no use: a token
- * was not asked for yet.
- */
+/** The first packet of a client. */
 export interface HandshakeResponse extends Login {
   readonly capabilities: number
   readonly maxPacketSize: number
@@ -52,13 +51,11 @@ export function parseHandshakeResponse(body: Buffer): HandshakeResponse {
   const charset = fields.int(1)
   const reserved = fields.bytes(23)
   const user = parseUser(fields.text(), charset)
-  if (has(capability.lengthEncodedAuth)) fields.lengthEncoded()
-  else fields.bytes(fields.int(1))
+  const answer = has(capability.lengthEncodedAuth) ? fields.lengthEncoded() : fields.bytes(fields.int(1))
   const database = has(capability.connectWithDatabase) ? fields.text() : Buffer.alloc(0)
-  // The name of the client's plugin: it will be told which one is wanted.
-  fields.text()
+  const guess = { plugin: fields.text().toString('latin1'), answer }
   const attributes = has(capability.connectAttributes) && fields.left > 0 ? fields.lengthEncoded() : undefined
-  return { capabilities, maxPacketSize, charset, reserved, user, database, attributes }
+  return { capabilities, maxPacketSize, charset, reserved, user, database, attributes, guess }
 }
 
 export function encodeHandshakeResponse(
@@ -96,13 +93,14 @@ export function parseChangeUser(body: Buffer): Login {
   const fields = readFields(body)
   if (fields.int(1) !== changeUserCommand) throw new MalformedPacket()
   const user = fields.text()
-  fields.bytes(fields.int(1))
+  const answer = fields.bytes(fields.int(1))
   const database = fields.text()
   // Clients leave out what they have nothing to say about.
   const charset = fields.left > 0 ? fields.int(2) : 0
-  if (fields.left > 0) fields.text()
+  const plugin = fields.left > 0 ? fields.text().toString('latin1') : ''
   const attributes = fields.left > 0 ? fields.lengthEncoded() : undefined
-  return { user: parseUser(user, charset), database, charset, attributes }
+  const guess = { plugin, answer }
+  return { user: parseUser(user, charset), database, charset, attributes, guess }
 }
 
 /** @param capabilities As agreed upon with the upstream. */

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Attempt } from './gate.ts'
 import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
 import { admit, type Dialogue, enter, hear, readFrom, say } from './mysql-admission.ts'
 import { agreeCapabilities, offerCapabilities } from './mysql-capabilities.ts'
 import { joinCommands } from './mysql-commands.ts'
-import { encodeGreeting, standInGreeting } from './mysql-greeting.ts'
+import { encodeGreeting, makeSalt, standInGreeting } from './mysql-greeting.ts'
 import {
   type HandshakeResponse,
   isSslRequest,
@@ -57,7 +56,7 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
     )
   }
 
-  const judgement = await admit(dialogue, site.gate, attempt)
+  const judgement = await admit(dialogue, site.gate, attempt, response)
   const capabilities = agreeCapabilities(response.capabilities, offered)
   const answer = await enter(site.gate, attempt, judgement, () =>
     logIn(handshake, upstream, response, capabilities),
@@ -133,7 +132,7 @@ async function changeUser(
     const body = await hear(dialogue)
     const login = await readFrom(() => parseChangeUser(body))
     const attempt = describeAttempt(dialogue, login)
-    const judgement = await admit(dialogue, site.gate, attempt)
+    const judgement = await admit(dialogue, site.gate, attempt, login)
     const answer = await enter(site.gate, attempt, judgement, () => {
       const password = site.upstream.password(login.user) ?? ''
       return changeUpstreamUser(upstream, login, capabilities, password)
@@ -161,6 +160,3 @@ function end({ stream, sequence }: Dialogue, error: unknown): void {
 function reasonOf(socket: Socket | undefined, error: unknown): Error {
   return socket?.errored ?? (error instanceof Error ? error : new Error('unknown'))
 }
-
-/** 20 printable bytes: some clients take a NUL for its end. */
-const makeSalt = (): Buffer => Buffer.from(randomBytes(20).map(byte => 0x40 | (byte & 0x3f)))

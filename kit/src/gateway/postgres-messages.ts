@@ -1,24 +1,28 @@
 import type { Readable } from 'node:stream'
-import { readExactly } from './bytes.ts'
+import { PeerGone, readExactly } from './bytes.ts'
 
 // https://www.postgresql.org/docs/18/protocol-message-formats.html
 /** The codes that stand where a startup packet has its protocol version. */
 export const requestCodes = { ssl: 80877103, gssEncryption: 80877104, cancel: 80877102 } as const
 
-// As PostgreSQL's MAX_STARTUP_PACKET_LENGTH and PG_MAX_AUTH_TOKEN_LENGTH, src/include/libpq.
-const maxStartupLength = 10_000
-const maxPasswordLength = 65_536
+// As PostgreSQL's MAX_STARTUP_PACKET_LENGTH, in which the length does not count itself, and
+// PG_MAX_AUTH_TOKEN_LENGTH, src/include/libpq.
+const maxStartupLength = 10_004
+const maxPasswordLength = 65_535
 const maxLoginMessageLength = 1_048_576
 
 /** A FATAL error in PostgreSQL's form: what the client is told before the connection ends. */
 export class Refusal extends Error {
   readonly sqlState: string
   readonly detail: string | undefined
-  constructor(sqlState: string, message: string, detail?: string) {
+  /** The client speaks protocol 1 or 2, and is told in the form of that time. */
+  readonly isBeforeProtocol3: boolean
+  constructor(sqlState: string, message: string, detail?: string, isBeforeProtocol3 = false) {
     super(message)
     this.name = 'Refusal'
     this.sqlState = sqlState
     this.detail = detail
+    this.isBeforeProtocol3 = isBeforeProtocol3
   }
 }
 
@@ -39,11 +43,11 @@ export interface Message {
   readonly bytes: Buffer
 }
 
-/** @throws {Refusal} Where it has no possible length. */
+/** @throws {PeerGone} Where it has no possible length: PostgreSQL tells that to its log alone. */
 export async function readFirstPacket(stream: Readable): Promise<FirstPacket> {
   const head = await readExactly(stream, 4)
   const length = head.readInt32BE()
-  if (length < 8 || length > maxStartupLength) throw new Refusal('08P01', 'invalid length of startup packet')
+  if (length < 8 || length > maxStartupLength) throw new PeerGone('invalid length of startup packet')
   const bytes = Buffer.concat([head, await readExactly(stream, length - 4)])
   return { code: bytes.readInt32BE(4), bytes }
 }
@@ -71,13 +75,30 @@ export function parseStartup(bytes: Buffer): ReadonlyMap<string, string> {
 
 /** What a PasswordMessage carries. @throws {Refusal} For any other message. */
 export async function readPassword(stream: Readable): Promise<string> {
-  const head = await readExactly(stream, 5)
-  if (head[0] !== 0x70) throw new Refusal('08P01', `expected password response, got message type ${head[0]}`)
-  const length = head.readInt32BE(1)
-  if (length < 5 || length > maxPasswordLength) throw new Refusal('08P01', 'invalid password packet size')
-  const body = await readExactly(stream, length - 4)
-  if (body.indexOf(0) !== body.length - 1) throw new Refusal('08P01', 'invalid password packet size')
+  const body = await readAnswer(stream, 'password', maxPasswordLength)
+  if (body.length === 0 || body.indexOf(0) !== body.length - 1)
+    throw new Refusal('08P01', 'invalid password packet size')
   return body.toString('utf8', 0, body.length - 1)
+}
+
+/**
+ * What a client answers to a request for authentication.
+ *
+ * @param kind What was asked for, as PostgreSQL calls it.
+ * @param maxLength Of the message without its type.
+ * @throws {Refusal} For a message of another type.
+ * @throws {PeerGone} Where it has no possible length: PostgreSQL tells that to its log alone.
+ */
+export async function readAnswer(
+  stream: Readable,
+  kind: 'password' | 'SASL',
+  maxLength: number,
+): Promise<Buffer> {
+  const head = await readExactly(stream, 5)
+  if (head[0] !== 0x70) throw new Refusal('08P01', `expected ${kind} response, got message type ${head[0]}`)
+  const length = head.readInt32BE(1)
+  if (length < 4 || length > maxLength) throw new PeerGone('invalid message length')
+  return length === 4 ? Buffer.alloc(0) : readExactly(stream, length - 4)
 }
 
 /** @throws {Error} Where it has no possible length for a message of a login. */
@@ -105,7 +126,8 @@ export function encodeInt32(value: number): Buffer {
 export const encodeText = (text: string): Buffer => Buffer.from(`${text}\0`)
 
 /** https://www.postgresql.org/docs/18/protocol-error-fields.html */
-export function encodeRefusal({ sqlState, message, detail }: Refusal): Buffer {
+export function encodeRefusal({ sqlState, message, detail, isBeforeProtocol3 }: Refusal): Buffer {
+  if (isBeforeProtocol3) return Buffer.concat([Buffer.from('E'), encodeText(`FATAL:  ${message}\n`)])
   const fields = [
     'SFATAL',
     'VFATAL',
@@ -114,6 +136,22 @@ export function encodeRefusal({ sqlState, message, detail }: Refusal): Buffer {
     ...(detail === undefined ? [] : [`D${detail}`]),
   ]
   return encodeMessage('E', ...fields.map(field => encodeText(field)), Buffer.alloc(1))
+}
+
+/** The messages in a server's bytes, which end with the last of them. */
+export function splitMessages(bytes: Buffer): readonly Message[] {
+  const messages: Message[] = []
+  for (let offset = 0; offset < bytes.length; ) {
+    const end = offset + 1 + bytes.readInt32BE(offset + 1)
+    const message = bytes.subarray(offset, end)
+    messages.push({
+      type: message.toString('latin1', 0, 1),
+      body: message.subarray(5),
+      bytes: message,
+    })
+    offset = end
+  }
+  return messages
 }
 
 /** The SQLSTATE and the message of an ErrorResponse. */

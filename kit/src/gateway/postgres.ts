@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
-import { join, PeerGone, readExactly } from './bytes.ts'
+import { join } from './bytes.ts'
 import type { Attempt, Judgement } from './gate.ts'
-import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
+import { beginHandshake, describeClient, finish, type Handshake, type Site } from './handshake.ts'
 import {
   encodeInt32,
   encodeMessage,
@@ -10,15 +9,16 @@ import {
   type FirstPacket,
   parseStartup,
   Refusal,
-  readFirstPacket,
   readPassword,
   requestCodes,
+  splitMessages,
 } from './postgres-messages.ts'
+import { type Beginning, negotiate, refuseDirectTls } from './postgres-negotiation.ts'
+import { agreeProtocol, findServerVersion, requireProtocol3 } from './postgres-protocol.ts'
+import { askInVain } from './postgres-scram.ts'
 import { loginUpstream, type UpstreamLogin } from './postgres-upstream.ts'
 import { quote } from './token-text.ts'
 import { reachUpstream } from './upstream.ts'
-
-const alpnProtocols = ['postgresql']
 
 /**
  * Serves a client that speaks PostgreSQL's protocol: TLS, authentication by token, then everything both ways.
@@ -28,44 +28,14 @@ const alpnProtocols = ['postgresql']
 export async function servePostgres(socket: Socket, site: Site): Promise<void> {
   const handshake = beginHandshake(socket, site)
   try {
-    const packet = await negotiate(handshake)
-    if (packet.code === requestCodes.cancel) await forwardCancel(handshake, packet)
-    else await openSession(handshake, packet)
+    const beginning = await negotiate(handshake)
+    if (beginning.packet.code === requestCodes.cancel) await forwardCancel(handshake, beginning.packet)
+    else await openSession(handshake, beginning)
   } catch (error) {
     handshake.drop()
     if (error instanceof Refusal) finish(handshake.stream, encodeRefusal(error))
-    else handshake.stream.destroy()
-  }
-}
-
-/** Comes to the first packet that is not about encryption. */
-async function negotiate(handshake: Handshake): Promise<FirstPacket> {
-  const first = await readExactly(handshake.stream, 1)
-  handshake.stream.unshift(first)
-  // 0x16 begins a TLS handshake, and no packet: direct TLS, which must come with ALPN so that nobody can be
-  // talked into it in another protocol.
-  // https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
-  if (first[0] === 0x16) {
-    const stream = await startTls(handshake, alpnProtocols)
-    if (stream.alpnProtocol !== 'postgresql') throw new PeerGone('direct TLS without ALPN')
-  }
-  let encryptionOpen = !(handshake.stream instanceof TLSSocket)
-  let gssOpen = encryptionOpen
-  for (;;) {
-    const packet = await readFirstPacket(handshake.stream)
-    if (packet.code === requestCodes.ssl && encryptionOpen) {
-      // Nothing that came in plaintext may be taken for something that came over TLS (CVE-2021-23214).
-      if (handshake.stream.readableLength > 0)
-        throw new Refusal('08P01', 'received unencrypted data after SSL request')
-      handshake.stream.write('S')
-      await startTls(handshake, alpnProtocols)
-      encryptionOpen = gssOpen = false
-    } else if (packet.code === requestCodes.gssEncryption && gssOpen) {
-      handshake.stream.write('N')
-      gssOpen = false
-    } else {
-      return packet
-    }
+    // What it was told before is still on its way out.
+    else handshake.stream.destroySoon()
   }
 }
 
@@ -84,14 +54,19 @@ async function forwardCancel(handshake: Handshake, packet: FirstPacket): Promise
   stream.resume()
 }
 
-async function openSession(handshake: Handshake, packet: FirstPacket): Promise<void> {
+async function openSession(handshake: Handshake, beginning: Beginning): Promise<void> {
   const { site, stream } = handshake
-  const major = packet.code >>> 16
-  if (major !== 3) {
-    const version = `${major}.${packet.code & 0xffff}`
-    throw new Refusal('0A000', `unsupported frontend protocol ${version}: server supports 3.0 to 3.2`)
+  const { packet, isDirect } = beginning
+  requireProtocol3(packet, site.serverVersion)
+  const parameters = parseStartup(packet.bytes)
+  const protocol = agreeProtocol(packet, parameters, site.serverVersion)
+  if (protocol.answer !== undefined) {
+    // It leaves in one piece with what follows, so that it arrives where a client has no more to say.
+    stream.cork()
+    stream.write(protocol.answer)
+    process.nextTick(() => stream.uncork())
   }
-  const attempt = describeAttempt(stream, parseStartup(packet.bytes))
+  const attempt = describeAttempt(stream, parameters)
   const { user, database } = attempt
   if (attempt.tls === undefined) {
     site.gate.record(attempt, { reason: 'NotEncrypted', detail: 'the client did not ask for TLS' })
@@ -102,41 +77,51 @@ async function openSession(handshake: Handshake, packet: FirstPacket): Promise<v
     )
   }
 
+  const stranger = site.gate.judgeUser(user)
+  if (stranger !== undefined) {
+    // At once: most clients leave where they are asked for what they do not have.
+    site.gate.record(attempt, stranger)
+    await askInVain(stream, user)
+  }
   stream.write(encodeMessage('R', encodeInt32(3)))
-  const judgement = site.gate.judge(attempt, await readPassword(stream))
+  const token = await readPassword(stream)
+  const judgement = site.gate.judge(attempt, token)
   if (judgement.reason !== undefined) {
     site.gate.record(attempt, judgement)
-    throw judgement.reason === 'NotIamUser'
-      ? new Refusal('28P01', `password authentication failed for user "${user}"`)
+    throw token === ''
+      ? new Refusal('28P01', 'empty password returned by client')
       : new Refusal('28000', `PAM authentication failed for user "${user}"`)
   }
 
-  const login = await logIn(handshake, packet, attempt, judgement)
-  if (login.error !== undefined) {
+  const login = await logIn(handshake, protocol.startup, attempt, judgement)
+  const messages = splitMessages(login.answer)
+  site.serverVersion = findServerVersion(messages) ?? site.serverVersion
+  if (isDirect) refuseDirectTls(site, attempt)
+  const { error } = login
+  const after = error && `; the upstream then refused the session: ${error.sqlState} ${quote(error.message)}`
+  site.gate.record(attempt, { ...judgement, detail: `${judgement.detail}${after ?? ''}` })
+  // The client was told which version of the protocol there is.
+  const answer = Buffer.concat(messages.filter(({ type }) => type !== 'v').map(({ bytes }) => bytes))
+  if (error !== undefined) {
     login.socket.destroy()
-    finish(stream, login.answer)
+    finish(stream, answer)
     return
   }
   handshake.done()
-  stream.write(login.answer)
+  stream.write(answer)
   join(stream, login.socket)
 }
 
-/** Logs in at the upstream, and puts into the decision log what came of it. */
+/** Logs in at the upstream; where there is no answer, puts that into the decision log. */
 async function logIn(
   handshake: Handshake,
-  packet: FirstPacket,
+  startup: Buffer,
   attempt: Attempt,
   judgement: Judgement,
 ): Promise<UpstreamLogin> {
   const { gate, upstream } = handshake.site
   try {
-    const login = await loginUpstream(upstream, packet.bytes, attempt.user, handshake.tie)
-    const { error } = login
-    const after =
-      error && `; the upstream then refused the session: ${error.sqlState} ${quote(error.message)}`
-    gate.record(attempt, { ...judgement, detail: `${judgement.detail}${after ?? ''}` })
-    return login
+    return await loginUpstream(upstream, startup, attempt.user, handshake.tie)
   } catch (error) {
     const cause = handshake.awaited?.errored ?? error
     const detail = cause instanceof Error ? cause.message : 'unknown'

@@ -40,6 +40,7 @@ export interface TokenVerification {
 }
 
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token lives for 15 minutes.
+// The SDKs for Rust and PHP make it for less on demand: https://docs.rs/aws-sdk-rds/latest/src/aws_sdk_rds/auth_token.rs.html
 const maxLifetimeSeconds = 900
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five minutes of clock skew.
 const maxClockSkewMs = 5 * 60_000

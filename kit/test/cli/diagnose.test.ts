@@ -77,7 +77,7 @@ test('prints the remedy below the step that broke, and ends with 1', async () =>
   assert.equal(status, 1)
   assert.match(
     stdout,
-    /^✗ authentication .*password authentication failed.*\n {4}→ .*CREATE USER "notes_app"/m,
+    /^✗ authentication .*asked for a password by SCRAM.*\n {4}→ .*CREATE USER "notes_app"/m,
   )
   assert.match(stdout, /^– session +not tried, because authentication failed$/m)
   assert.match(stdout, /^broken at authentication, after \d+ ms$/m)

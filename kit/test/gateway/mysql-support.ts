@@ -146,8 +146,8 @@ export const packets = {
     charset = 45,
     sequence = 2,
     rest = '' as Buffer | string,
-  } = {}): Buffer =>
-    packet(sequence, front(capabilities, charset), user, '\0', '\0', rest, 'mysql_native_password\0'),
+    plugin = 'mysql_native_password',
+  } = {}): Buffer => packet(sequence, front(capabilities, charset), user, '\0', '\0', rest, `${plugin}\0`),
   token: (text: string, sequence = 4): Buffer => packet(sequence, `${text}\0`),
   query: (sql: string): Buffer => packet(0, '\x03', sql),
   changeUser: (user: string, sequence = 0): Buffer =>

@@ -176,7 +176,6 @@ await describeMysql({ after }, server => {
       'a password': { token: async () => 'secret', reason: 'InvalidToken' },
       'an expired token': { options: { now: () => Date.now() + 901_000 }, reason: 'ExpiredToken' },
       'a user that the policy does not name': { options: { policy }, reason: 'NotAuthorized' },
-      'a user that is no IAM user': { options: { users: ['App'] }, reason: 'NotIamUser' },
     }
     for (const [what, { reason, ...given }] of Object.entries(refusals)) {
       it(`refuses ${what} as RDS does`, async t => {

@@ -12,7 +12,6 @@ import {
   openTls,
   openWire,
   packets,
-  parseMessages,
   signToken,
   tryConnect,
   type Wire,
@@ -111,17 +110,20 @@ describe('encryption', () => {
   })
 
   it('refuses what was sent in plaintext behind the request for TLS', async t => {
+    const before = decisions.length
     const wire = await openWire(t, gateway.port)
     wire.socket.write(Buffer.concat([packets.sslRequest, packets.startup()]))
-    const [error] = parseMessages(await wire.rest())
-    assert.equal(error?.type, 'E')
-    assert.match(error?.body ?? '', /C08P01\0Mreceived unencrypted data after SSL request/)
+    // It is no TLS, and the server takes it for nothing else.
+    assert.equal((await wire.rest()).toString(), 'S')
+    assert.equal(decisions.length, before)
   })
 
   it('asks for encryption no second time', async t => {
     const plain = await openWire(t, gateway.port)
-    plain.socket.write(Buffer.concat([packets.gssRequest, packets.gssRequest]))
-    assert.match((await plain.rest()).toString(), /^N.*unsupported frontend protocol 1234\.5680/s)
+    plain.socket.write(packets.gssRequest)
+    assert.equal((await plain.take(1)).toString(), 'N')
+    plain.socket.write(packets.gssRequest)
+    assert.match((await plain.rest()).toString(), /unsupported frontend protocol 1234\.5680/)
     const encrypted = await openNegotiatedTls(t, gateway)
     encrypted.socket.write(packets.sslRequest)
     assert.match((await encrypted.rest()).toString(), /unsupported frontend protocol 1234\.5679/)
@@ -188,13 +190,15 @@ describe('packets', () => {
     assert.match(text, /server_version/)
   })
 
-  it('of protocol 3.2 and of a version to come reach the server as they are', async t => {
+  it('of protocol 3.2 and of a version to come are answered as the server does, once that is known', async t => {
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
     for (const version of [0x30002, 0x3270f]) {
       const wire = await openNegotiatedTls(t, gateway)
       const startup = packets.startup({ user: 'app', database: 'orders', '_pq_.unknown': '1' }, version)
       wire.socket.write(Buffer.concat([startup, packets.password(await signToken(gateway))]))
-      // NegotiateProtocolVersion is the server's own answer to the option that it does not know.
+      // NegotiateProtocolVersion comes before all else, for the option that nobody knows.
       assert.match((await takeUntil(wire, 'v')).toString(), /_pq_\.unknown/)
+      assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 3)
       assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 0)
       // Cancel keys are longer from 3.2 on.
       assert.ok((await takeUntil(wire, 'K')).length > 8)
@@ -272,7 +276,7 @@ describe('cancel requests', () => {
 
 describe('hostile bytes are refused, and the gateway goes on', () => {
   const token = () => signToken(gateway)
-  const length = /C08P01\0Minvalid length of startup packet/
+  const silence = /^$/
   const layout = /C08P01\0Minvalid startup packet layout/
   // The client is told by an alert of TLS.
   const alert = new RegExp(`^${Buffer.of(0x15, 3)}`)
@@ -282,10 +286,10 @@ describe('hostile bytes are refused, and the gateway goes on', () => {
     return bytes
   }
   const firstPackets: [string, Buffer, RegExp][] = [
-    ['a request of HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), length],
-    ['a length of zero', Buffer.alloc(64), length],
-    ['a negative length', Buffer.alloc(64, 0xff), length],
-    ['a length over 10 000', rest(`user\0${'x'.repeat(10_000)}\0\0`), length],
+    ['a request of HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), silence],
+    ['a length of zero', Buffer.alloc(64), silence],
+    ['a negative length', Buffer.alloc(64, 0xff), silence],
+    ['a length over 10 000', rest(`user\0${'x'.repeat(10_000)}\0\0`), silence],
     ['a TLS record with nonsense in it', Buffer.from([0x16, 3, 1, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8]), alert],
     [
       'a TLS record without end',
@@ -295,7 +299,7 @@ describe('hostile bytes are refused, and the gateway goes on', () => {
     [
       'protocol 2.0',
       packets.startup({ user: 'app' }, 0x20000),
-      /C0A000\0Munsupported frontend protocol 2\.0/,
+      /^EFATAL: {2}unsupported frontend protocol 2\.0/,
     ],
     ['protocol 0.0', packets.startup({ user: 'app' }, 0), /C0A000\0Munsupported frontend protocol 0\.0/],
     ['half a packet', packets.startup().subarray(0, 12), /^$/],
@@ -334,9 +338,9 @@ describe('hostile bytes are refused, and the gateway goes on', () => {
       async () => packets.query('select 1'),
       /C08P01\0Mexpected password response, got message type 81/,
     ],
-    ['a password over 64 KiB', async () => packets.password('x'.repeat(65_536)), sizes],
-    ['a length that is negative', async () => Buffer.from([0x70, 255, 255, 255, 255, 1, 2, 3]), sizes],
-    ['a length below its own', async () => Buffer.from([0x70, 0, 0, 0, 3, 0, 0, 0]), sizes],
+    ['a password over 64 KiB', async () => packets.password('x'.repeat(65_536)), silence],
+    ['a length that is negative', async () => Buffer.from([0x70, 255, 255, 255, 255, 1, 2, 3]), silence],
+    ['a length below its own', async () => Buffer.from([0x70, 0, 0, 0, 3, 0, 0, 0]), silence],
     ['no password at all', async () => message('p', Buffer.alloc(0)), sizes],
     ['a token without its terminator', async () => message('p', Buffer.from(await token())), sizes],
     ['a token with a NUL in it', async () => packets.password(`${await token()}\0x`), sizes],
@@ -346,7 +350,7 @@ describe('hostile bytes are refused, and the gateway goes on', () => {
       pam,
     ],
     ['half a message', async () => packets.password('secret').subarray(0, 6), /^$/],
-    ['an empty password', async () => packets.password(''), pam],
+    ['an empty password', async () => packets.password(''), /C28P01\0Mempty password returned by client/],
     ['a SASL response', async () => packets.password('SCRAM-SHA-256'), pam],
     ['a huge token', async () => packets.password(`localhost:1/?${'X-Amz-Date=1&'.repeat(4000)}`), pam],
     ['a token of percent signs', async () => packets.password(`localhost:1/?${'%'.repeat(60_000)}`), pam],

@@ -120,7 +120,7 @@ export async function openTls(
 }
 
 /** TLS as PostgreSQL asks for it: SSLRequest, `S`, handshake. */
-export async function openNegotiatedTls(t: Scope, gateway: Gateway) {
+export async function openNegotiatedTls(t: Scope, gateway: Pick<Gateway, 'port' | 'ca'>) {
   const plain = await openWire(t, gateway.port)
   plain.socket.write(packets.sslRequest)
   const answer = await plain.take(1)

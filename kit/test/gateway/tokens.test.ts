@@ -246,7 +246,7 @@ describe('a token is refused, and the true reason is in the decision log alone',
       'InvalidToken',
       /scope is not the date/,
     ],
-    ['with its scheme', async g => `https://${await signToken(g)}`, 'InvalidToken', /signed for "https:/],
+    ['with its scheme', async g => `https://${await signToken(g)}`, 'InvalidToken', /scheme of a URL/],
     ['a password', async () => 'correct horse battery staple', 'InvalidToken', /not an authentication token/],
     ['an empty password', async () => ' ', 'InvalidToken', /not an authentication token/],
   ]

@@ -256,11 +256,9 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'a user that is no IAM user': {
     gate: { users: ['somebody_else'] },
     at: 'authentication',
-    // The gateway asks for a token and takes it before it says so.
-    code: 'RDS_IAM_ACCESS_DENIED',
-    finding: /password authentication failed|Access denied/,
-    remedy:
-      /that the user's name is spelled as in the database.*(`CREATE USER "notes_app"; GRANT rds_iam|iam-db-auth-error)/,
+    code: 'RDS_IAM_NOT_GRANTED',
+    finding: /asked for a password by SCRAM|Access denied/,
+    remedy: /does not take notes_app for an IAM user\. Run `CREATE USER .notes_app/,
     skipped: withoutNetwork,
   },
   'a database that is not there': {
