@@ -34,9 +34,11 @@ async function askServer<Connection>(
   run: (look: Look) => Promise<Outcome>,
 ): Promise<Outcome> {
   const stream = engine.streamOf(connection)
+  const cipher = stream instanceof TLSSocket ? stream.getCipher() : undefined
   const tls = {
     version: (stream instanceof TLSSocket && stream.getProtocol()) || 'no TLS',
-    cipher: (stream instanceof TLSSocket && stream.getCipher().name) || '',
+    cipher: cipher?.name ?? '',
+    standardCipher: cipher?.standardName ?? '',
   }
   const answer = run({ settings, query: sql => engine.query(connection, sql), tls })
   try {
