@@ -7,18 +7,19 @@ import { postgresEngine } from '../options/postgres-engine.ts'
 import type { Settings } from '../options/settings.ts'
 import { diagnoseDatabase } from './diagnose.ts'
 import type { DiagnosisEngine, Row } from './diagnosed-engine.ts'
-import type { DiagnosisReport } from './diagnosis-report.ts'
+import type { DiagnosisObserver, DiagnosisReport } from './diagnosis-report.ts'
 import { postgresChecks } from './postgres-checks.ts'
 import { receive } from './receive.ts'
 
 export type {
   DiagnosisDetails,
+  DiagnosisObserver,
   DiagnosisReport,
   DiagnosisStatus,
   DiagnosisStep,
   DiagnosisStepName,
 } from './diagnosis-report.ts'
-export { formatReport } from './format.ts'
+export { formatReport, formatStep, formatVerdict } from './format.ts'
 
 /**
  * Goes the whole way to a PostgreSQL database as `iamPg` does, step by step, and says where it breaks and
@@ -26,6 +27,7 @@ export { formatReport } from './format.ts'
  *
  * @param options The options of `iamPg`.
  * @param context Lambda's context, if there is one. It tells the account and the time that is left.
+ * @param observer Is told of each step when it begins and when it has ended.
  * @returns A report, whatever fails: the promise never rejects.
  * @example
  * ```ts
@@ -34,8 +36,12 @@ export { formatReport } from './format.ts'
  * if (!ok) console.error(steps.find(({ status }) => status === 'failed'))
  * ```
  */
-export function diagnosePg(options?: IamPgOptions<string>, context?: object): Promise<DiagnosisReport> {
-  return diagnoseDatabase(engine, options, context)
+export function diagnosePg(
+  options?: IamPgOptions<string>,
+  context?: object,
+  observer?: DiagnosisObserver,
+): Promise<DiagnosisReport> {
+  return diagnoseDatabase(engine, options, context, observer)
 }
 
 // https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST

@@ -50,6 +50,21 @@ export interface DiagnosisStep {
   readonly details?: DiagnosisDetails
 }
 
+/**
+ * Is told of the steps while they happen, to show them to a person who waits. The report has the same steps.
+ *
+ * @example
+ * ```ts
+ * await diagnosePg(options, undefined, { onStep: step => console.log(formatStep(step)) })
+ * ```
+ */
+export interface DiagnosisObserver {
+  /** Called when a step begins, with its name. Steps that are skipped do not begin. */
+  readonly onBegin?: ((name: DiagnosisStepName) => void) | undefined
+  /** Called when a step has ended or was skipped, with what the report will say of it. It holds no secret. */
+  readonly onStep?: ((step: DiagnosisStep) => void) | undefined
+}
+
 /** The whole way to a database, as plain data for JSON. It holds no secret. */
 export interface DiagnosisReport {
   /** Whether no step failed. */
