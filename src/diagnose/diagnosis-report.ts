@@ -11,6 +11,7 @@ export type DiagnosisStepName =
   | 'token'
   | 'authentication'
   | 'session'
+  | 'clock'
   | 'iam-user'
   | 'encryption'
   | 'forced-tls'
