@@ -5,6 +5,7 @@ import type { AwsCredentials, AwsCredentialsProvider } from '../token/credential
 import { readEnvironmentCredentials } from '../token/credentials.ts'
 import { readExpirationMs, renewCredentials } from '../token/expiration.ts'
 import { checkCredentials } from '../token/signer.ts'
+import { explainMissing } from './missing-credentials.ts'
 import type { Secrets } from './secrets.ts'
 import { type Outcome, StepFailure } from './steps.ts'
 import { type TimeLimit, TimeOver, withinLimit } from './time-limit.ts'
@@ -104,14 +105,19 @@ async function findSource({ credentials }: Settings): Promise<Source> {
 }
 
 async function provide(
-  { name, provide }: Source,
+  { kind, name, provide }: Source,
   secrets: Secrets,
   options?: { forceRefresh?: boolean },
 ): Promise<AwsCredentials> {
   const found = await provide(options).catch((error: unknown) => {
     if (error instanceof RdsIamError) throw error
-    const observed = `no credentials from ${name}: ${error instanceof Error ? error.message : String(error)}`
-    throw new StepFailure({ code: 'RDS_IAM_CREDENTIALS', observed, remedy: checkCredentials })
+    const said = error instanceof Error ? error.message : String(error)
+    const { why = said, remedy } = kind === 'sdk' ? explainMissing(said) : { remedy: checkCredentials }
+    throw new StepFailure({
+      code: 'RDS_IAM_CREDENTIALS',
+      observed: `no credentials from ${name}: ${why}`,
+      remedy,
+    })
   })
   const { accessKeyId, secretAccessKey, sessionToken } = (found ?? {}) as Partial<AwsCredentials>
   secrets.add(secretAccessKey)

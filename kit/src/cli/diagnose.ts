@@ -34,12 +34,13 @@ export const diagnose: Command = {
   --user name                 the database user
   --database name             the database (default: with PostgreSQL the user's name, with MySQL none)
   --region name               the database's Region (default: the endpoint's, else AWS_REGION)
+  --profile name              the AWS profile to sign with (default: AWS_PROFILE)
   --ca-file path              more certificate authorities to trust, PEM
   --connect-timeout-ms number the time that a step may take (default: 10000)
   --json                      print the report as JSON, when it is whole
 
 What is not given is read from PGHOST, PGPORT, PGUSER and PGDATABASE, or MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER and MYSQL_DATABASE.
-It signs with whatever the AWS SDK finds: AWS_PROFILE, for example. No token and no secret is printed.
+It signs with whatever the AWS SDK finds. No token and no secret is printed.
 
 Each step is printed when it has ended; of one that goes on, the name.
 It ends with 0 where the database is reached, and with 1 where a step failed.
@@ -53,13 +54,23 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
       user: { type: 'string' },
       database: { type: 'string' },
       region: { type: 'string' },
+      profile: { type: 'string' },
       'ca-file': { type: 'string' },
       'connect-timeout-ms': { type: 'string' },
       json: { type: 'boolean' },
     })
-    const { 'ca-file': caFile, 'connect-timeout-ms': timeout, engine: given, json, ...address } = values
+    const {
+      'ca-file': caFile,
+      'connect-timeout-ms': timeout,
+      engine: given,
+      profile,
+      json,
+      ...address
+    } = values
     const engine = readEngine(given ?? 'postgres')
     const { run, ...format } = await load(engine)
+    // Where the AWS SDK looks for it, in every part.
+    if (profile !== undefined) process.env.AWS_PROFILE = profile
     const options = {
       ...address,
       ...(address.port !== undefined && { port: readNumber('--port', address.port) }),

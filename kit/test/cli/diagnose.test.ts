@@ -208,6 +208,27 @@ test('says which profile the credentials are from', async () => {
   const { status, stdout } = await run(flagsOf(await gate({ credentials: [secret] })), env)
   assert.equal(status, 0)
   assert.match(stdout, /the AWS SDK's default chain, the profile dev: access key ASIADIAGNOSISEXAMPLE/)
+  const byFlag = await run([...flagsOf(await gate({ credentials: [secret] })), '--profile', 'dev'], {
+    ...env,
+    AWS_PROFILE: 'another',
+  })
+  assert.match(byFlag.stdout, /the AWS SDK's default chain, the profile dev: access key ASIADIAGNOSISEXAMPLE/)
+})
+
+test('says which profile is missing, and which there are', async () => {
+  const credentialsFile = join(folder, 'others')
+  writeFileSync(
+    credentialsFile,
+    '[prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = not-to-be-seen\n',
+  )
+  const env = { ...bare, AWS_SHARED_CREDENTIALS_FILE: credentialsFile }
+  const flags = ['--host', 'database.invalid', '--user', 'app', '--region', 'eu-west-1', '--profile', 'dev']
+  const { status, stdout } = await run(flags, env)
+  assert.equal(status, 1)
+  const missing = `there is no profile "dev" in ${join(folder, '.aws', 'config')} (not there) or ${credentialsFile}, where there are prod`
+  assert.ok(stdout.includes(missing), stdout)
+  assert.match(stdout, /→ Correct the name of the profile/)
+  assert.doesNotMatch(stdout, /not-to-be-seen/)
 })
 
 for (const [title, args, message] of [
@@ -250,9 +271,9 @@ test('says which driver has to be installed', async () => {
   }
   // The driver of the other engine is not needed, and neither is a database to see that.
   symlinkSync(join(root, 'node_modules', 'mysql2'), join(alone, 'node_modules', 'mysql2'))
-  const mysqlAlone = ['--engine', 'mysql', '--host', 'localhost', '--port', '1', '--user', 'app']
+  const mysqlAlone = ['--engine', 'mysql', '--host', 'database.invalid', '--user', 'app']
   const cli = join(alone, 'kit', 'src', 'cli', 'rds-iam.ts')
   const { status, stdout, stderr } = await run([...mysqlAlone, '--region', 'eu-west-1'], signedIn, cli)
   assert.deepEqual([status, stderr], [1, ''])
-  assert.match(stdout, /^broken at tcp, after \d+ ms$/m)
+  assert.match(stdout, /^broken at dns, after \d+ ms$/m)
 })

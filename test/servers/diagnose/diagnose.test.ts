@@ -168,7 +168,8 @@ const breakages: Readonly<Record<string, Breakage>> = {
     options: () => ({ credentials: undefined }),
     at: 'credentials',
     code: 'RDS_IAM_CREDENTIALS',
-    finding: /^no credentials from the AWS SDK's default chain: Could not load credentials/,
+    finding:
+      /^no credentials from the AWS SDK's default chain: neither AWS_PROFILE nor AWS_ACCESS_KEY_ID is set/,
     remedy: /^Check that the process has AWS credentials/,
     skipped: ['token', 'authentication', ...withoutNetwork],
   },
