@@ -1,5 +1,7 @@
+import { RdsIamError } from 'middy-rds-iam'
+import type { DiagnosisReport } from 'middy-rds-iam/diagnose/pg'
 import { NotInstalled } from '../database/not-installed.ts'
-import { readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
+import { callWithFlags, readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
 import { printSteps } from './step-lines.ts'
 
@@ -78,16 +80,21 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
       ...(caFile !== undefined && { tls: { ca: readInput(`--ca-file ${caFile}`, caFile, String) } }),
       ...(timeout !== undefined && { connectTimeoutMs: readNumber('--connect-timeout-ms', timeout) }),
     } as Parameters<typeof run>[0]
-    if (json) {
-      const report = await run(options)
-      process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-      return report.ok ? 0 : 1
-    }
-    const lines = printSteps(engine, format)
+    const lines = json ? undefined : printSteps(engine, format)
     const report = await run(options, undefined, lines)
-    lines.printVerdict(report)
+    await callWithFlags(() => refuseWrongOptions(report), { 'tls.ca': 'ca-file', endpoint: 'endpoint' })
+    if (lines === undefined) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    else lines.printVerdict(report)
     return report.ok ? 0 : 1
   },
+}
+
+/** Wrong options are those of the command line, or of the variables that it is completed from. */
+function refuseWrongOptions({ steps }: DiagnosisReport): void {
+  const [options] = steps
+  if (options?.status !== 'failed') return
+  const { problems = [] } = options.details as { readonly problems?: readonly string[] }
+  throw new RdsIamError('RDS_IAM_OPTIONS', ['the command line is wrong:', ...problems].join('\n- '))
 }
 
 async function load(engine: keyof typeof engines) {

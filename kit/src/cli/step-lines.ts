@@ -39,16 +39,22 @@ export function printSteps(
     return style === undefined ? text : paint(style, text, stdout)
   }
   let slow: NodeJS.Timeout | undefined
+  let areOptionsRight = true
   return {
     onBegin(name) {
+      // It takes no time.
+      if (name === 'options') return
       if (stdout.isTTY) stdout.write(`… ${name}`)
       else slow = setTimeout(print, slowMs, `… ${name}, begun`)
     },
     onStep(step) {
       clearTimeout(slow)
+      // What is wrong with them is an error of the command line, and nothing else is tried.
+      if (step.name === 'options') areOptionsRight = step.status === 'ok'
+      if (!areOptionsRight) return
       // To the start of the line, and all of it away: https://www.xfree86.org/current/ctlseqs.html
       if (stdout.isTTY) stdout.write('\r\x1b[K')
-      if (step.name === 'options') print(step.status === 'ok' ? `${engine}: ${step.finding}` : engine)
+      if (step.name === 'options') print(`${engine}: ${step.finding}`)
       print(formatStep(step, colour))
     },
     printVerdict: report => print(formatVerdict(report, colour)),

@@ -192,9 +192,14 @@ test('reads what is not given from the environment, and says all that is missing
   }
   const env = { ...signedIn, ...address, AWS_REGION: options.region }
   assert.equal((await run(['--ca-file', caFile], env)).status, 0)
-  const { status, stdout } = await run([])
-  assert.equal(status, 1)
-  assert.match(stdout, /^✗ options .*`host` is missing.*PGHOST; `user` is missing.*PGUSER$/m)
+  const { status, stdout, stderr } = await run([])
+  assert.deepEqual([status, stdout], [2, ''])
+  assert.match(
+    stderr,
+    /^error: the command line is wrong:\n- --host is missing.*PGHOST\n- --user is missing.*PGUSER\n/,
+  )
+  const asJson = await run(['--json'])
+  assert.deepEqual([asJson.status, asJson.stdout, asJson.stderr], [2, '', stderr])
 })
 
 test('says which profile the credentials are from', async () => {
