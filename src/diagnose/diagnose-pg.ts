@@ -10,6 +10,7 @@ import type { DiagnosisEngine, Row } from './diagnosed-engine.ts'
 import type { DiagnosisObserver, DiagnosisReport } from './diagnosis-report.ts'
 import { postgresChecks } from './postgres-checks.ts'
 import { receive } from './receive.ts'
+import { StepFailure } from './steps.ts'
 
 export type {
   DiagnosisDetails,
@@ -66,6 +67,15 @@ async function requestTls(socket: Socket, { client }: Settings): Promise<{ ALPNP
   const answer = receive(socket, bytes => (bytes.length > 0 ? bytes : undefined))
   socket.write(sslRequest)
   const bytes = await answer
+  // The greeting of MySQL, its version 10: a server of PostgreSQL says nothing before it is asked.
+  // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+  if (bytes[3] === 0 && bytes[4] === 10)
+    throw new StepFailure({
+      code: 'RDS_IAM_TRUST',
+      observed: 'a server of MySQL or MariaDB greets there',
+      remedy:
+        'Give the host and the port of PostgreSQL; or use `diagnoseMysql` (on the command line `--engine mysql`).',
+    })
   // In pg's words. Whatever comes behind the one letter was not said over TLS.
   if (bytes.toString('latin1') === 'N') throw new Error('The server does not support SSL connections')
   if (bytes.toString('latin1') !== 'S') throw new Error('There was an error establishing an SSL connection')

@@ -157,7 +157,6 @@ const cases: readonly Case[] = [
       [command, policy('directory'), new RegExp(`^${name('directory')}: EISDIR: .*directory`)],
       [command, policy('empty'), new RegExp(`^${name('empty')}: .*(end of JSON|empty)`)],
       [command, policy('missing.json'), new RegExp(`^${name('missing\\.json')}: ENOENT: no such file`)],
-      ,
       [command, policy('words.txt'), new RegExp(`^${name('words\\.txt')}: .*JSON`)],
     ]
   }),
@@ -226,5 +225,5 @@ for (const [command, added, said] of cases) {
 
 /** Whether the added words give this option anew. */
 function isOf(added: readonly string[], word: string | undefined): boolean {
-  return word !== undefined && word.startsWith('--') && added.some(other => other.split('=')[0] === word)
+  return word?.startsWith('--') === true && added.some(other => other.split('=')[0] === word)
 }

@@ -158,6 +158,14 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
   RDS_IAM_UNREACHABLE: [
     {
       on: 'any',
+      check: /as many files and connections open as it may/,
+      recorded: [
+        ['connect EMFILE 127.0.0.1:5432 - Local (undefined:undefined)', 'EMFILE'],
+        ['getaddrinfo EMFILE orders.c1x2.eu-west-1.rds.amazonaws.com', 'EMFILE'],
+      ],
+    },
+    {
+      on: 'any',
       check: /cannot be resolved/,
       recorded: [
         ['getaddrinfo ENOTFOUND …', 'ENOTFOUND'],
