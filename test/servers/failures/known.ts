@@ -160,8 +160,8 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'any',
       check: /as many files and connections open as it may/,
       recorded: [
-        ['connect EMFILE 127.0.0.1:5432 - Local (undefined:undefined)', 'EMFILE'],
-        ['getaddrinfo EMFILE orders.c1x2.eu-west-1.rds.amazonaws.com', 'EMFILE'],
+        ['connect EMFILE …', 'EMFILE'],
+        ['getaddrinfo EMFILE …', 'EMFILE'],
       ],
     },
     {
