@@ -93,7 +93,7 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
 function refuseWrongOptions({ steps }: DiagnosisReport): void {
   const [options] = steps
   if (options?.status !== 'failed') return
-  const { problems = [] } = options.details as { readonly problems?: readonly string[] }
+  const { problems = [options.finding] } = (options.details ?? {}) as { problems?: readonly string[] }
   throw new RdsIamError('RDS_IAM_OPTIONS', ['the command line is wrong:', ...problems].join('\n- '))
 }
 
