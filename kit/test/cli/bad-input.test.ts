@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { usePostgres } from '../../../test/support/database.ts'
 import { nodeFlags } from '../../../test/support/node-process.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
@@ -26,6 +27,7 @@ const temporary = join(folder, 'tmp')
 mkdirSync(temporary)
 for (const path of [folder, temporary]) chmodSync(path, 0o755)
 
+const { postgres } = await usePostgres()
 const taken = createServer().listen(0, '127.0.0.1')
 await once(taken, 'listening')
 const { port: takenPort } = taken.address() as { port: number }
@@ -77,7 +79,7 @@ const right = {
   token: [...host, '--port', '5432', '--user', 'app', ...where],
   diagnose: [...host, '--user', 'app', ...where],
   database: ['--user', 'app'],
-  gateway: ['--upstream', '127.0.0.1:1', ...where],
+  gateway: ['--upstream', `127.0.0.1:${postgres.port}`, ...where],
 }
 
 /** What is added to a command line that is right, and what is said of it. */
