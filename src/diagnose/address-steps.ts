@@ -2,7 +2,7 @@ import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import { BlockList, connect, isIPv6, type Socket } from 'node:net'
 import { isIpAddress } from '../identifiers/endpoint.ts'
-import { isGlobalEndpoint, regionOfHost } from '../identifiers/region.ts'
+import { isRdsHost, regionOfHost } from '../identifiers/region.ts'
 import { isLambda, readVariable } from '../options/environment.ts'
 import type { Settings } from '../options/settings.ts'
 import type { Outcome } from './steps.ts'
@@ -62,8 +62,7 @@ export async function resolveHost(settings: Settings, limit: TimeLimit): Promise
   const leads = rdsName === undefined ? '' : `; the name is a CNAME that leads to ${rdsName}`
   const finding = addresses.includes(host) ? `${listed}; there is no name to resolve` : `${listed}${leads}`
 
-  const isRdsEndpoint = regionOfHost(endpoint.host) !== undefined || isGlobalEndpoint(endpoint.host)
-  if (rdsName !== undefined && !isRdsEndpoint) {
+  if (rdsName !== undefined && !isRdsHost(endpoint.host)) {
     const remedy =
       `Give \`endpoint: { host: '${rdsName}' }\` (on the command line \`--endpoint ${rdsName}\`): tokens are signed for that name, ` +
       'and the certificate bears it.'

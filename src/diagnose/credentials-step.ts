@@ -5,6 +5,7 @@ import type { AwsCredentials, AwsCredentialsProvider } from '../token/credential
 import { readEnvironmentCredentials } from '../token/credentials.ts'
 import { readExpirationMs, renewCredentials } from '../token/expiration.ts'
 import { checkCredentials } from '../token/signer.ts'
+import { explainMissing } from './missing-credentials.ts'
 import type { Secrets } from './secrets.ts'
 import { type Outcome, StepFailure } from './steps.ts'
 import { type TimeLimit, TimeOver, withinLimit } from './time-limit.ts'
@@ -78,13 +79,24 @@ export async function findCredentials(
         : async options => (options?.forceRefresh ? provide(source, secrets, options) : found),
     account: accountId,
   }
-  // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
-  if (accessKeyId.startsWith('ASIA') && sessionToken === undefined) {
-    const remedy =
-      'This access key is a temporary one, which is worth nothing without its session token: set AWS_SESSION_TOKEN, or `sessionToken`.'
-    return { status: 'warning', finding, remedy, details, value }
-  }
+  const remedy = doubt(found)
+  if (remedy !== undefined) return { status: 'warning', finding, remedy, details, value }
   return { finding, details, value }
+}
+
+/** What makes credentials sign for nothing, as far as they show it. */
+function doubt({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials): string | undefined {
+  const spaced = Object.entries({ accessKeyId, secretAccessKey, sessionToken }).find(([, text]) =>
+    /\s/.test(text ?? ''),
+  )
+  if (spaced !== undefined)
+    return `There is white space in \`${spaced[0]}\`, a line break perhaps, and it is signed with: take it out.`
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+  if (accessKeyId.startsWith('ASIA') && sessionToken === undefined)
+    return 'This access key is a temporary one, which is worth nothing without its session token: set AWS_SESSION_TOKEN, or `sessionToken`.'
+  if (accessKeyId.startsWith('AKIA') && sessionToken !== undefined)
+    return 'This access key is a long-lived one, which has no session token; the one beside it belongs to others: unset AWS_SESSION_TOKEN, or `sessionToken`.'
+  return undefined
 }
 
 async function findSource({ credentials }: Settings): Promise<Source> {
@@ -104,14 +116,19 @@ async function findSource({ credentials }: Settings): Promise<Source> {
 }
 
 async function provide(
-  { name, provide }: Source,
+  { kind, name, provide }: Source,
   secrets: Secrets,
   options?: { forceRefresh?: boolean },
 ): Promise<AwsCredentials> {
   const found = await provide(options).catch((error: unknown) => {
     if (error instanceof RdsIamError) throw error
-    const observed = `no credentials from ${name}: ${error instanceof Error ? error.message : String(error)}`
-    throw new StepFailure({ code: 'RDS_IAM_CREDENTIALS', observed, remedy: checkCredentials })
+    const said = error instanceof Error ? error.message : String(error)
+    const { why = said, remedy } = kind === 'sdk' ? explainMissing(said) : { remedy: checkCredentials }
+    throw new StepFailure({
+      code: 'RDS_IAM_CREDENTIALS',
+      observed: `no credentials from ${name}: ${why}`,
+      remedy,
+    })
   })
   const { accessKeyId, secretAccessKey, sessionToken } = (found ?? {}) as Partial<AwsCredentials>
   secrets.add(secretAccessKey)

@@ -6,19 +6,20 @@ import { mysqlEngine } from '../options/mysql-engine.ts'
 import type { IamMysqlOptions } from '../options/mysql2-options.ts'
 import { diagnoseDatabase } from './diagnose.ts'
 import type { DiagnosisEngine, Row } from './diagnosed-engine.ts'
-import type { DiagnosisReport } from './diagnosis-report.ts'
+import type { DiagnosisObserver, DiagnosisReport } from './diagnosis-report.ts'
 import { mysqlChecks } from './mysql-checks.ts'
 import { readMysqlGreeting, sslRequest } from './mysql-greeting.ts'
 import { receive } from './receive.ts'
 
 export type {
   DiagnosisDetails,
+  DiagnosisObserver,
   DiagnosisReport,
   DiagnosisStatus,
   DiagnosisStep,
   DiagnosisStepName,
 } from './diagnosis-report.ts'
-export { formatReport } from './format.ts'
+export { formatReport, formatStep, formatVerdict } from './format.ts'
 
 /**
  * Goes the whole way to a MySQL or MariaDB database as `iamMysql` does, step by step, and says where it
@@ -26,6 +27,7 @@ export { formatReport } from './format.ts'
  *
  * @param options The options of `iamMysql`.
  * @param context Lambda's context, if there is one. It tells the account and the time that is left.
+ * @param observer Is told of each step when it begins and when it has ended.
  * @returns A report, whatever fails: the promise never rejects.
  * @example
  * ```ts
@@ -34,8 +36,12 @@ export { formatReport } from './format.ts'
  * if (!ok) console.error(steps.find(({ status }) => status === 'failed'))
  * ```
  */
-export function diagnoseMysql(options?: IamMysqlOptions<string>, context?: object): Promise<DiagnosisReport> {
-  return diagnoseDatabase(engine, options, context)
+export function diagnoseMysql(
+  options?: IamMysqlOptions<string>,
+  context?: object,
+  observer?: DiagnosisObserver,
+): Promise<DiagnosisReport> {
+  return diagnoseDatabase(engine, options, context, observer)
 }
 
 /** MySQL and MariaDB, through mysql2. */

@@ -10,7 +10,7 @@ import { authenticate } from './authentication-step.ts'
 import { findCredentials } from './credentials-step.ts'
 import { runDatabaseSteps } from './database-steps.ts'
 import type { DiagnosisEngine } from './diagnosed-engine.ts'
-import type { DiagnosisReport } from './diagnosis-report.ts'
+import type { DiagnosisObserver, DiagnosisReport } from './diagnosis-report.ts'
 import { createSecrets } from './secrets.ts'
 import { createSteps, type Outcome, StepFailure } from './steps.ts'
 import type { TimeLimit } from './time-limit.ts'
@@ -23,11 +23,13 @@ import { signToken } from './token-step.ts'
  *
  * @param options The options of the middleware.
  * @param context Lambda's context, which tells the account and the time that is left.
+ * @param observer Is told of the steps while they happen.
  */
 export async function diagnoseDatabase<Connection>(
   engine: DiagnosisEngine<Connection>,
   options: unknown,
   context?: object,
+  observer?: DiagnosisObserver,
 ): Promise<DiagnosisReport> {
   const startedMs = performance.now()
   const secrets = createSecrets()
@@ -35,7 +37,7 @@ export async function diagnoseDatabase<Connection>(
     for (const [name, value] of Object.entries(keys ?? {})) if (/secret|token/i.test(name)) secrets.add(value)
   }
   let attempt: Attempt | undefined
-  const steps = createSteps(secrets, error => findExplanation(error, attempt ?? unknownAttempt))
+  const steps = createSteps(secrets, error => findExplanation(error, attempt ?? unknownAttempt), observer)
 
   const settings = await steps.run('options', [], () => readOptions(engine, options))
   const invocation = context === undefined ? initialisation : readInvocation(context)

@@ -43,4 +43,6 @@ export interface TlsSession {
   readonly version: string
   /** OpenSSL's name of it, for example `TLS_AES_256_GCM_SHA384`. */
   readonly cipher: string
+  /** IANA's name of it, for example `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`. */
+  readonly standardCipher: string
 }

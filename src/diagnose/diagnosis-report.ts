@@ -11,6 +11,7 @@ export type DiagnosisStepName =
   | 'token'
   | 'authentication'
   | 'session'
+  | 'clock'
   | 'iam-user'
   | 'encryption'
   | 'forced-tls'
@@ -48,6 +49,21 @@ export interface DiagnosisStep {
   /** The code of the error that the middleware would throw, if the step failed. */
   readonly code?: RdsIamErrorCode
   readonly details?: DiagnosisDetails
+}
+
+/**
+ * Is told of the steps while they happen, to show them to a person who waits. The report has the same steps.
+ *
+ * @example
+ * ```ts
+ * await diagnosePg(options, undefined, { onStep: step => console.log(formatStep(step)) })
+ * ```
+ */
+export interface DiagnosisObserver {
+  /** Called when a step begins, with its name. Steps that are skipped do not begin. */
+  readonly onBegin?: ((name: DiagnosisStepName) => void) | undefined
+  /** Called when a step has ended or was skipped, with what the report will say of it. It holds no secret. */
+  readonly onStep?: ((step: DiagnosisStep) => void) | undefined
 }
 
 /** The whole way to a database, as plain data for JSON. It holds no secret. */

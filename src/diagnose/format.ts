@@ -8,28 +8,53 @@ const marks: Readonly<Record<DiagnosisStatus, string>> = {
   skipped: '–',
 }
 
+/** Colours a text by the step's status, on a terminal for example. */
+type Paint = (text: string, status: DiagnosisStatus) => string
+
+const plain: Paint = text => text
+
+/** As long as the longest name, so that steps stand below each other also where each is shown by itself. */
+const width = 'authentication'.length
+
 /**
  * Writes a report for people: one line for each step, with its mark, name, time and finding, and the remedy
  * below it.
  *
  * @param paint Colours a text by the step's status, on a terminal for example. @default none
  */
-export function formatReport(
-  { ok, engine, target, durationMs, steps }: DiagnosisReport,
-  paint: (text: string, status: DiagnosisStatus) => string = text => text,
-): string {
-  const width = Math.max(...steps.map(({ name }) => name.length))
-  const formatStep = ({ name, status, durationMs, finding, remedy }: DiagnosisStep): string => {
-    const time = status === 'skipped' ? '' : `${durationMs.toFixed(1)} ms`
-    const line = `${paint(marks[status], status)} ${name.padEnd(width)} ${time.padStart(11)}  ${finding}`
-    return remedy === undefined ? line : `${line}\n    ${paint('→', status)} ${remedy}`
-  }
-  const broken = steps.find(({ status }) => status === 'failed')
-  const verdict = ok ? 'ok' : `broken at ${broken?.name}`
+export function formatReport(report: DiagnosisReport, paint: Paint = plain): string {
+  const { engine, target, steps } = report
   return [
     target === undefined ? engine : `${engine}: ${target}`,
-    ...steps.map(formatStep),
-    `${paint(verdict, ok ? 'ok' : 'failed')}, after ${durationMs.toFixed(0)} ms`,
+    ...steps.map(step => formatStep(step, paint)),
+    formatVerdict(report, paint),
     '',
   ].join('\n')
+}
+
+/**
+ * Writes one step as `formatReport` does, for an observer that shows the steps while they happen. There is no
+ * line break at the end.
+ *
+ * @param paint As in `formatReport`. @default none
+ */
+export function formatStep(
+  { name, status, durationMs, finding, remedy }: DiagnosisStep,
+  paint: Paint = plain,
+): string {
+  const time = status === 'skipped' ? '' : `${durationMs.toFixed(1)} ms`
+  const line = `${paint(marks[status], status)} ${name.padEnd(width)} ${time.padStart(11)}  ${finding}`
+  return remedy === undefined ? line : `${line}\n    ${paint('→', status)} ${remedy}`
+}
+
+/**
+ * Writes what `formatReport` ends with: `ok, after 74 ms`, or where the way is broken. There is no line break
+ * at the end.
+ *
+ * @param paint As in `formatReport`. @default none
+ */
+export function formatVerdict({ ok, durationMs, steps }: DiagnosisReport, paint: Paint = plain): string {
+  const broken = steps.find(({ status }) => status === 'failed')
+  const verdict = ok ? 'ok' : `broken at ${broken?.name}`
+  return `${paint(verdict, ok ? 'ok' : 'failed')}, after ${durationMs.toFixed(0)} ms`
 }

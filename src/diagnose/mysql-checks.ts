@@ -1,4 +1,5 @@
 import { quoteMysqlAccount } from '../identifiers/sql.ts'
+import { compareWithDatabase } from './clock-step.ts'
 import type { DatabaseCheck, Look, Row } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { compareSessions } from './tls-session.ts'
@@ -8,6 +9,7 @@ const done = { value: undefined }
 /** The checks inside MySQL and MariaDB. */
 export const mysqlChecks: readonly DatabaseCheck[] = [
   { name: 'session', run: describeSession },
+  { name: 'clock', run: look => compareWithDatabase(() => readTime(look)) },
   { name: 'iam-user', run: checkPlugin },
   { name: 'encryption', run: checkEncryption },
   { name: 'forced-tls', run: checkForcedTls },
@@ -24,6 +26,11 @@ async function describeSession({ query, settings }: Look): Promise<Outcome> {
   if (user.slice(0, user.lastIndexOf('@')) === settings.user) return { finding, details, ...done }
   const remedy = `The server takes ${settings.user} for another user: an anonymous one, or a proxied one. Check \`SELECT user, host FROM mysql.user\`.`
   return { status: 'warning', finding, remedy, details, ...done }
+}
+
+async function readTime({ query }: Look): Promise<number> {
+  const [row] = await query('SELECT UTC_TIMESTAMP(6) AS utc')
+  return Date.parse(`${row?.utc?.replace(' ', 'T')}Z`)
 }
 
 /**

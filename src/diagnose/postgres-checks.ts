@@ -1,4 +1,5 @@
 import { quotePostgresName } from '../identifiers/sql.ts'
+import { compareWithDatabase } from './clock-step.ts'
 import type { DatabaseCheck, Look } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 import { compareSessions } from './tls-session.ts'
@@ -8,6 +9,7 @@ const done = { value: undefined }
 /** The checks inside PostgreSQL, which writes true as `t` and false as `f`. */
 export const postgresChecks: readonly DatabaseCheck[] = [
   { name: 'session', run: describeSession },
+  { name: 'clock', run: look => compareWithDatabase(() => readTime(look)) },
   { name: 'iam-user', run: checkMembership },
   { name: 'encryption', run: checkEncryption },
   { name: 'forced-tls', run: checkForcedTls },
@@ -23,6 +25,11 @@ async function describeSession({ query, settings }: Look): Promise<Outcome> {
   if (user === settings.user) return { finding, details, ...done }
   const remedy = `Check what makes ${settings.user} another user: a proxy, or \`ALTER ROLE … SET role\`.`
   return { status: 'warning', finding, remedy, details, ...done }
+}
+
+async function readTime({ query }: Look): Promise<number> {
+  const [row] = await query('SELECT extract(epoch FROM clock_timestamp())::text AS seconds')
+  return Number(row?.seconds) * 1_000
 }
 
 /** @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html */

@@ -1,6 +1,7 @@
 import type { Explanation } from '../errors/explain.ts'
 import type {
   DiagnosisDetails,
+  DiagnosisObserver,
   DiagnosisStatus,
   DiagnosisStep,
   DiagnosisStepName,
@@ -47,14 +48,20 @@ export interface Steps {
 /** The remedy if no rule knows a failure. */
 const fallback = 'No rule knows this failure; these are the words of the server, the driver or Node.js.'
 
-export function createSteps(secrets: Secrets, explain: (error: unknown) => Explanation): Steps {
+export function createSteps(
+  secrets: Secrets,
+  explain: (error: unknown) => Explanation,
+  { onBegin, onStep }: DiagnosisObserver = {},
+): Steps {
   const done: DiagnosisStep[] = []
   // For each step that failed or was skipped, the step that failed first: itself, or one that it needs.
   const broken = new Map<DiagnosisStepName, DiagnosisStepName>()
 
   const add = (step: DiagnosisStep): void => {
     if (step.status === 'failed') broken.set(step.name, step.name)
-    done.push(secrets.hideIn(step))
+    const shown = secrets.hideIn(step)
+    done.push(shown)
+    tell(() => onStep?.(shown))
   }
 
   return {
@@ -66,6 +73,7 @@ export function createSteps(secrets: Secrets, explain: (error: unknown) => Expla
         add({ name, status: 'skipped', durationMs: 0, finding: `not tried, because ${cause} failed` })
         return undefined
       }
+      tell(() => onBegin?.(name))
       const startedMs = performance.now()
       const passed = () => Math.round((performance.now() - startedMs) * 10) / 10
       try {
@@ -95,5 +103,14 @@ export function createSteps(secrets: Secrets, explain: (error: unknown) => Expla
         return undefined
       }
     },
+  }
+}
+
+/** The diagnosis goes on whatever becomes of telling about it. */
+function tell(call: () => void): void {
+  try {
+    call()
+  } catch {
+    // The report, which is whole in any case, has all that would have been told.
   }
 }

@@ -2,6 +2,16 @@ import type { TlsSession } from './diagnosed-engine.ts'
 import type { Outcome } from './steps.ts'
 
 /**
+ * One spelling for a cipher, whoever names it: wolfSSL, with which MariaDB builds its binary tarballs, has
+ * `TLS13-AES256-GCM-SHA384` for `TLS_AES_256_GCM_SHA384`.
+ *
+ * @see https://www.iana.org/assignments/tls-parameters/tls-parameters.xhtml#tls-parameters-4
+ */
+function spell(cipher: string): string {
+  return cipher.replace(/^TLS(?:13)?[-_]/, '').replace(/[-_]/g, '')
+}
+
+/**
  * Compares TLS as this end sees it with TLS as the server sees it. The two differ if a proxy or a gateway in
  * between ends one TLS connection and opens another.
  *
@@ -19,7 +29,8 @@ export function compareSessions(
     serverVersion: server?.version ?? undefined,
     serverCipher: server?.cipher ?? undefined,
   }
-  if (server?.version === own.version && server.cipher === own.cipher)
+  const isSameCipher = [own.cipher, own.standardCipher].map(spell).includes(spell(server?.cipher ?? ''))
+  if (server?.version === own.version && isSameCipher)
     return {
       finding: `${own.version}, ${own.cipher}, and the server says the same`,
       details,

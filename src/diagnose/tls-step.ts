@@ -26,7 +26,7 @@ interface TlsAttempt {
  * ends it.
  */
 export async function verifyServer(
-  engine: Pick<DiagnosisEngine<never>, 'requestTls'>,
+  engine: Pick<DiagnosisEngine<never>, 'name' | 'requestTls'>,
   { socket, tls, settings, attempt, limit }: TlsAttempt,
 ): Promise<Outcome> {
   let presented: DetailedPeerCertificate | undefined
@@ -46,6 +46,7 @@ export async function verifyServer(
     const secure = await withinLimit(handshake(), limit, 'no answer to the request for TLS')
     return describeServer(secure, presented ?? secure.getPeerCertificate(true))
   } catch (error) {
+    if (error instanceof StepFailure) throw error
     const { code, observed, remedy } = findExplanation(error, attempt)
     const server = presented?.subject === undefined ? undefined : readCertificate(presented)
     const finding =
@@ -54,7 +55,7 @@ export async function verifyServer(
         : `${observed}; the server presents ${server.subject} by ${server.issuer}, for ${list(server.names)}, ` +
           `valid from ${server.validFrom} to ${server.validTo}`
     throw new StepFailure(
-      { code, observed: finding, remedy: error instanceof TimeOver ? silent : remedy },
+      { code, observed: finding, remedy: error instanceof TimeOver ? silence[engine.name] : remedy },
       server === undefined ? undefined : { ...server },
     )
   } finally {
@@ -65,6 +66,12 @@ export async function verifyServer(
 const silent =
   'Something takes connections there and says nothing. A tunnel does so before it reaches the database: check its far end, and the ' +
   "security groups between that and the database. Else check that the port is the database's own."
+
+/** A client of MySQL waits for the server's greeting. */
+const silence: Readonly<Record<DiagnosisEngine<never>['name'], string>> = {
+  postgres: silent,
+  mysql: `${silent} PostgreSQL, too, says nothing to a client of MySQL: for it, use \`diagnosePg\` (on the command line \`--engine postgres\`).`,
+}
 
 function describeServer(secure: TLSSocket, certificate: DetailedPeerCertificate): Outcome {
   const server = readCertificate(certificate)

@@ -72,6 +72,14 @@ export const tlsFailures: readonly Failure[] = [
 /** What stands in the way on this side. */
 export const localFailures: readonly Failure[] = [
   {
+    code: 'RDS_IAM_UNREACHABLE',
+    // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 1,024 file descriptors
+    patterns: [{ codes: ['EMFILE', 'ENFILE'] }, { message: /\b(EMFILE|ENFILE)\b|too many open files/i }],
+    check:
+      'This process has as many files and connections open as it may; Lambda allows 1,024. Look for what it opens and does not close, ' +
+      'connections of HTTP clients for example.',
+  },
+  {
     code: 'RDS_IAM_CREDENTIALS',
     patterns: [{ message: /signing did not finish/ }],
     check:

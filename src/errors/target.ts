@@ -6,7 +6,7 @@ export interface Target extends Endpoint {
   readonly user: string
   /** Empty for none. */
   readonly database: string
-  /** The database's Region, for example `eu-west-1`. */
+  /** The database's Region, for example `eu-west-1`; empty where only DNS tells it. */
   readonly region: string
   /**
    * What tokens are signed for and the certificate is verified against, where `host` is another name for it.
@@ -21,5 +21,5 @@ export interface Target extends Endpoint {
  */
 export function formatTarget({ user, host, port, database, region, endpoint }: Target): string {
   const via = endpoint.host === host ? '' : ` (${endpoint.host})`
-  return `${user}@${host}:${port}${database === '' ? '' : `/${database}`}${via} in ${region}`
+  return `${user}@${host}:${port}${database === '' ? '' : `/${database}`}${via}${region === '' ? '' : ` in ${region}`}`
 }

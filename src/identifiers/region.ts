@@ -70,6 +70,11 @@ export function isGlobalEndpoint(host: string): boolean {
   return globalName.test(host)
 }
 
+/** Whether a host is an endpoint of RDS, by its name. */
+export function isRdsHost(host: string): boolean {
+  return regionOfHost(host) !== undefined || isGlobalEndpoint(host)
+}
+
 /** Whether a text has the form of a Region's name, `eu-west-1` for example. */
 export function isRegionName(text: string): boolean {
   return regionShape.test(text)

@@ -15,6 +15,7 @@ export const stepNames = [
   'token',
   'authentication',
   'session',
+  'clock',
   'iam-user',
   'encryption',
   'forced-tls',

@@ -17,6 +17,10 @@ export function readArguments<T extends ParseArgsOptionsConfig>(
   // The last one would be taken without a word, of two policies for example.
   const twice = given.find((name, index) => given.indexOf(name) < index && !options[name]?.multiple)
   if (twice !== undefined) throw new UsageError(`--${twice} is given twice`)
+  // A variable that is not set, in a shell: it would be refused in words that puzzle, or taken for none.
+  const empty = tokens.find(token => token.kind === 'option' && token.value === '')
+  if (empty?.kind === 'option')
+    throw new UsageError(`--${empty.name} is empty; give it a value, or leave it out`)
   return { values, words: positionals }
 }
 
@@ -24,7 +28,8 @@ function parse<T extends ParseArgsOptionsConfig>(args: readonly string[], option
   try {
     return parseArgs({ args: [...args], options, allowPositionals: words, tokens: true })
   } catch (error) {
-    throw new UsageError(messageOf(error))
+    // Of words that begin with a dash, which no command has.
+    throw new UsageError(messageOf(error).replace(/\. To specify a positional argument [\s\S]*$/, ''))
   }
 }
 
@@ -48,11 +53,21 @@ export function readAddress(flag: string, text: string): Endpoint {
 
 /** Reads the file that a flag or a word names, and makes something of its text. `-` is the standard input. */
 export function readInput<T>(name: string, path: string, parse: (text: string) => T): T {
+  if (path === '-') claimStandardInput(name)
   try {
     return parse(readFileSync(path === '-' ? 0 : path, 'utf8'))
   } catch (error) {
     throw new UsageError(`${name}: ${messageOf(error)}`)
   }
+}
+
+let inputReader: string | undefined
+
+/** The second one would find it empty. */
+function claimStandardInput(name: string): void {
+  if (inputReader !== undefined)
+    throw new UsageError(`${name}: the standard input can be read once, and ${inputReader} has read it`)
+  inputReader = name
 }
 
 /**
@@ -85,6 +100,8 @@ function flagOf(name: string, flags: Readonly<Record<string, string>>): string {
   return `${flag ?? spelled}${part === '' ? '' : ` ${part}`}`
 }
 
+/** Without what a terminal would obey: a parser's message may quote a file that is no text. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(/(?!\n)\p{Cc}/gu, '\ufffd')
 }

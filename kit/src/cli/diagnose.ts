@@ -1,24 +1,27 @@
-import type { DiagnosisReport, DiagnosisStatus } from 'middy-rds-iam/diagnose/pg'
+import { RdsIamError } from 'middy-rds-iam'
+import type { DiagnosisReport } from 'middy-rds-iam/diagnose/pg'
 import { NotInstalled } from '../database/not-installed.ts'
-import { readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
+import { callWithFlags, readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
-import { paint } from './paint.ts'
+import { printSteps } from './step-lines.ts'
 
 /** Each loads its driver, which need not be installed for the other. */
 const engines = {
-  postgres: { driver: 'pg', load: async () => (await import('middy-rds-iam/diagnose/pg')).diagnosePg },
+  postgres: {
+    driver: 'pg',
+    load: async () => {
+      const { diagnosePg: run, ...format } = await import('middy-rds-iam/diagnose/pg')
+      return { run, ...format }
+    },
+  },
   mysql: {
     driver: 'mysql2',
-    load: async () => (await import('middy-rds-iam/diagnose/mysql2')).diagnoseMysql,
+    load: async () => {
+      const { diagnoseMysql: run, ...format } = await import('middy-rds-iam/diagnose/mysql2')
+      return { run, ...format }
+    },
   },
 } as const
-
-const styles: Partial<Record<DiagnosisStatus, 'red' | 'yellow' | 'green'>> = {
-  ok: 'green',
-  warning: 'yellow',
-  unknown: 'yellow',
-  failed: 'red',
-}
 
 export const diagnose: Command = {
   help: `rds-iam diagnose: goes the whole way to a database, step by step, and says where it breaks and what to do.
@@ -33,13 +36,15 @@ export const diagnose: Command = {
   --user name                 the database user
   --database name             the database (default: with PostgreSQL the user's name, with MySQL none)
   --region name               the database's Region (default: the endpoint's, else AWS_REGION)
+  --profile name              the AWS profile to sign with (default: AWS_PROFILE)
   --ca-file path              more certificate authorities to trust, PEM
   --connect-timeout-ms number the time that a step may take (default: 10000)
-  --json                      print the report as JSON
+  --json                      print the report as JSON, when it is whole
 
 What is not given is read from PGHOST, PGPORT, PGUSER and PGDATABASE, or MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER and MYSQL_DATABASE.
-It signs with whatever the AWS SDK finds: AWS_PROFILE, for example. No token and no secret is printed.
+It signs with whatever the AWS SDK finds. No token and no secret is printed.
 
+Each step is printed when it has ended; of one that goes on, the name.
 It ends with 0 where the database is reached, and with 1 where a step failed.
 `,
   async run(args) {
@@ -51,12 +56,23 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
       user: { type: 'string' },
       database: { type: 'string' },
       region: { type: 'string' },
+      profile: { type: 'string' },
       'ca-file': { type: 'string' },
       'connect-timeout-ms': { type: 'string' },
       json: { type: 'boolean' },
     })
-    const { 'ca-file': caFile, 'connect-timeout-ms': timeout, engine, json, ...address } = values
-    const run = await load(readEngine(engine ?? 'postgres'))
+    const {
+      'ca-file': caFile,
+      'connect-timeout-ms': timeout,
+      engine: given,
+      profile,
+      json,
+      ...address
+    } = values
+    const engine = readEngine(given ?? 'postgres')
+    const { run, ...format } = await load(engine)
+    // Where the AWS SDK looks for it, in every part.
+    if (profile !== undefined) process.env.AWS_PROFILE = profile
     const options = {
       ...address,
       ...(address.port !== undefined && { port: readNumber('--port', address.port) }),
@@ -64,10 +80,21 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
       ...(caFile !== undefined && { tls: { ca: readInput(`--ca-file ${caFile}`, caFile, String) } }),
       ...(timeout !== undefined && { connectTimeoutMs: readNumber('--connect-timeout-ms', timeout) }),
     } as Parameters<typeof run>[0]
-    const report = await run(options)
-    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : await format(report))
+    const lines = json ? undefined : printSteps(engine, format)
+    const report = await run(options, undefined, lines)
+    await callWithFlags(() => refuseWrongOptions(report), { 'tls.ca': 'ca-file', endpoint: 'endpoint' })
+    if (lines === undefined) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    else lines.printVerdict(report)
     return report.ok ? 0 : 1
   },
+}
+
+/** Wrong options are those of the command line, or of the variables that it is completed from. */
+function refuseWrongOptions({ steps }: DiagnosisReport): void {
+  const [options] = steps
+  if (options?.status !== 'failed') return
+  const { problems = [options.finding] } = (options.details ?? {}) as { problems?: readonly string[] }
+  throw new RdsIamError('RDS_IAM_OPTIONS', ['the command line is wrong:', ...problems].join('\n- '))
 }
 
 async function load(engine: keyof typeof engines) {
@@ -79,14 +106,6 @@ async function load(engine: keyof typeof engines) {
     if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(`'${driver}'`)) throw error
     throw new NotInstalled(`the driver is not installed: npm install ${driver}`)
   }
-}
-
-async function format(report: DiagnosisReport): Promise<string> {
-  const { formatReport } = await import('middy-rds-iam/diagnose/pg')
-  return formatReport(report, (text, status) => {
-    const style = styles[status]
-    return style === undefined ? text : paint(style, text, process.stdout)
-  })
 }
 
 /** The port may be left out here. What is wrong with its parts, the options say. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -91,6 +93,78 @@ test('prints the same as JSON', async () => {
   assert.deepEqual([how, code], ['failed', 'RDS_IAM_CREDENTIALS'])
 })
 
+/** A server that takes connections and says nothing. */
+async function startSilentServer(t: { after(end: () => void): void }): Promise<number> {
+  const sockets: Socket[] = []
+  const server = createServer(socket => void sockets.push(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return (server.address() as { port: number }).port
+}
+
+const silentFlags = (port: number) =>
+  ['--host', 'localhost', '--port', String(port), '--user', 'app', '--region', 'eu-west-1'] as const
+
+test('prints the steps while they happen, and the name of one that goes on', async t => {
+  const port = await startSilentServer(t)
+  // Long enough for this test to see the step begun, however slow the machine is.
+  const args = [...silentFlags(port), '--connect-timeout-ms', '600000']
+  const cli = join(root, 'kit', 'src', 'cli', 'rds-iam.ts')
+  const child = spawn(process.execPath, [...nodeFlags, cli, 'diagnose', ...args], { env: signedIn })
+  t.after(() => child.kill())
+  let seen = ''
+  for await (const chunk of child.stdout) {
+    seen += chunk
+    if (seen.includes('… tls, begun\n')) break
+  }
+  const lines = seen.trimEnd().split('\n')
+  assert.equal(lines[0], `postgres: app@localhost:${port}/app in eu-west-1`)
+  assert.deepEqual(
+    lines.slice(1).map(line => line.slice(0, 10).trimEnd()),
+    ['✓ options', '✓ region', '✓ dns', '✓ tcp', '… tls, beg'],
+  )
+  assert.equal(child.exitCode, null)
+})
+
+const noScript = hasScript() ? false : 'there is no `script` of util-linux, which gives a program a terminal'
+
+function hasScript(): boolean {
+  try {
+    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
+  } catch {
+    return false
+  }
+}
+
+test('shows a terminal the name of a step until its line takes the place', { skip: noScript }, async t => {
+  const port = await startSilentServer(t)
+  const args = [...silentFlags(port), '--connect-timeout-ms', '300']
+  const command = [process.execPath, ...nodeFlags, join(root, 'kit/src/cli/rds-iam.ts'), 'diagnose', ...args]
+  const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], {
+    env: { ...signedIn, NO_COLOR: '1', TERM: 'xterm' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let seen = ''
+  for await (const chunk of child.stdout) seen += chunk
+  // The terminal is told to take the name away.
+  const lines = seen.replaceAll('\r\x1b[K', ' <away> ').replaceAll('\r\n', '\n')
+  assert.match(lines, /… tls <away> ✗ tls +\d+\.\d ms {2}no answer to the request for TLS within 300 ms$/m)
+  assert.match(lines, /… token <away> ✓ token /)
+  assert.match(lines, /– authentication +not tried, because tls failed$/m)
+  assert.match(lines, /broken at tls, after \d+ ms\n$/)
+})
+
+test('keeps JSON one document while a step goes on', async t => {
+  const port = await startSilentServer(t)
+  const { status, stdout } = await run([...silentFlags(port), '--connect-timeout-ms', '1500', '--json'])
+  const { ok, steps } = JSON.parse(stdout)
+  assert.deepEqual([status, ok, steps.length], [1, false, stepNames.length])
+})
+
 test('reaches a database through a tunnel, with the real endpoint', async () => {
   const endpoint = { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }
   const gated = await gate({ credentials: [secret], endpoints: [endpoint] })
@@ -118,9 +192,14 @@ test('reads what is not given from the environment, and says all that is missing
   }
   const env = { ...signedIn, ...address, AWS_REGION: options.region }
   assert.equal((await run(['--ca-file', caFile], env)).status, 0)
-  const { status, stdout } = await run([])
-  assert.equal(status, 1)
-  assert.match(stdout, /^✗ options .*`host` is missing.*PGHOST; `user` is missing.*PGUSER$/m)
+  const { status, stdout, stderr } = await run([])
+  assert.deepEqual([status, stdout], [2, ''])
+  assert.match(
+    stderr,
+    /^error: the command line is wrong:\n- --host is missing.*PGHOST\n- --user is missing.*PGUSER\n/,
+  )
+  const asJson = await run(['--json'])
+  assert.deepEqual([asJson.status, asJson.stdout, asJson.stderr], [2, '', stderr])
 })
 
 test('says which profile the credentials are from', async () => {
@@ -134,6 +213,27 @@ test('says which profile the credentials are from', async () => {
   const { status, stdout } = await run(flagsOf(await gate({ credentials: [secret] })), env)
   assert.equal(status, 0)
   assert.match(stdout, /the AWS SDK's default chain, the profile dev: access key ASIADIAGNOSISEXAMPLE/)
+  const byFlag = await run([...flagsOf(await gate({ credentials: [secret] })), '--profile', 'dev'], {
+    ...env,
+    AWS_PROFILE: 'another',
+  })
+  assert.match(byFlag.stdout, /the AWS SDK's default chain, the profile dev: access key ASIADIAGNOSISEXAMPLE/)
+})
+
+test('says which profile is missing, and which there are', async () => {
+  const credentialsFile = join(folder, 'others')
+  writeFileSync(
+    credentialsFile,
+    '[prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = not-to-be-seen\n',
+  )
+  const env = { ...bare, AWS_SHARED_CREDENTIALS_FILE: credentialsFile }
+  const flags = ['--host', 'database.invalid', '--user', 'app', '--region', 'eu-west-1', '--profile', 'dev']
+  const { status, stdout } = await run(flags, env)
+  assert.equal(status, 1)
+  const missing = `there is no profile "dev" in ${join(folder, '.aws', 'config')} (not there) or ${credentialsFile}, where there are prod`
+  assert.ok(stdout.includes(missing), stdout)
+  assert.match(stdout, /→ Correct the name of the profile/)
+  assert.doesNotMatch(stdout, /not-to-be-seen/)
 })
 
 for (const [title, args, message] of [
@@ -174,4 +274,11 @@ test('says which driver has to be installed', async () => {
     assert.equal(status, 2)
     assert.match(stderr, new RegExp(`the driver is not installed: npm install ${driver}$`, 'm'))
   }
+  // The driver of the other engine is not needed, and neither is a database to see that.
+  symlinkSync(join(root, 'node_modules', 'mysql2'), join(alone, 'node_modules', 'mysql2'))
+  const mysqlAlone = ['--engine', 'mysql', '--host', 'database.invalid', '--user', 'app']
+  const cli = join(alone, 'kit', 'src', 'cli', 'rds-iam.ts')
+  const { status, stdout, stderr } = await run([...mysqlAlone, '--region', 'eu-west-1'], signedIn, cli)
+  assert.deepEqual([status, stderr], [1, ''])
+  assert.match(stdout, /^broken at dns, after \d+ ms$/m)
 })

@@ -168,7 +168,8 @@ const breakages: Readonly<Record<string, Breakage>> = {
     options: () => ({ credentials: undefined }),
     at: 'credentials',
     code: 'RDS_IAM_CREDENTIALS',
-    finding: /^no credentials from the AWS SDK's default chain: Could not load credentials/,
+    finding:
+      /^no credentials from the AWS SDK's default chain: neither AWS_PROFILE nor AWS_ACCESS_KEY_ID is set/,
     remedy: /^Check that the process has AWS credentials/,
     skipped: ['token', 'authentication', ...withoutNetwork],
   },
@@ -407,6 +408,20 @@ for (const kind of kinds) {
     assert.deepEqual(stepsThat(report, 'failed'), ['authentication'])
   })
 
+  test(`${name}: doubts a session token beside a long-lived access key, and white space`, async () => {
+    const { options } = await gate()
+    for (const [credentials, remedy] of [
+      [{ ...secret, accessKeyId: 'AKIADIAGNOSISEXAMPLE' }, /unset AWS_SESSION_TOKEN/],
+      [{ ...secret, secretAccessKey: `${secret.secretAccessKey}\n` }, /white space in `secretAccessKey`/],
+    ] as const) {
+      const report = await diagnose({ ...options, credentials })
+      const step = stepOf(report, 'credentials')
+      assert.equal(step.status, 'warning')
+      assert.match(step.remedy ?? '', remedy)
+      assert.deepEqual(stepsThat(report, 'failed'), ['authentication'])
+    }
+  })
+
   test(`${name}: doubts credentials, and the token with them, that end in a moment`, async () => {
     const { options } = await gate({ credentials: [secret] })
     const credentials = { ...secret, expiration: new Date(Date.now() + 20_000) }
@@ -444,5 +459,23 @@ for (const kind of kinds) {
     assert.deepEqual([report.ok, status, details?.isReadOnly], [true, 'warning', true])
     assert.match(finding, /^read-only: /)
     assert.match(remedy ?? '', /^For writing, /)
+  })
+}
+
+const postgres = kinds.find(({ engine }) => engine === 'postgres') ?? assert.fail()
+for (const other of kinds.filter(({ engine }) => engine === 'mysql')) {
+  test(`says that ${other.name} is there in place of PostgreSQL`, async () => {
+    const { options } = await postgres.gate()
+    const report = await postgres.diagnose({ ...options, port: other.port })
+    const { finding, remedy } = stepOf(report, 'tls')
+    assert.equal(finding, 'a server of MySQL or MariaDB greets there')
+    assert.match(remedy ?? '', /`--engine mysql`/)
+  })
+
+  test(`says that PostgreSQL may be there in place of ${other.name}`, async () => {
+    const { options } = await other.gate()
+    const report = await other.diagnose({ ...options, port: postgres.port, connectTimeoutMs: 300 })
+    assert.equal(stepOf(report, 'tls').finding, 'no answer to the request for TLS within 300 ms')
+    assert.match(stepOf(report, 'tls').remedy ?? '', /PostgreSQL, too, says nothing .*`--engine postgres`/)
   })
 }

@@ -158,6 +158,14 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
   RDS_IAM_UNREACHABLE: [
     {
       on: 'any',
+      check: /as many files and connections open as it may/,
+      recorded: [
+        ['connect EMFILE …', 'EMFILE'],
+        ['getaddrinfo EMFILE …', 'EMFILE'],
+      ],
+    },
+    {
+      on: 'any',
       check: /cannot be resolved/,
       recorded: [
         ['getaddrinfo ENOTFOUND …', 'ENOTFOUND'],
