@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
+import { encodePacket, encodeText, MalformedPacket, MysqlRefusal, readPacket } from '../wire/mysql-packets.ts'
 import type { Attempt, Gate, Judgement } from './gate.ts'
-import { encodePacket, encodeText, MalformedPacket, MysqlRefusal, readPacket } from './mysql-packets.ts'
 import type { UpstreamAnswer } from './mysql-upstream.ts'
 import { quote } from './token-text.ts'
 

@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { join, PeerGone, readExactly } from './bytes.ts'
-import type { Attempt, Judgement } from './gate.ts'
-import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
+import { join, PeerGone, readExactly } from '../wire/bytes.ts'
 import {
   encodeInt32,
   encodeMessage,
@@ -13,7 +11,9 @@ import {
   readFirstPacket,
   readPassword,
   requestCodes,
-} from './postgres-messages.ts'
+} from '../wire/postgres-messages.ts'
+import type { Attempt, Judgement } from './gate.ts'
+import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
 import { loginUpstream, type UpstreamLogin } from './postgres-upstream.ts'
 import { quote } from './token-text.ts'
 import { reachUpstream } from './upstream.ts'
