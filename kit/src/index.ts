@@ -20,3 +20,12 @@ export {
   type TemplatePolicyOptions,
 } from './gateway/template.ts'
 export { parseTemplate } from './gateway/template-file.ts'
+export type {
+  ClientRefusedEvent,
+  ProxyEvent,
+  SessionClosedEvent,
+  SessionFailedEvent,
+  SessionOpenedEvent,
+} from './proxy/events.ts'
+export type { ProxyListen, ProxyOptions } from './proxy/options.ts'
+export { type Proxy, startProxy } from './proxy/proxy.ts'
