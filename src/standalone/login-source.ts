@@ -32,8 +32,8 @@ export interface LoginAttempt {
    */
   readonly signal: AbortSignal
   /**
-   * Gives the authentication token, once the server has asked for it in clear text, and not before. The last
-   * check is made here.
+   * Gives the authentication token, once the server has asked for it in clear text, and not before; and a valid
+   * one later, where the session authenticates again. The last check is made here.
    *
    * @throws {RdsIamError} `RDS_IAM_TRUST` unless the socket is a TLS connection to the verified endpoint.
    */
@@ -111,6 +111,7 @@ export function createLoginSource(
     const tls = await withDeadline(trust.load(), leftMs(), late)
     const abandoning = new AbortController()
     const stop = systemClock.after(Math.max(1, leftMs()), () => abandoning.abort(late()))
+    let isConnected = false
     const connecting = attempt({
       host,
       port,
@@ -118,12 +119,14 @@ export function createLoginSource(
       signal: abandoning.signal,
       async token(socket) {
         requireVerified(socket, endpoint)
-        return (await token.take()).value
+        return (isConnected ? (await tokens.get()).token : await token.take()).value
       },
     })
     token.prepare()
     onDial({ isSilent: () => !token.isAwaited(), giveUp: () => abandoning.abort() })
-    return connecting.finally(stop)
+    const connection = await connecting.finally(stop)
+    isConnected = true
+    return connection
   }
 
   return {

@@ -14,7 +14,8 @@ import {
   readFields,
   readPacket,
 } from '../wire/mysql-packets.ts'
-import { answerFullAuthentication, answerPlugin } from './mysql-passwords.ts'
+import { answerPlugin } from '../wire/mysql-scrambles.ts'
+import { answerFullAuthentication } from './mysql-passwords.ts'
 import { reachUpstream, type Upstream } from './upstream.ts'
 
 /** An upstream that waits for a login. */

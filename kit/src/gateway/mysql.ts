@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { agreeCapabilities, offerCapabilities } from '../wire/mysql-capabilities.ts'
-import { joinCommands } from '../wire/mysql-commands.ts'
-import { encodeGreeting, standInGreeting } from '../wire/mysql-greeting.ts'
+import { findChangeUser, joinCommands } from '../wire/mysql-commands.ts'
+import { type Dialogue, hear, readFrom, say } from '../wire/mysql-dialogue.ts'
+import { encodeGreeting, makeSalt, standInGreeting } from '../wire/mysql-greeting.ts'
 import {
   type HandshakeResponse,
   isSslRequest,
@@ -13,7 +13,7 @@ import {
 import { encodeError, encodePacket, MysqlRefusal } from '../wire/mysql-packets.ts'
 import type { Attempt } from './gate.ts'
 import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
-import { admit, type Dialogue, enter, hear, readFrom, say } from './mysql-admission.ts'
+import { admit, enter } from './mysql-admission.ts'
 import {
   changeUpstreamUser,
   type GreetedUpstream,
@@ -70,7 +70,7 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
   }
   handshake.done()
   dialogue.stream.write(packet)
-  joinCommands(dialogue.stream, upstream.socket, () =>
+  joinCommands(dialogue.stream, upstream.socket, findChangeUser(), () =>
     changeUser(site, dialogue.stream, upstream, capabilities),
   )
 }
@@ -161,6 +161,3 @@ function end({ stream, sequence }: Dialogue, error: unknown): void {
 function reasonOf(socket: Socket | undefined, error: unknown): Error {
   return socket?.errored ?? (error instanceof Error ? error : new Error('unknown'))
 }
-
-/** 20 printable bytes: some clients take a NUL for its end. */
-const makeSalt = (): Buffer => Buffer.from(randomBytes(20).map(byte => 0x40 | (byte & 0x3f)))

@@ -1,13 +1,15 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { RdsIamError } from 'middy-rds-iam'
 import { addressesOf } from './addresses.ts'
 import { createCancels } from './cancels.ts'
+import { createGreetings } from './greetings.ts'
 import { listen } from './listener.ts'
+import { serveMysql } from './mysql.ts'
 import type { ProxyOptions } from './options.ts'
 import { servePostgres } from './postgres.ts'
 import { createScramVerifier } from './scram.ts'
 import { type ProxySettings, readProxyOptions } from './settings.ts'
-import type { Site } from './site.ts'
+import { Ended, type Site } from './site.ts'
+import { createThreads } from './threads.ts'
 
 /** A proxy that listens. */
 export interface Proxy {
@@ -61,26 +63,29 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const settings = readProxyOptions(options)
   const { engine, place, password, source, tell } = settings
   const held = new Set<Socket>()
+  let closing: Promise<void> | undefined
   const hold = (socket: Socket): void => {
     held.add(socket)
     // What broke is said by the `close` that follows; without a listener, it would end the process.
     socket.on('error', () => {})
     socket.once('close', () => held.delete(socket))
+    // An attempt that begins when all is over.
+    if (closing !== undefined) socket.destroy(new Ended('the proxy was closed'))
   }
-  const serve = createService(settings, { source, password, hold, tell })
   // A client that has said all may still be waiting for the answer.
-  const server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, socket => {
+  const server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true })
+  const { host, port } = await listen(server, place)
+  const serve = createService(settings, { source, password, hold, tell })
+  server.on('connection', socket => {
     hold(socket)
     serve(socket)
   })
-  const { host, port } = await listen(server, place)
   // Running out of file descriptors, for example: connections that come later may work again.
   server.on('error', error =>
     process.emitWarning(`The proxy could not accept a connection: ${error.message}`),
   )
   const { user, database } = source.target
   const reached = { engine, host, port, socket: place.socket, user, password, database }
-  let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     closing ??= end(server, held)
     return closing
@@ -89,7 +94,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 }
 
 function createService({ engine, password }: ProxySettings, site: Site): (socket: Socket) => void {
-  if (engine === 'mysql') throw new RdsIamError('RDS_IAM_OPTIONS', 'startProxy: mysql is not there yet')
+  if (engine === 'mysql') {
+    const parts = { site, greetings: createGreetings(site.source, site.hold), threads: createThreads() }
+    return socket => void serveMysql(socket, parts)
+  }
   const scram = password === undefined ? undefined : createScramVerifier(password)
   const cancels = createCancels(site.hold)
   return socket => void servePostgres(socket, { site, scram, cancels })

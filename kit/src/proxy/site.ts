@@ -36,7 +36,7 @@ export function beginVisit(socket: Socket, site: Site): Visit {
   const tied = new Set<Socket>()
   const leave = (): void => {
     clearTimeout(timer)
-    for (const upstream of tied) upstream.destroy(new ClientLeft())
+    for (const upstream of tied) upstream.destroy(new Ended('the client has left before it had a session'))
   }
   const timer = setTimeout(() => socket.destroy(), clientTimeoutMs)
   socket.once('close', leave)
@@ -61,11 +61,11 @@ export function beginVisit(socket: Socket, site: Site): Visit {
   }
 }
 
-/** Nobody waits for the login any more: it is not tried again. */
-export class ClientLeft extends Error {
-  constructor() {
-    super('the client has left before it had a session')
-    this.name = 'ClientLeft'
+/** Nobody waits for a login any more: it is not tried again. */
+export class Ended extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Ended'
   }
 }
 

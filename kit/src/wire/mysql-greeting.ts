@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { capability, mariadbCapabilities } from './mysql-capabilities.ts'
 import { encodeInt16, encodeInt32, encodeText, MalformedPacket, readFields } from './mysql-packets.ts'
 
@@ -97,3 +98,6 @@ export function limitMariadbCapabilities(reserved: Buffer): Buffer {
   limited.writeUInt32LE((limited.readUInt32LE(at) & mariadbCapabilities) >>> 0, at)
   return limited
 }
+
+/** 20 printable bytes: some clients take a NUL for its end. */
+export const makeSalt = (): Buffer => Buffer.from(randomBytes(20).map(byte => 0x40 | (byte & 0x3f)))

@@ -27,12 +27,14 @@ export interface Login {
 export interface HandshakeResponse extends Login {
   readonly capabilities: number
   readonly maxPacketSize: number
+  /** The plugin that the client answered the greeting with; it will be told which one is wanted. */
+  readonly plugin: string
   /** MariaDB's own capabilities in its last four bytes. */
   readonly reserved: Buffer
 }
 
 /** How a connection begins, whether it is to be encrypted or not. */
-const sslRequestLength = 32
+export const sslRequestLength = 32
 
 export function isSslRequest(body: Buffer): boolean {
   return body.length === sslRequestLength && (body.readUInt32LE() & capability.ssl) !== 0
@@ -55,10 +57,9 @@ export function parseHandshakeResponse(body: Buffer): HandshakeResponse {
   if (has(capability.lengthEncodedAuth)) fields.lengthEncoded()
   else fields.bytes(fields.int(1))
   const database = has(capability.connectWithDatabase) ? fields.text() : Buffer.alloc(0)
-  // The name of the client's plugin: it will be told which one is wanted.
-  fields.text()
+  const plugin = fields.text().toString('latin1')
   const attributes = has(capability.connectAttributes) && fields.left > 0 ? fields.lengthEncoded() : undefined
-  return { capabilities, maxPacketSize, charset, reserved, user, database, attributes }
+  return { capabilities, maxPacketSize, charset, reserved, user, database, plugin, attributes }
 }
 
 export function encodeHandshakeResponse(
