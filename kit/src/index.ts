@@ -28,4 +28,4 @@ export type {
   SessionOpenedEvent,
 } from './proxy/events.ts'
 export type { ProxyListen, ProxyOptions } from './proxy/options.ts'
-export { type Proxy, startProxy } from './proxy/proxy.ts'
+export { type LocalProxy, startProxy } from './proxy/proxy.ts'

@@ -1,6 +1,6 @@
 import type { DiagnosisReport, DiagnosisStatus } from 'middy-rds-iam/diagnose/pg'
 import { NotInstalled } from '../database/not-installed.ts'
-import { readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
+import { readArguments, readEndpoint, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
 import { paint } from './paint.ts'
 
@@ -60,7 +60,7 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
     const options = {
       ...address,
       ...(address.port !== undefined && { port: readNumber('--port', address.port) }),
-      endpoint: readEndpoint(address.endpoint),
+      endpoint: address.endpoint === undefined ? undefined : readEndpoint('--endpoint', address.endpoint),
       ...(caFile !== undefined && { tls: { ca: readInput(`--ca-file ${caFile}`, caFile, String) } }),
       ...(timeout !== undefined && { connectTimeoutMs: readNumber('--connect-timeout-ms', timeout) }),
     } as Parameters<typeof run>[0]
@@ -87,10 +87,4 @@ async function format(report: DiagnosisReport): Promise<string> {
     const style = styles[status]
     return style === undefined ? text : paint(style, text, process.stdout)
   })
-}
-
-/** The port may be left out here. What is wrong with its parts, the options say. */
-function readEndpoint(text: string | undefined): { host: string; port?: number } | undefined {
-  if (text === undefined) return undefined
-  return /:\d+$/.test(text) ? readAddress('--endpoint', text) : { host: text }
 }

@@ -12,7 +12,7 @@ import { Ended, type Site } from './site.ts'
 import { createThreads } from './threads.ts'
 
 /** A proxy that listens. */
-export interface Proxy {
+export interface LocalProxy {
   readonly engine: 'postgres' | 'mysql'
   /** What clients have as the host: `'127.0.0.1'`; with a Unix socket PostgreSQL's folder, or `'localhost'`. */
   readonly host: string
@@ -20,6 +20,8 @@ export interface Proxy {
   readonly port: number
   /** The path of the Unix socket, where it listens at one. */
   readonly socket: string | undefined
+  /** Where it leads: the database, or the tunnel to it. */
+  readonly upstream: { readonly host: string; readonly port: number }
   /** The database user, and no other one, that clients log in as. */
   readonly user: string
   /** The password of this port, which clients have to give; `undefined` where there is none. */
@@ -59,7 +61,7 @@ export interface Proxy {
  * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, or where the address
  * cannot be listened on. What goes wrong at the database, each client is told.
  */
-export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+export async function startProxy(options: ProxyOptions): Promise<LocalProxy> {
   const settings = readProxyOptions(options)
   const { engine, place, password, source, tell } = settings
   const held = new Set<Socket>()
@@ -84,13 +86,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   server.on('error', error =>
     process.emitWarning(`The proxy could not accept a connection: ${error.message}`),
   )
-  const { user, database } = source.target
+  const { user, database, ...target } = source.target
+  const upstream = { host: target.host, port: target.port }
   const reached = { engine, host, port, socket: place.socket, user, password, database }
   const close = (): Promise<void> => {
     closing ??= end(server, held)
     return closing
   }
-  return { ...reached, ...addressesOf(reached), close, [Symbol.asyncDispose]: close }
+  return { ...reached, ...addressesOf(reached), upstream, close, [Symbol.asyncDispose]: close }
 }
 
 function createService({ engine, password }: ProxySettings, site: Site): (socket: Socket) => void {
