@@ -37,7 +37,7 @@ export async function serveMysql(socket: Socket, parts: MysqlParts): Promise<voi
   try {
     await openSession(visit, dialogue, parts)
   } catch (error) {
-    visit.admitted()
+    visit.untie()
     if (error instanceof MysqlRefusal) {
       tellRefusal(visit, error.message)
       finish(socket, encodePacket(dialogue.sequence, encodeError(error)))
@@ -71,6 +71,7 @@ async function openSession(visit: Visit, dialogue: Dialogue, parts: MysqlParts):
       discard: late => late.socket.destroy(),
     })
   } catch (error) {
+    visit.untie()
     const refusal = refusalOf(tellFailure(visit, error))
     finish(socket, encodePacket(dialogue.sequence, encodeError(refusal)))
     return

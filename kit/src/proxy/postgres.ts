@@ -40,7 +40,7 @@ export async function servePostgres(socket: Socket, parts: PostgresParts): Promi
     if (packet.code === requestCodes.cancel) await forwardCancel(visit, parts, packet)
     else await openSession(visit, parts, packet)
   } catch (error) {
-    visit.admitted()
+    visit.untie()
     if (error instanceof Refusal) {
       tellRefusal(visit, error.message)
       finish(socket, encodeRefusal(error))
@@ -59,12 +59,8 @@ async function negotiate(socket: Socket): Promise<FirstPacket> {
   }
 }
 
-async function forwardCancel(
-  { socket, admitted }: Visit,
-  { cancels }: PostgresParts,
-  { bytes }: FirstPacket,
-) {
-  admitted()
+async function forwardCancel({ socket, untie }: Visit, { cancels }: PostgresParts, { bytes }: FirstPacket) {
+  untie()
   socket.resume()
   // The client may take the end of its connection for the server's having seen the request.
   await cancels.pass(bytes).finally(() => socket.end())
@@ -97,6 +93,7 @@ async function openSession(visit: Visit, parts: PostgresParts, packet: FirstPack
       discard: late => late.socket.destroy(),
     })
   } catch (error) {
+    visit.untie()
     finish(socket, encodeRefusal(refusalOf(tellFailure(visit, error))))
     return
   }

@@ -24,11 +24,16 @@ export interface Visit {
   readonly startedMs: number
   user: string
   database: string
-  /** The client has done its part: from now on, it is the database that is waited for. */
+  /**
+   * The client has done its part: from now on, it is the database that is waited for, for as long as the client
+   * is there.
+   */
   readonly admitted: () => void
   /** Makes a socket the client's connection to the database: a client that leaves takes it along. */
   readonly tie: (upstream: Socket) => void
-  /** Ends the tie: once both are joined, the end of one is passed on in order. */
+  /**
+   * Ends the tie, and every wait for the client: once both are joined, the end of one is passed on in order.
+   */
   readonly untie: () => void
 }
 
@@ -37,6 +42,10 @@ export function beginVisit(socket: Socket, site: Site): Visit {
   const leave = (): void => {
     clearTimeout(timer)
     for (const upstream of tied) upstream.destroy(new Ended('the client has left before it had a session'))
+  }
+  // One that has closed its side and left nothing to be passed on does not wait for an answer.
+  const look = (): void => {
+    if (socket.readableLength === 0) socket.destroy()
   }
   const timer = setTimeout(() => socket.destroy(), clientTimeoutMs)
   socket.once('close', leave)
@@ -48,7 +57,10 @@ export function beginVisit(socket: Socket, site: Site): Visit {
     startedMs: performance.now(),
     user: '',
     database: '',
-    admitted: () => clearTimeout(timer),
+    admitted() {
+      clearTimeout(timer)
+      socket.on('readable', look)
+    },
     tie(upstream) {
       site.hold(upstream)
       tied.add(upstream)
@@ -56,7 +68,8 @@ export function beginVisit(socket: Socket, site: Site): Visit {
       if (socket.destroyed) leave()
     },
     untie() {
-      socket.off('close', leave)
+      clearTimeout(timer)
+      socket.off('close', leave).off('readable', look)
     },
   }
 }
