@@ -54,7 +54,11 @@ test('what is no message of the exchange is refused', () => {
   for (const first of ['', bare, `p=tls-server-end-point,,${bare}`, `n,a=other,${bare}`, 'n,,n=,r='])
     assert.equal(verifier.begin().first(first), undefined, first)
   const exchange = verifier.begin()
-  assert.equal(exchange.final(prove('the-password', bare, 'r=x,s=AAAA,i=1', 'n,,').final), undefined, 'no first')
+  assert.equal(
+    exchange.final(prove('the-password', bare, 'r=x,s=AAAA,i=1', 'n,,').final),
+    undefined,
+    'no first',
+  )
   exchange.first(`n,,${bare}`)
   for (const final of ['', 'c=biws', 'c=biws,r=x,p=', 'c=biws,r=x,p=AAAA'])
     assert.equal(exchange.final(final), undefined, final)
