@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect as connectTcp, createServer } from 'node:net'
 import { Readable } from 'node:stream'
 import { after, it } from 'node:test'
 import mysql from 'mysql2/promise'
 import type { GatewayOptions, ProxyOptions } from '../../src/index.ts'
-import { describeMysql, openMysqlGateway } from '../gateway/mysql-support.ts'
+import { describeMysql, flags, openMysqlGateway, packets } from '../gateway/mysql-support.ts'
 import { openWire, type Scope } from '../gateway/support.ts'
 import { openTap } from '../gateway/tap.ts'
 import { findMissing, namesOf, openProxy, runTool, until, withPassword } from './support.ts'
@@ -79,7 +79,9 @@ await describeMysql({ after }, server => {
 
   it('has no TLS on this side, and says so to whoever wants it', async t => {
     const { proxy } = await open(t)
-    await assert.rejects(connect(t, proxy.url, { ssl: { rejectUnauthorized: false } }))
+    await assert.rejects(connect(t, proxy.url, { ssl: { rejectUnauthorized: false } }), {
+      code: 'HANDSHAKE_NO_SSL_SUPPORT',
+    })
   })
 
   it('asks for no password where it is turned off in words', async t => {
@@ -188,18 +190,41 @@ await describeMysql({ after }, server => {
     })
   })
 
-  it('tells that nothing listens; and a client that was greeted before the server was there connects again', async t => {
+  it('tells that nothing listens', async t => {
+    const options: Partial<ProxyOptions> = { engine: 'mysql', connectTimeoutMs: 400 }
+    const { proxy } = await openProxy(t, { port: 1, ca: '' }, { ...options, tls: undefined })
+    await assert.rejects(connect(t, proxy.url), { errno: 1105, message: /Nothing listens there/ })
+  })
+
+  it('has a client connect again that it could not greet in the words of the server', async t => {
     const { gateway } = await openMysqlGateway(t, server)
-    const tap = createServer(socket => socket.destroy()).listen(0, '127.0.0.1')
-    await once(tap, 'listening')
-    const { port } = tap.address() as { port: number }
-    tap.close()
+    let isThere = false
+    const relay = createServer(socket => {
+      socket.on('error', () => {})
+      if (!isThere) return void socket.destroy()
+      const upstream = connectTcp(gateway.port, '127.0.0.1').on('error', () => {})
+      socket.pipe(upstream).pipe(socket)
+    }).listen(0, '127.0.0.1')
+    await once(relay, 'listening')
+    t.after(() => relay.close())
+    const { port } = relay.address() as { port: number }
     const { proxy } = await openProxy(
       t,
       { ...gateway, port },
-      { engine: 'mysql', connectTimeoutMs: 400, endpoint: { host: 'localhost', port: gateway.port } },
+      {
+        engine: 'mysql',
+        password: false,
+        connectTimeoutMs: 500,
+        endpoint: { host: 'localhost', port: gateway.port },
+      },
     )
-    await assert.rejects(connect(t, proxy.url), { errno: 1105, message: /Nothing listens there/ })
+    const wire = await openWire(t, proxy.port)
+    await wire.take(60)
+    isThere = true
+    wire.socket.write(packets.response({ sequence: 1, capabilities: flags.usual }))
+    assert.match(String(await wire.rest()), /was not reached when this client was greeted.*connect again/)
+    const connection = await connect(t, proxy.url)
+    assert.deepEqual(await first(connection, 'SELECT 1 AS one'), { one: 1 })
   })
 
   it('sends no token to a server with another name, or without TLS', async t => {
