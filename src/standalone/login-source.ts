@@ -16,7 +16,9 @@ import { requireVerified, type VerifiedTls } from '../trust/verified-tls.ts'
 
 export type { VerifiedTls }
 
-/** What a database is logged in at by: the options of a middleware that say where, as whom and for how long. */
+/**
+ * What a database is logged in at by: the options of a middleware that say where, as whom and for how long.
+ */
 export type LoginOptions = Pick<RdsIamOptions, AccessOption | 'retryRefused'>
 
 /** One attempt to log in. */
@@ -27,13 +29,13 @@ export interface LoginAttempt {
   /** Options of `tls.connect` that verify the server's chain and name. */
   readonly tls: VerifiedTls
   /**
-   * Gives the attempt up: its time is over, or another one was ready first. Its socket is to be destroyed then,
-   * and the attempt to reject with `signal.reason`.
+   * Gives the attempt up: its time is over, or another one was ready first. Its socket is to be destroyed
+   * then, and the attempt to reject with `signal.reason`.
    */
   readonly signal: AbortSignal
   /**
-   * Gives the authentication token, once the server has asked for it in clear text, and not before; and a valid
-   * one later, where the session authenticates again. The last check is made here.
+   * Gives the authentication token, once the server has asked for it in clear text, and not before; and a
+   * valid one later, where the session authenticates again. The last check is made here.
    *
    * @throws {RdsIamError} `RDS_IAM_TRUST` unless the socket is a TLS connection to the verified endpoint.
    */
@@ -58,8 +60,8 @@ export interface Login<Connection> {
   /** The database that is asked for, for errors and events. @default the one of the options */
   readonly database?: string | undefined
   /**
-   * Makes a connection and logs in. An error of the server's is told from others by its `code`, a SQLSTATE or a
-   * name such as `ER_ACCESS_DENIED_ERROR`.
+   * Makes a connection and logs in. An error of the server's is told from others by its `code`, a SQLSTATE or
+   * a name such as `ER_ACCESS_DENIED_ERROR`.
    */
   attempt(attempt: LoginAttempt): Promise<Connection>
   /** Ends a connection that came too late. */
@@ -75,8 +77,8 @@ const notOptions =
   ) as OptionName[]
 
 /**
- * Makes what logs in at a database with tokens, over verified TLS, with the retries and the explanations of the
- * middlewares. The protocol is the caller's: this is for proxies and drivers.
+ * Makes what logs in at a database with tokens, over verified TLS, with the retries and the explanations of
+ * the middlewares. The protocol is the caller's: this is for proxies and drivers.
  *
  * @param engine Whose options are read, and whose failures are explained.
  * @param place Whose options they are, for errors.

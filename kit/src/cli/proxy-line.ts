@@ -1,8 +1,8 @@
 import type { ProxyEvent } from '../proxy/events.ts'
 
 /**
- * One line for each event that somebody at a terminal wants to see; names that a client chose are quoted, so that
- * a line stays a line.
+ * One line for each event that somebody at a terminal wants to see; names that a client chose are quoted, so
+ * that a line stays a line.
  */
 export function formatProxyEvent(event: ProxyEvent): string | undefined {
   switch (event.event) {

@@ -3,6 +3,15 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { LoginAttempt } from 'middy-rds-iam/login-source'
 import { PeerGone } from '../wire/bytes.ts'
 
+/**
+ * How long a connection may be idle until a sign of life is sent, in milliseconds. AWS forgets an idle flow
+ * after 350 s at its NAT gateways and network load balancers, and this system would begin after two hours.
+ *
+ * @see https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/network/network-load-balancers.html
+ */
+const keepAliveInitialDelay = 60_000
+
 /** An error of a server's, with what the explanations know it by. */
 export class ServerError extends Error {
   /** A SQLSTATE, or a name such as `ER_ACCESS_DENIED_ERROR`. */
@@ -50,7 +59,7 @@ export async function dial<T>(
     signal.throwIfAborted()
     return await talk({
       async reach() {
-        const socket = keep(connectTcp({ host, port, noDelay: true, keepAlive: true }))
+        const socket = keep(connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay }))
         await happens(socket, 'connect')
         return socket
       },

@@ -10,8 +10,8 @@ import { logIn } from './mysql-login.ts'
 const patienceMs = 5_000
 
 /**
- * How the server greets. Drivers go by its version and capabilities before they have said anything, and a client
- * that has not given its password yet must cause no connection: so it is learnt ahead.
+ * How the server greets. Drivers go by its version and capabilities before they have said anything, and a
+ * client that has not given its password yet must cause no connection: so it is learnt ahead.
  */
 export interface Greetings {
   /** As the server greeted last; nothing where it could not be reached. */

@@ -44,7 +44,9 @@ function makeFolder(folder: string): void {
   throw new RdsIamError('RDS_IAM_OPTIONS', `startProxy: the folder ${folder} of the socket ${problem}`)
 }
 
-/** Removes the socket of a process that was killed. One that somebody listens at stays, and so does a file. */
+/**
+ * Removes the socket of a process that was killed. One that somebody listens at stays, and so does a file.
+ */
 async function removeLeftover(path: string): Promise<void> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
   const isTaken = await new Promise<boolean>(resolve => {

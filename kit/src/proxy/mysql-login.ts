@@ -71,8 +71,8 @@ export function changeUser({ socket, capabilities, token }: MysqlSession, login:
 }
 
 /**
- * A plugin that no IAM user has, and no answer: so that the server asks for the token, and what becomes of it is
- * known.
+ * A plugin that no IAM user has, and no answer: so that the server asks for the token, and what becomes of it
+ * is known.
  */
 const firstAnswer = { plugin: 'mysql_native_password', answer: Buffer.alloc(0) }
 const tokenPlugin = 'mysql_clear_password'

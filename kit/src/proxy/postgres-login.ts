@@ -19,7 +19,9 @@ export interface PostgresSession {
   readonly tls: VerifiedTls
   /** What the client is to be sent first: from AuthenticationOk to ReadyForQuery. */
   readonly answer: Buffer
-  /** The body of BackendKeyData, which a request to cancel has to show; of a server that has none, nothing. */
+  /**
+   * The body of BackendKeyData, which a request to cancel has to show; of a server that has none, nothing.
+   */
   readonly key: Buffer | undefined
 }
 

@@ -14,7 +14,9 @@ import { createThreads } from './threads.ts'
 /** A proxy that listens. */
 export interface LocalProxy {
   readonly engine: 'postgres' | 'mysql'
-  /** What clients have as the host: `'127.0.0.1'`; with a Unix socket PostgreSQL's folder, or `'localhost'`. */
+  /**
+   * What clients have as the host: `'127.0.0.1'`; with a Unix socket PostgreSQL's folder, or `'localhost'`.
+   */
   readonly host: string
   /** What clients have as the port, for example `15432`; 0 with a Unix socket of MySQL. */
   readonly port: number
@@ -28,7 +30,9 @@ export interface LocalProxy {
   readonly password: string | undefined
   /** The database that `url` names; clients may name others. Empty for none. */
   readonly database: string
-  /** For example `'postgres://orders_app:kXk…@127.0.0.1:15432/orders?sslmode=disable'`: the password is in it. */
+  /**
+   * For example `'postgres://orders_app:kXk…@127.0.0.1:15432/orders?sslmode=disable'`: the password is in it.
+   */
   readonly url: string
   /**
    * Environment variables for another program: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE` and
@@ -43,11 +47,11 @@ export interface LocalProxy {
 
 /**
  * Starts a local port, or a Unix socket, through which any program reaches RDS: each connection to it becomes
- * a connection to the database, over TLS whose chain and name are verified, with a valid IAM token, tried again
- * as the middlewares do.
+ * a connection to the database, over TLS whose chain and name are verified, with a valid IAM token, tried
+ * again as the middlewares do.
  *
- * Nothing is sent to the database before a client has given the port's password, but for one login at the start
- * with MySQL, whose clients are to be greeted in the words of their server.
+ * Nothing is sent to the database before a client has given the port's password, but for one login at the
+ * start with MySQL, whose clients are to be greeted in the words of their server.
  *
  * @example
  * ```ts
@@ -58,8 +62,8 @@ export interface LocalProxy {
  * })
  * execFileSync('npx', ['prisma', 'migrate', 'deploy'], { env: { ...process.env, ...proxy.environment } })
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, or where the address
- * cannot be listened on. What goes wrong at the database, each client is told.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, or where the
+ * address cannot be listened on. What goes wrong at the database, each client is told.
  */
 export async function startProxy(options: ProxyOptions): Promise<LocalProxy> {
   const settings = readProxyOptions(options)

@@ -25,8 +25,8 @@ export interface Visit {
   user: string
   database: string
   /**
-   * The client has done its part: from now on, it is the database that is waited for, for as long as the client
-   * is there.
+   * The client has done its part: from now on, it is the database that is waited for, for as long as the
+   * client is there.
    */
   readonly admitted: () => void
   /** Makes a socket the client's connection to the database: a client that leaves takes it along. */
