@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { after, it } from 'node:test'
 import mysql from 'mysql2/promise'
 import type { GatewayOptions, ProxyOptions } from '../../src/index.ts'
-import { describeMysql, flags, openMysqlGateway, packets } from '../gateway/mysql-support.ts'
+import { describeMysql, flags, openMysqlGateway, packet, packets } from '../gateway/mysql-support.ts'
 import { openWire, type Scope } from '../gateway/support.ts'
 import { openTap } from '../gateway/tap.ts'
 import { findMissing, namesOf, openProxy, runTool, until, withPassword } from './support.ts'
@@ -82,6 +82,32 @@ await describeMysql({ after }, server => {
     await assert.rejects(connect(t, proxy.url, { ssl: { rejectUnauthorized: false } }), {
       code: 'HANDSHAKE_NO_SSL_SUPPORT',
     })
+  })
+
+  it('refuses hostile bytes, and goes on', async t => {
+    const { proxy, gateway } = await open(t)
+    await connect(t, proxy.url)
+    const before = gateway.stats().connections
+    const response = packets.response({ sequence: 1, capabilities: flags.usual })
+    for (const bytes of [
+      packet(7, 'out of order'),
+      packet(1, ''),
+      packet(1, 'x'),
+      Buffer.from([0xff, 0xff, 0xff, 1]),
+      packets.sslRequest(),
+      packets.response({ sequence: 1, capabilities: 0x1 }),
+      Buffer.concat([response, packet(3, '')]),
+      Buffer.concat([response, packet(3, 'x'.repeat(20))]),
+      Buffer.concat([response, packet(5, 'x'.repeat(20))]),
+      Buffer.concat([response, packets.token(proxy.password ?? '', 3)]),
+    ]) {
+      const wire = await openWire(t, proxy.port)
+      wire.socket.write(bytes)
+      assert.match(String(await wire.rest()), /Bad handshake|Access denied|turn TLS off/)
+    }
+    assert.equal(gateway.stats().connections, before)
+    const connection = await connect(t, proxy.url)
+    assert.deepEqual(await first(connection, 'SELECT 1 AS one'), { one: 1 })
   })
 
   it('asks for no password where it is turned off in words', async t => {

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, it } from 'node:test'
 import { from, to } from 'pg-copy-streams'
 import { startTlsPostgres } from '../../../test/support/tls-postgres.ts'
-import { openGateway, openPostgres, openWire, packets } from '../gateway/support.ts'
+import { message, openGateway, openPostgres, openWire, packets } from '../gateway/support.ts'
 import { openTap } from '../gateway/tap.ts'
 import {
   connectLocally,
@@ -110,6 +110,41 @@ describe('a local port for PostgreSQL', () => {
   })
 })
 
+it('refuses hostile bytes, and goes on', async t => {
+  const { proxy } = await openProxy(t, gateway)
+  const before = gateway.stats().connections
+  const sasl = (mechanism: string, text: string) => {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(text.length)
+    return message('p', Buffer.concat([Buffer.from(`${mechanism}\0`), length, Buffer.from(text)]))
+  }
+  for (const bytes of [
+    Buffer.from([0, 0, 0, 0, 0, 0, 0, 0]),
+    Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]),
+    Buffer.from([0, 0, 0, 9, 0, 3, 0, 0, 0x61]),
+    packets.startup({ user: 'app' }, 0x20000),
+    packets.startup({}),
+    ...[
+      packets.password(proxy.password ?? ''),
+      packets.query('SELECT 1'),
+      Buffer.from('p\xff\xff\xff\xff', 'latin1'),
+      Buffer.from('p\x7f\xff\xff\xff', 'latin1'),
+      message('p', Buffer.alloc(0)),
+      sasl('SCRAM-SHA-256-PLUS', 'p=tls-server-end-point,,n=,r=abc'),
+      sasl('SCRAM-SHA-256', 'n,,n=,r='),
+      Buffer.concat([sasl('SCRAM-SHA-256', 'n,,n=,r=abc'), message('p', Buffer.from('c=biws,r=abc,p=AAAA'))]),
+    ].map(answer => Buffer.concat([packets.startup(), answer])),
+  ]) {
+    const wire = await openWire(t, proxy.port)
+    wire.socket.write(bytes)
+    // An error, or the end at once; and no more than a request for the password before.
+    assert.doesNotMatch(String(await wire.rest()), /server_version/)
+  }
+  assert.equal(gateway.stats().connections, before)
+  const client = await connectLocally(t, proxy)
+  assert.equal((await client.query('SELECT 1')).rowCount, 1)
+})
+
 describe('what passes a local port for PostgreSQL', () => {
   it('is COPY in both directions, to the byte', async t => {
     const { proxy } = await openProxy(t, gateway)
@@ -131,6 +166,33 @@ describe('what passes a local port for PostgreSQL', () => {
     wire.socket.write(packets.cancel(client.processID, client.secretKey))
     assert.equal((await wire.rest()).length, 0)
     await cancelled
+  })
+
+  it('is one with the long key of protocol 3.2', async t => {
+    const { proxy } = await openProxy(t, gateway, { password: false })
+    const session = await openWire(t, proxy.port)
+    session.socket.write(packets.startup(undefined, 0x30002))
+    /** The body of the next message of a type. */
+    const next = async (wanted: string): Promise<Buffer> => {
+      for (;;) {
+        const head = await session.take(5)
+        const length = head.readInt32BE(1) - 4
+        const body = length === 0 ? Buffer.alloc(0) : await session.take(length)
+        if (String.fromCharCode(head[0] ?? 0) === wanted) return body
+      }
+    }
+    const key = await next('K')
+    await next('Z')
+    assert.equal(key.length, 36)
+    session.socket.write(packets.query('SELECT pg_sleep(603)'))
+    await until(async () => (await running('pg_sleep(603)')) > 0)
+    const wire = await openWire(t, proxy.port)
+    const head = Buffer.alloc(8)
+    head.writeInt32BE(8 + key.length)
+    head.writeInt32BE(80877102, 4)
+    wire.socket.write(Buffer.concat([head, key]))
+    assert.equal((await wire.rest()).length, 0)
+    assert.match(String(await next('E')), /57014/)
   })
 
   it('is Ctrl-C in psql', { skip: psql }, async t => {
@@ -215,14 +277,14 @@ describe('what a client of PostgreSQL is told', () => {
     const policy = { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-ABCDEFGHIJKL01234' }
     const strict = await openGateway(t, server, { policy })
     const { proxy, events } = await openProxy(t, strict.gateway, { retryRefused: false })
-    const message =
+    const words =
       /^Could not connect as app@localhost:\d+\/other in eu-west-1: PAM authentication failed for user "app" \(28000\)\. The server refused the authentication token\. Check first that the role may `rds-db:connect`/
     await assert.rejects(
       makeLocalClient(proxy, { connectionString: proxy.url.replace('/orders?', '/other?') }).connect(),
-      { code: '28000', message },
+      { code: '28000', message: words },
     )
     const failed = events.find(({ event }) => event === 'session:failed')
-    assert.match((failed as { error: Error }).error.message, message)
+    assert.match((failed as { error: Error }).error.message, words)
     assert.equal((failed as { database: string }).database, 'other')
     assert.equal(strict.decisions.length, 1)
   })
