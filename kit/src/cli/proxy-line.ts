@@ -31,4 +31,5 @@ function whoOf({ client, user, database }: { client: string; user: string; datab
   return `${JSON.stringify(user)} to ${JSON.stringify(database)} from ${client}`
 }
 
-const oneLine = (text: string): string => text.replace(/[\r\n]+/g, ' ')
+/** Without what would end the line, or be a command to the terminal: clients choose some of the words. */
+const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ')

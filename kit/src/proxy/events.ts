@@ -2,7 +2,7 @@ import type { RdsIamError, RdsIamEvent } from 'middy-rds-iam'
 
 /** A client of the local port that an event is about. */
 interface ClientEvent {
-  /** Its address, for example `'127.0.0.1:50123'`; of a Unix socket its path. */
+  /** Its address, for example `'127.0.0.1:50123'`; at a Unix socket `'a local process'`. */
   readonly client: string
   /** The database user as the client gave it; empty where it gave none. */
   readonly user: string

@@ -25,15 +25,15 @@ export function createGreetings(source: LoginSource, hold: (socket: Socket) => v
 
   const learn = async (): Promise<void> => {
     const { user } = source.target
-    const attempt = { ...nobody, user }
+    const response = { ...nobody, user }
     const session = await source.open({
       database: '',
-      attempt: login => logIn(login, attempt, hold),
+      attempt: login => logIn(login, response, hold),
       discard: ({ socket }) => socket.destroy(),
     })
     latest ??= session.greeting
     // COM_QUIT: an end without it, servers count as a broken connection.
-    session.socket.end(encodePacket(0, Buffer.from([0x01])))
+    session.socket.end(encodePacket(0, Buffer.from([0x01]))).resume()
   }
 
   const learnOnce = (): Promise<void> => {

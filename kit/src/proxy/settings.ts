@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { createLoginSource, type LoginSource } from 'middy-rds-iam/login-source'
 import { type Checks, createChecks, refuseProblems, show } from 'middy-rds-iam/options'
 import type { ProxyEvent } from './events.ts'
@@ -23,6 +23,13 @@ export interface ProxySettings {
 }
 
 type Given = Readonly<Record<string, unknown>>
+
+/**
+ * `sun_path` of macOS has 104 bytes, and that of Linux 108, a NUL byte included.
+ *
+ * @see https://man7.org/linux/man-pages/man7/unix.7.html
+ */
+const longestSocketPath = 103
 
 const engineNames = ['postgres', 'mysql'] as const
 
@@ -62,15 +69,22 @@ function readListen(checks: Checks, value: unknown, engine: ProxySettings['engin
     }
   }
   checks.known(listen, ['socket'], 'listen.')
-  const socket = checks.text('listen.socket', listen.socket) ?? ''
+  const given = checks.text('listen.socket', listen.socket) ?? ''
+  // Clients take what begins with a slash for a path, and what does not for a name.
+  const socket = resolve(given)
+  if (Buffer.byteLength(socket) > longestSocketPath)
+    checks.complain(
+      'listen.socket',
+      `is longer than the ${longestSocketPath} bytes that every system takes; got ${show(socket)}`,
+    )
   if (engine === 'mysql') return { host: 'localhost', port: 0, socket }
   // https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-HOST: the folder is the host, and the
   // port is in the name.
   const [, port] = /^\.s\.PGSQL\.(\d{1,5})$/.exec(basename(socket)) ?? []
-  if (socket !== '' && port === undefined)
+  if (given !== '' && port === undefined)
     checks.complain(
       'listen.socket',
-      `has a name that no client of PostgreSQL looks for; call it .s.PGSQL.5432; got ${show(socket)}`,
+      `has a name that no client of PostgreSQL looks for; call it .s.PGSQL.5432; got ${show(given)}`,
     )
   return { host: dirname(socket), port: Number(port ?? 0), socket }
 }

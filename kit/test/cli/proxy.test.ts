@@ -125,6 +125,13 @@ describe('rds-iam proxy', () => {
     assert.doesNotMatch(none.announced, /PGPASSWORD/)
   })
 
+  it('prints what a shell takes, whatever is in a name', async t => {
+    const { announced } = await start(t, ['--host', 'localhost', '--port', '1', '--user', "o'neil"])
+    const command = /^ {2}PGPASSWORD=.* psql (.*)$/m.exec(announced)?.[1]
+    const { stdout } = spawnSync('/bin/sh', ['-c', `printf %s ${command}`], { encoding: 'utf8' })
+    assert.match(stdout, /^postgres:\/\/o'neil@127\.0\.0\.1:\d+\/o'neil\?sslmode=disable$/)
+  })
+
   it('starts although the database is not there, and says so when somebody comes', async t => {
     const args = ['--host', 'localhost', '--port', '1', '--user', 'app', '--connect-timeout-ms', '200']
     const { urls, said, child } = await start(t, args)

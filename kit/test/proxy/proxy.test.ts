@@ -169,6 +169,11 @@ for (const [what, options, message] of [
     /`listen\.port` is not an option/,
   ],
   ['a socket that no client finds', { listen: { socket: '/x/db.sock' } }, /call it \.s\.PGSQL\.5432/],
+  [
+    'a path that is too long',
+    { listen: { socket: `/${'x'.repeat(100)}/.s.PGSQL.1` } },
+    /is longer than the 103 bytes/,
+  ],
   ['a short password', { password: 'short' }, /`password` is not a text of at least 8 printable ASCII/],
   ['an empty password', { password: '' }, /`password` is not a text/],
   ['a password that drivers write differently', { password: 'pässword-1' }, /`password` is not a text/],
