@@ -13,7 +13,7 @@ interface ClientEvent {
 /** A client has a session at the database. */
 export interface SessionOpenedEvent extends ClientEvent {
   readonly event: 'session:opened'
-  /** From the client's first byte to the session, the client's own time included. */
+  /** From the client's connecting to its session, its own time included. */
   readonly durationMs: number
 }
 

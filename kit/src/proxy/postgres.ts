@@ -63,7 +63,7 @@ async function forwardCancel({ socket, untie }: Visit, { cancels }: PostgresPart
   untie()
   socket.resume()
   // The client may take the end of its connection for the server's having seen the request.
-  await cancels.pass(bytes).finally(() => socket.end())
+  await cancels.pass(bytes).finally(() => finish(socket, Buffer.alloc(0)))
 }
 
 async function openSession(visit: Visit, parts: PostgresParts, packet: FirstPacket): Promise<void> {

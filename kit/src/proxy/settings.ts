@@ -7,10 +7,12 @@ import type { ProxyEvent } from './events.ts'
 import type { ProxyOptions } from './options.ts'
 
 /** Where to listen. */
-export type Place =
-  | { readonly host: string; readonly port: number; readonly socket?: undefined }
-  /** `host` and `port` are what clients have in place of the path: PostgreSQL's a folder and a number. */
-  | { readonly host: string; readonly port: number; readonly socket: string }
+export interface Place {
+  /** With a Unix socket, what clients have in place of its path: PostgreSQL's a folder and a number. */
+  readonly host: string
+  readonly port: number
+  readonly socket: string | undefined
+}
 
 /** The options with every default filled in. */
 export interface ProxySettings {
@@ -66,6 +68,7 @@ function readListen(checks: Checks, value: unknown, engine: ProxySettings['engin
     return {
       host: readLoopback(checks, listen.host),
       port: checks.integer('listen.port', listen.port, { fallback: 0, min: 0, max: 65_535 }),
+      socket: undefined,
     }
   }
   checks.known(listen, ['socket'], 'listen.')
