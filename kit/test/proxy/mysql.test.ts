@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTcp, createServer } from 'node:net'
 import { Readable } from 'node:stream'
@@ -29,6 +30,10 @@ await describeMysql({ after }, server => {
   const first = async (connection: mysql.Connection, sql: string) =>
     ((await connection.query(sql))[0] as Record<string, unknown>[])[0]
 
+  const isRunning = async (sql: string) =>
+    (await server.query(`SELECT 1 FROM information_schema.processlist WHERE info = '${sql}'`))[0] !==
+    undefined
+
   const arguments_ = (port: number, ...more: string[]) => [
     ...['--protocol=tcp', '-h', '127.0.0.1', '-P', String(port), '-u', 'app', '-N', ...more],
   ]
@@ -45,6 +50,35 @@ await describeMysql({ after }, server => {
     }
     assert.equal(decisions.length, 3, 'one at the start, and one for each session')
     assert.ok(decisions.every(({ tls }) => tls !== undefined))
+  })
+
+  it('is for Ctrl-C in the command-line client, which is a KILL in a connection of its own', {
+    skip: cli,
+  }, async t => {
+    const { proxy } = await open(t)
+    const env = { ...process.env, MYSQL_PWD: proxy.password ?? '' }
+    const child = spawn('mariadb', arguments_(proxy.port, '-e', 'SELECT SLEEP(601)'), { env })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', chunk => {
+        said += chunk
+      })
+    await until(() => isRunning('SELECT SLEEP(601)'))
+    child.kill('SIGINT')
+    await once(child, 'close')
+    assert.match(said, /Ctrl-C -- query killed/)
+    await until(async () => !(await isRunning('SELECT SLEEP(601)')))
+  })
+
+  it('offers no compression, so that a client which would like some goes on without', {
+    skip: cli,
+  }, async t => {
+    const { proxy } = await open(t)
+    const args = arguments_(proxy.port, '--compress', '-e', "SHOW STATUS LIKE 'Compression'")
+    assert.equal(
+      (await runTool('mariadb', args, { MYSQL_PWD: proxy.password ?? '' })).stdout,
+      'Compression\tOFF\n',
+    )
   })
 
   it('greets in the words of the server, and is for mysql2', async t => {
@@ -143,12 +177,7 @@ await describeMysql({ after }, server => {
       ([rows]) => JSON.stringify(rows),
       error => error.code as string,
     )
-    await until(
-      async () =>
-        (
-          await server.query("SELECT 1 FROM information_schema.processlist WHERE info = 'SELECT SLEEP(600)'")
-        )[0],
-    )
+    await until(() => isRunning('SELECT SLEEP(600)'))
     await other.query(`KILL QUERY ${sleeping.threadId}`)
     // MySQL's SLEEP gives 1 where it is interrupted.
     assert.match(await ended, /ER_QUERY_INTERRUPTED|:1\}/)
