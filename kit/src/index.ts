@@ -1,6 +1,7 @@
 /**
  * Amazon RDS and Aurora with IAM database authentication on your own machine: a gateway that authenticates as
- * RDS does, in front of a real PostgreSQL, MySQL or MariaDB, and a whole development database in one call.
+ * RDS does, in front of a real PostgreSQL, MySQL or MariaDB, a whole development database in one call, and a
+ * local port through which any program reaches RDS by IAM.
  * For development and tests with the same code path as in production, and no password beside it.
  *
  * @module
@@ -20,3 +21,12 @@ export {
   type TemplatePolicyOptions,
 } from './gateway/template.ts'
 export { parseTemplate } from './gateway/template-file.ts'
+export type {
+  ClientRefusedEvent,
+  ProxyEvent,
+  SessionClosedEvent,
+  SessionFailedEvent,
+  SessionOpenedEvent,
+} from './proxy/events.ts'
+export type { ProxyListen, ProxyOptions } from './proxy/options.ts'
+export { type LocalProxy, startProxy } from './proxy/proxy.ts'

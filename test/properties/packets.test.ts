@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PeerGone, readExactly } from '../../kit/src/gateway/bytes.ts'
-import { findChangeUser } from '../../kit/src/gateway/mysql-commands.ts'
-import { encodeGreeting, parseGreeting, standInGreeting } from '../../kit/src/gateway/mysql-greeting.ts'
-import { isSslRequest, parseChangeUser, parseHandshakeResponse } from '../../kit/src/gateway/mysql-login.ts'
-import { encodePacket, MalformedPacket, parseError, readPacket } from '../../kit/src/gateway/mysql-packets.ts'
+import { PeerGone, readExactly } from '../../kit/src/wire/bytes.ts'
+import { findChangeUser } from '../../kit/src/wire/mysql-commands.ts'
+import { encodeGreeting, parseGreeting, standInGreeting } from '../../kit/src/wire/mysql-greeting.ts'
+import { isSslRequest, parseChangeUser, parseHandshakeResponse } from '../../kit/src/wire/mysql-login.ts'
+import { encodePacket, MalformedPacket, parseError, readPacket } from '../../kit/src/wire/mysql-packets.ts'
 import {
   parseErrorResponse,
   parseStartup,
@@ -14,7 +14,7 @@ import {
   readFirstPacket,
   readMessage,
   readPassword,
-} from '../../kit/src/gateway/postgres-messages.ts'
+} from '../../kit/src/wire/postgres-messages.ts'
 import { packets as mysql } from '../../kit/test/gateway/mysql-support.ts'
 import { message, packets as postgres } from '../../kit/test/gateway/support.ts'
 import { assertProperty } from '../support/properties.ts'

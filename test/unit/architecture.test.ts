@@ -23,10 +23,12 @@ const order = [
 
 /** What the kit's folders may import of each other. Of `src/` it has only what the package exports. */
 const kit: Readonly<Record<string, readonly string[]>> = {
-  gateway: [],
+  wire: [],
+  gateway: ['wire'],
+  proxy: ['wire'],
   database: ['gateway'],
-  '.': ['gateway', 'database'],
-  cli: ['.', 'gateway', 'database'],
+  '.': ['gateway', 'proxy', 'database'],
+  cli: ['.', 'gateway', 'proxy', 'database'],
 }
 
 /** Packages that one folder alone may import. */

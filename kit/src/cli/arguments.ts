@@ -51,6 +51,11 @@ export function readAddress(flag: string, text: string): Endpoint {
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
 }
 
+/** Reads `host[:port]`. What is wrong with its parts, the options say. */
+export function readEndpoint(flag: string, text: string): { host: string; port?: number } {
+  return /:\d+$/.test(text) ? readAddress(flag, text) : { host: text }
+}
+
 /** Reads the file that a flag or a word names, and makes something of its text. `-` is the standard input. */
 export function readInput<T>(name: string, path: string, parse: (text: string) => T): T {
   if (path === '-') claimStandardInput(name)

@@ -1,7 +1,7 @@
 import { RdsIamError } from 'middy-rds-iam'
 import type { DiagnosisReport } from 'middy-rds-iam/diagnose/pg'
 import { NotInstalled } from '../database/not-installed.ts'
-import { callWithFlags, readAddress, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
+import { callWithFlags, readArguments, readEndpoint, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
 import { printSteps } from './step-lines.ts'
 
@@ -76,7 +76,7 @@ It ends with 0 where the database is reached, and with 1 where a step failed.
     const options = {
       ...address,
       ...(address.port !== undefined && { port: readNumber('--port', address.port) }),
-      endpoint: readEndpoint(address.endpoint),
+      endpoint: address.endpoint === undefined ? undefined : readEndpoint('--endpoint', address.endpoint),
       ...(caFile !== undefined && { tls: { ca: readInput(`--ca-file ${caFile}`, caFile, String) } }),
       ...(timeout !== undefined && { connectTimeoutMs: readNumber('--connect-timeout-ms', timeout) }),
     } as Parameters<typeof run>[0]
@@ -106,10 +106,4 @@ async function load(engine: keyof typeof engines) {
     if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(`'${driver}'`)) throw error
     throw new NotInstalled(`the driver is not installed: npm install ${driver}`)
   }
-}
-
-/** The port may be left out here. What is wrong with its parts, the options say. */
-function readEndpoint(text: string | undefined): { host: string; port?: number } | undefined {
-  if (text === undefined) return undefined
-  return /:\d+$/.test(text) ? readAddress('--endpoint', text) : { host: text }
 }

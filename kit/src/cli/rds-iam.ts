@@ -26,6 +26,10 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'go the whole way to a database and say where it breaks',
     load: async () => (await import('./diagnose.ts')).diagnose,
   },
+  proxy: {
+    summary: 'give every tool a local port that leads to RDS by IAM',
+    load: async () => (await import('./proxy.ts')).proxy,
+  },
   database: {
     summary: 'run a database of its own for development, behind the gateway',
     load: async () => (await import('./database.ts')).database,

@@ -3,7 +3,6 @@ import { engines } from '../database/engines.ts'
 
 /** What a shell is to be told for a function to reach a development database. */
 export function formatEnvironment(environment: Database['environment'], caFile: string): string {
-  const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
   const { DATABASE_CA: _, ...others } = environment
   // The file may be elsewhere than the database has it.
   const variables = Object.fromEntries(
@@ -14,6 +13,9 @@ export function formatEnvironment(environment: Database['environment'], caFile: 
   )
   return `${[...lines, `export DATABASE_CA="$(cat ${quote(caFile)})"`].join('\n')}\n`
 }
+
+/** A word as a POSIX shell takes it, whatever is in it. */
+export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 function isCaFile(name: string): boolean {
   return Object.values(engines).some(({ variables }) => variables.caFile === name)

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
-import { PeerGone } from './bytes.ts'
+import { PeerGone } from '../wire/bytes.ts'
 import type { DecisionTls } from './decision.ts'
 import type { Gate } from './gate.ts'
 import type { Upstream } from './upstream.ts'

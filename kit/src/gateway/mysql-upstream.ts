@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import { type Greeting, parseGreeting } from './mysql-greeting.ts'
+import { type Greeting, parseGreeting } from '../wire/mysql-greeting.ts'
 import {
   encodeChangeUser,
   encodeHandshakeResponse,
   type HandshakeResponse,
   type Login,
-} from './mysql-login.ts'
+} from '../wire/mysql-login.ts'
 import {
   encodePacket,
   MalformedPacket,
@@ -13,8 +13,9 @@ import {
   parseError,
   readFields,
   readPacket,
-} from './mysql-packets.ts'
-import { answerFullAuthentication, answerPlugin } from './mysql-passwords.ts'
+} from '../wire/mysql-packets.ts'
+import { answerPlugin } from '../wire/mysql-scrambles.ts'
+import { answerFullAuthentication } from './mysql-passwords.ts'
 import { reachUpstream, type Upstream } from './upstream.ts'
 
 /** An upstream that waits for a login. */

@@ -1,18 +1,19 @@
 import type { Socket } from 'node:net'
-import type { Attempt } from './gate.ts'
-import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
-import { admit, type Dialogue, enter, hear, readFrom, say } from './mysql-admission.ts'
-import { agreeCapabilities, offerCapabilities } from './mysql-capabilities.ts'
-import { joinCommands } from './mysql-commands.ts'
-import { encodeGreeting, makeSalt, standInGreeting } from './mysql-greeting.ts'
+import { agreeCapabilities, offerCapabilities } from '../wire/mysql-capabilities.ts'
+import { findChangeUser, joinCommands } from '../wire/mysql-commands.ts'
+import { type Dialogue, hear, readFrom, say } from '../wire/mysql-dialogue.ts'
+import { encodeGreeting, makeSalt, standInGreeting } from '../wire/mysql-greeting.ts'
 import {
   type HandshakeResponse,
   isSslRequest,
   type Login,
   parseChangeUser,
   parseHandshakeResponse,
-} from './mysql-login.ts'
-import { encodeError, encodePacket, MysqlRefusal } from './mysql-packets.ts'
+} from '../wire/mysql-login.ts'
+import { encodeError, encodePacket, MysqlRefusal } from '../wire/mysql-packets.ts'
+import type { Attempt } from './gate.ts'
+import { beginHandshake, describeClient, finish, type Handshake, type Site, startTls } from './handshake.ts'
+import { admit, enter } from './mysql-admission.ts'
 import {
   changeUpstreamUser,
   type GreetedUpstream,
@@ -69,7 +70,7 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
   }
   handshake.done()
   dialogue.stream.write(packet)
-  joinCommands(dialogue.stream, upstream.socket, () =>
+  joinCommands(dialogue.stream, upstream.socket, findChangeUser(), () =>
     changeUser(site, dialogue.stream, upstream, capabilities),
   )
 }

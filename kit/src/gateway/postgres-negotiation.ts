@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
-import { PeerGone, readExactly } from './bytes.ts'
+import { PeerGone, readExactly } from '../wire/bytes.ts'
+import { type FirstPacket, Refusal, readFirstPacket, requestCodes } from '../wire/postgres-messages.ts'
 import type { Attempt } from './gate.ts'
 import { describeClient, type Handshake, type Site, startTls } from './handshake.ts'
-import { type FirstPacket, Refusal, readFirstPacket, requestCodes } from './postgres-messages.ts'
 
 /** What a connection begins with, until the packet that is not about encryption. */
 export interface Beginning {

@@ -5,7 +5,7 @@ import {
   type FirstPacket,
   type Message,
   Refusal,
-} from './postgres-messages.ts'
+} from '../wire/postgres-messages.ts'
 
 /** The newest minor version of protocol 3 that a server knows; that of all of them, where it is not known yet. */
 function latestMinorOf(serverVersion: number | undefined): number {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { encodeInt32, encodeMessage, encodeText, Refusal, readAnswer } from './postgres-messages.ts'
+import { encodeInt32, encodeMessage, encodeText, Refusal, readAnswer } from '../wire/postgres-messages.ts'
 
 // As PostgreSQL offers them over TLS, and as its PG_MAX_SASL_MESSAGE_LENGTH, SCRAM_SHA_256_DEFAULT_ITERATIONS,
 // SCRAM_DEFAULT_SALT_LEN and SCRAM_RAW_NONCE_LEN.

@@ -6,7 +6,7 @@ import {
   encodeText,
   parseErrorResponse,
   readMessage,
-} from './postgres-messages.ts'
+} from '../wire/postgres-messages.ts'
 import { reachUpstream, type Upstream } from './upstream.ts'
 
 /** A login at the upstream that came to an answer. */

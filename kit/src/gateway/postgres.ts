@@ -1,7 +1,5 @@
 import type { Socket } from 'node:net'
-import { join } from './bytes.ts'
-import type { Attempt, Judgement } from './gate.ts'
-import { beginHandshake, describeClient, finish, type Handshake, type Site } from './handshake.ts'
+import { join } from '../wire/bytes.ts'
 import {
   encodeInt32,
   encodeMessage,
@@ -12,7 +10,9 @@ import {
   readPassword,
   requestCodes,
   splitMessages,
-} from './postgres-messages.ts'
+} from '../wire/postgres-messages.ts'
+import type { Attempt, Judgement } from './gate.ts'
+import { beginHandshake, describeClient, finish, type Handshake, type Site } from './handshake.ts'
 import { type Beginning, negotiate, refuseDirectTls } from './postgres-negotiation.ts'
 import { agreeProtocol, findServerVersion, requireProtocol3 } from './postgres-protocol.ts'
 import { askInVain } from './postgres-scram.ts'

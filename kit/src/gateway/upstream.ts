@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { PeerGone } from './bytes.ts'
+import { PeerGone } from '../wire/bytes.ts'
 
 /** The server behind the gateway. */
 export interface Upstream {

@@ -3,8 +3,8 @@ import { constants, createHash, generateKeyPairSync, privateDecrypt } from 'node
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { PeerGone } from '../../src/gateway/bytes.ts'
-import { readPacket } from '../../src/gateway/mysql-packets.ts'
+import { PeerGone } from '../../src/wire/bytes.ts'
+import { readPacket } from '../../src/wire/mysql-packets.ts'
 import {
   connectMysql,
   describeMysql,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { agreeCapabilities, offerCapabilities } from '../../src/gateway/mysql-capabilities.ts'
-import { encodeGreeting, parseGreeting, standInGreeting } from '../../src/gateway/mysql-greeting.ts'
-import { encodeHandshakeResponse, parseHandshakeResponse } from '../../src/gateway/mysql-login.ts'
-import { flags, packets } from './mysql-support.ts'
+import { agreeCapabilities, offerCapabilities } from '../../src/wire/mysql-capabilities.ts'
+import { encodeGreeting, parseGreeting, standInGreeting } from '../../src/wire/mysql-greeting.ts'
+import { encodeHandshakeResponse, parseHandshakeResponse } from '../../src/wire/mysql-login.ts'
+import { flags, packets } from '../gateway/mysql-support.ts'
 
 const salt = Buffer.from('abcdefghijklmnopqrst')
 const everything = 0xffffffff

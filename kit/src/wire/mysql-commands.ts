@@ -3,23 +3,30 @@ import { follow } from './bytes.ts'
 import { changeUserCommand } from './mysql-login.ts'
 import { maxPacketLength } from './mysql-packets.ts'
 
-/**
- * Passes everything both ways with backpressure, but for COM_CHANGE_USER: a session is of the user who came
- * in with a token. When either side ends or breaks, so does the other.
- *
- * @param changeUser Is called when the client's next packet is COM_CHANGE_USER, which it is to read; nothing
- * is passed on until it is done. Where it fails, it ends the client.
- */
-export function joinCommands(client: Socket, upstream: Socket, changeUser: () => Promise<void>): void {
-  const find = findChangeUser()
+/** Finds in what a client sends where a command begins that is not to be passed on as it is. */
+export type FindCommand = (chunk: Buffer) => Finding
 
+/**
+ * Passes everything both ways with backpressure, but for some commands of the client. When either side ends or
+ * breaks, so does the other.
+ *
+ * @param find Finds such a command.
+ * @param take Is called when the client's next packet is one, which it is to read; nothing is passed on until
+ * it is done. Where it fails, it ends the client.
+ */
+export function joinCommands(
+  client: Socket,
+  upstream: Socket,
+  find: FindCommand,
+  take: () => Promise<void>,
+): void {
   const pass = (chunk: Buffer): void => {
     const { before, from } = find(chunk)
     if (before.length > 0 && !upstream.write(before)) client.pause()
     if (from === undefined) return
     stop()
     client.unshift(from)
-    void changeUser().then(start, () => {})
+    void take().then(start, () => {})
   }
   const resume = (): void => void client.resume()
   const start = (): void => {
@@ -45,15 +52,25 @@ interface Finding {
 }
 
 /**
- * Follows the packets of a client from header to header, without keeping more of them than a header.
+ * Finds COM_CHANGE_USER.
  *
- * A command is the first packet of its exchange, so its number is 0. In the contents of a file that the
- * server asked for (LOAD DATA LOCAL), every 256th packet has that number too; one that begins with the byte
- * 0x11 is taken for the command and the session ends, as what is in question must not get through.
+ * In the contents of a file that the server asked for (LOAD DATA LOCAL), every 256th packet has the number of a
+ * command too; one that begins with the byte 0x11 is taken for this one and the session ends, as what is in
+ * question must not get through.
+ */
+export function findChangeUser(): FindCommand {
+  return findCommand(1, ([first]) => first === changeUserCommand)
+}
+
+/**
+ * Follows the packets of a client from header to header, without keeping more of them than the first bytes of a
+ * command. A command is the first packet of its exchange, so its number is 0.
  *
+ * @param size How many bytes of a command tell whether it is wanted.
+ * @param isWanted Is given as many, or all where it has fewer.
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
  */
-export function findChangeUser(): (chunk: Buffer) => Finding {
+export function findCommand(size: number, isWanted: (first: Buffer, length: number) => boolean): FindCommand {
   let kept: Buffer = Buffer.alloc(0)
   /** Of the packet that is passing. */
   let left = 0
@@ -68,15 +85,16 @@ export function findChangeUser(): (chunk: Buffer) => Finding {
       at += step
       left -= step
       if (at === bytes.length) return { before: bytes }
-      // A header is passed on with the first byte behind it, which tells what it is.
+      // A header is passed on with the first bytes behind it, which tell what it is.
       const known = bytes.length - at
       const length = known < 4 ? undefined : bytes.readUIntLE(at, 3)
-      if (length === undefined || (known < 5 && length > 0)) {
+      const isCommand = !continued && bytes[at + 3] === 0 && length !== undefined && length > 0
+      if (length === undefined || (isCommand && known < 4 + Math.min(length, size))) {
         kept = bytes.subarray(at)
         return { before: bytes.subarray(0, at) }
       }
-      const isCommand = !continued && bytes[at + 3] === 0 && length > 0
-      if (isCommand && bytes[at + 4] === changeUserCommand)
+      const first = bytes.subarray(at + 4, at + 4 + Math.min(length, size))
+      if (isCommand && isWanted(first, length))
         return { before: bytes.subarray(0, at), from: bytes.subarray(at) }
       continued = length === maxPacketLength
       left = length

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Duplex, PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
-import { join, PeerGone, readExactly } from '../../src/gateway/bytes.ts'
+import { join, PeerGone, readExactly } from '../../src/wire/bytes.ts'
 
 /** A socket whose writes are done when the test says so. */
 class Slow extends Duplex {

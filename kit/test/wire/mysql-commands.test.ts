@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { findChangeUser } from '../../src/gateway/mysql-commands.ts'
+import { findChangeUser } from '../../src/wire/mysql-commands.ts'
 
 function packet(sequence: number, length: number, first: number): Buffer {
   const bytes = Buffer.alloc(4 + length, 0x11)
