@@ -22,6 +22,10 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'print an authentication token',
     load: async () => (await import('./token.ts')).token,
   },
+  ca: {
+    summary: 'print the certificate authorities of a Region',
+    load: async () => (await import('./ca.ts')).ca,
+  },
   diagnose: {
     summary: 'go the whole way to a database and say where it breaks',
     load: async () => (await import('./diagnose.ts')).diagnose,
