@@ -7,6 +7,7 @@
 export { accountProblem, type ConnectResource, formatConnectArn, resourceIdProblem } from './arn.ts'
 export { type Endpoint, type HostProblem, hostProblem, isIpAddress } from './endpoint.ts'
 export {
+  caBundleOf,
   isGlobalEndpoint,
   isRegionName,
   knownPartitionOf,

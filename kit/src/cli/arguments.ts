@@ -89,8 +89,9 @@ export async function callWithFlags<T>(
     return await call()
   } catch (error) {
     if (!(error instanceof RdsIamError) || error.code !== 'RDS_IAM_OPTIONS') throw error
+    // Environment variables, in capitals, stay as they are.
     const toFlag = (_: string, name: string) => `- --${flagOf(name, flags)}`
-    throw new UsageError(error.message.replace(/^\w+: /, '').replace(/^- `([^`]+)`/gm, toFlag))
+    throw new UsageError(error.message.replace(/^\w+: /, '').replace(/^- `([a-z][^`]*)`/gm, toFlag))
   }
 }
 

@@ -22,7 +22,9 @@ export async function runProgram(
     process.exit(1)
   })
   try {
-    if (args.includes('--help') || args.includes('-h')) process.stdout.write(command.help)
+    // What stands behind -- is another program's.
+    const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
+    if (own.includes('--help') || own.includes('-h')) process.stdout.write(command.help)
     else process.exitCode = await command.run(args)
   } catch (error) {
     const isUsage = error instanceof UsageError

@@ -22,6 +22,14 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'print an authentication token',
     load: async () => (await import('./token.ts')).token,
   },
+  ca: {
+    summary: 'print the certificate authorities of a Region',
+    load: async () => (await import('./ca.ts')).ca,
+  },
+  exec: {
+    summary: 'run a command that finds the database and a token in its environment',
+    load: async () => (await import('./exec.ts')).exec,
+  },
   diagnose: {
     summary: 'go the whole way to a database and say where it breaks',
     load: async () => (await import('./diagnose.ts')).diagnose,
@@ -52,7 +60,7 @@ ${Object.entries(commands)
   --version
 
 It ends with 0 where all is well, 1 where something is wrong with what was asked about, and 2 where the command line is wrong or
-something has to be installed.
+something has to be installed; exec ends as its command does.
 `
 
 /** What there is without a command. */

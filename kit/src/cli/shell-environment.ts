@@ -8,10 +8,18 @@ export function formatEnvironment(environment: Database['environment'], caFile: 
   const variables = Object.fromEntries(
     Object.entries(others).map(([name, value]) => [name, isCaFile(name) ? caFile : value]),
   )
-  const lines = Object.entries(variables).map(([name, value]) =>
-    value === '' ? `unset ${name}` : `export ${name}=${quote(value)}`,
-  )
-  return `${[...lines, `export DATABASE_CA="$(cat ${quote(caFile)})"`].join('\n')}\n`
+  return `${formatVariables(variables)}export DATABASE_CA="$(cat ${quote(caFile)})"\n`
+}
+
+/** Environment variables as commands for a shell; an empty one is unset. */
+export function formatVariables(variables: Readonly<Record<string, string>>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => (value === '' ? `unset ${name}\n` : `export ${name}=${quote(value)}\n`))
+    .join('')
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /** A word as a POSIX shell takes it, whatever is in it. */

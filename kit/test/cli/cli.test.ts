@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Signer } from '@aws-sdk/rds-signer'
-import { checkPolicy, connectPolicy, createUserSql, dropUserSql } from '../../../src/index.ts'
+import { checkPolicy, connectPolicy, createUserSql, dropUserSql, trustedTls } from '../../../src/index.ts'
 import { nodeFlags } from '../../../test/support/node-process.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
@@ -49,21 +50,14 @@ describe('rds-iam', () => {
     assert.equal(print(['-h']), help)
     const commands = [...help.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1] ?? '')
     assert.deepEqual(commands, [
-      'policy',
-      'check',
-      'users',
-      'token',
-      'diagnose',
-      'proxy',
-      'database',
-      'gateway',
+      ...['policy', 'check', 'users', 'token', 'ca', 'exec', 'diagnose', 'proxy', 'database', 'gateway'],
     ])
     for (const command of commands) {
       const text = print([command, '--help'])
       assert.match(text, new RegExp(`^rds-iam ${command}: `))
       const source = readFileSync(new URL(`../../src/cli/${command}.ts`, import.meta.url), 'utf8')
       const options = [...source.matchAll(/^\s+'?([\w-]+)'?: \{ type: '/gm)].map(match => match[1] ?? '')
-      assert.ok(options.length >= 4)
+      assert.ok(options.length >= (command === 'ca' ? 1 : 4))
       for (const option of options) assert.match(text, new RegExp(`--${option}\\b`), option)
     }
   })
@@ -172,6 +166,49 @@ describe('rds-iam', () => {
       /- --host is an IP address/,
     ],
     ['no Region', ['token', '--host', 'localhost', '--port', '5432', '--user', 'a'], /- --region is missing/],
+    ['an unknown format', ['token', '--format', 'json'], /--format is neither raw, url nor env; got "json"/],
+    [
+      'what a bare token has no use for',
+      ['token', '--database', 'orders'],
+      /--database goes with --format url or env/,
+    ],
+    [
+      'an unknown engine of a URL',
+      ['token', '--format', 'url', '--engine', 'oracle'],
+      /--engine is neither postgres nor mysql/,
+    ],
+    [
+      'a file of authorities that is not there',
+      ['token', '--format', 'env', '--ca-file', 'gone.pem'],
+      /--ca-file gone\.pem: ENOENT/,
+    ],
+    [
+      'variables with which nothing is verified',
+      ['token', '--format', 'env', '--engine', 'mysql'],
+      /no variable has the clients of MySQL verify a server: run them by rds-iam exec/,
+    ],
+    [
+      'a file without a certificate',
+      ['token', '--format', 'env', '--ca-file', 'broken.json'],
+      /--ca-file broken\.json holds no certificate in PEM/,
+    ],
+    [
+      'authorities of no file',
+      ['token', '--format', 'url', '--ca-file', '-'],
+      /--ca-file names a file that is read later; it cannot be -/,
+    ],
+    ['no Region of authorities', ['ca'], /--region is needed, or AWS_REGION/],
+    [
+      'authorities of no Region',
+      ['ca', '--region', 'Ireland'],
+      /--region is neither the name of a Region, such as eu-west-1, nor all; got "Ireland"/,
+    ],
+    [
+      'a Region whose authorities are not carried',
+      ['ca', '--region', 'xx-future-1'],
+      /--region is none whose authorities are carried here \(AWS gives them: .*\); got "xx-future-1"/,
+    ],
+    ['a Region without its flag', ['ca', 'eu-west-1'], /Unexpected argument 'eu-west-1'/],
   ]
   for (const [what, args, message] of cases) {
     it(`ends with 2, and prints nothing, for ${what}`, () => {
@@ -329,6 +366,32 @@ describe('rds-iam users', () => {
   })
 })
 
+describe('rds-iam ca', () => {
+  const read = (pem: string) =>
+    pem
+      .split(/(?<=-----END CERTIFICATE-----\n)/)
+      .map(one => (one === '' ? '' : /CN=(.+)/.exec(new X509Certificate(one).subject)?.[1]))
+
+  it('prints what a database in the Region is verified against', async () => {
+    const { ca } = await trustedTls({ host: 'a.b.eu-west-1.rds.amazonaws.com' })
+    const pem = print(['ca', '--region', 'eu-west-1'])
+    assert.deepEqual(
+      read(pem),
+      ca.map(one => read(one)[0]),
+    )
+    assert.equal(print(['ca'], { AWS_REGION: 'eu-west-1' }), pem)
+    assert.ok(read(pem).includes('Amazon RDS eu-west-1 Root CA RSA2048 G1'))
+    assert.ok(read(pem).includes('Amazon Root CA 1'))
+  })
+
+  it('prints those of all Regions', () => {
+    const names = read(print(['ca', '--region', 'all']))
+    for (const region of ['eu-west-1', 'us-east-1', 'sa-east-1'])
+      assert.ok(names.includes(`Amazon RDS ${region} Root CA RSA2048 G1`))
+    assert.equal(new Set(names).size, names.length)
+  })
+})
+
 describe('rds-iam token', () => {
   const keys = { AWS_ACCESS_KEY_ID: 'ASIAEXAMPLE', AWS_SECRET_ACCESS_KEY: 'very/secret+key' }
   const session = { ...keys, AWS_SESSION_TOKEN: 'IQoJb3JpZ2luX2VjE/+==' }
@@ -387,6 +450,61 @@ describe('rds-iam token', () => {
       assert.deepEqual(query.split('&').sort(), expectedQuery.split('&').sort())
     })
   }
+
+  describe('with a format', () => {
+    const address = ['--host', host, '--port', '5433', '--user', "o'neil"]
+    const pem = print(['ca', '--region', 'eu-west-1'])
+    const file = write('rds.pem', pem)
+    const token = /^orders\.c1x2\.eu-west-1\.rds\.amazonaws\.com:5433\/\?Action=connect&DBUser=o%27neil&/
+
+    it('prints a URL of PostgreSQL', () => {
+      const line = print(['token', ...address, '--format', 'url', '--ca-file', file], keys)
+      const url = new URL(line.trimEnd())
+      assert.match(line, /^postgresql:\S+\n$/)
+      assert.match(decodeURIComponent(url.password), token)
+      assert.deepEqual(
+        [url.host, url.username, url.pathname, ...url.searchParams],
+        [
+          `${host}:5433`,
+          "o'neil",
+          "/o'neil",
+          ['sslmode', 'verify-full'],
+          ['sslrootcert', join(realpathSync(folder), file)],
+        ],
+      )
+    })
+
+    it('prints a URL of MySQL, with the authorities in it', () => {
+      const args = ['--engine', 'mysql', '--database', 'a/b', '--ca-file', file, '--format', 'url']
+      const url = new URL(print(['token', ...address, ...args], keys))
+      assert.equal(url.pathname, '/a%2Fb')
+      assert.match(decodeURIComponent(url.password), token)
+      const ssl = { ca: pem, rejectUnauthorized: true, verifyIdentity: true }
+      assert.deepEqual(JSON.parse(url.searchParams.get('ssl') ?? ''), ssl)
+    })
+
+    it('verifies without authorities, too', () => {
+      const { searchParams } = new URL(print(['token', ...address, '--format', 'url'], keys))
+      assert.deepEqual([...searchParams], [['sslmode', 'verify-full']])
+      const mysql = print(['token', ...address, '--format', 'url', '--engine', 'mysql'], keys)
+      const ssl = JSON.parse(new URL(mysql).searchParams.get('ssl') ?? '')
+      assert.deepEqual(ssl, { rejectUnauthorized: true, verifyIdentity: true })
+    })
+
+    it('prints commands for a shell', () => {
+      const commands = print(['token', ...address, '--format', 'env', '--ca-file', file], keys)
+      const names = ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'PGSSLMODE', 'PGSSLROOTCERT', 'PGSERVICE']
+      const ask = `${commands}for name in ${names.join(' ')} PGPASSWORD; do printenv $name || echo unset; done`
+      const env = { ...environment, PGSERVICE: 'elsewhere' }
+      const { stdout } = spawnSync('/bin/sh', ['-c', ask], { env, encoding: 'utf8' })
+      const [password, ...others] = stdout.trimEnd().split('\n').reverse()
+      assert.match(password ?? '', token)
+      assert.deepEqual(others.reverse(), [
+        ...[host, '5433', "o'neil", "o'neil", 'verify-full'],
+        ...[join(realpathSync(folder), file), 'unset'],
+      ])
+    })
+  })
 
   it('takes one spelling of an option, not both', () => {
     for (const [name, other] of [

@@ -1,0 +1,5 @@
+-- Up Migration
+CREATE TABLE note (id serial PRIMARY KEY, text text NOT NULL);
+
+-- Down Migration
+DROP TABLE note;
