@@ -1,6 +1,7 @@
 import { takenNameProblem, userNameProblem } from 'middy-rds-iam/identifiers'
 import { type Checks, createChecks, gotName, refuseProblems } from 'middy-rds-iam/options'
-import { engineNames, frontOptionNames, type Given, readFront, readLimit } from '../gateway/settings.ts'
+import type { Given } from '../gateway/given.ts'
+import { engineNames, frontOptionNames, readFront, readLimit } from '../gateway/settings.ts'
 import type { GatewayCredentials } from '../gateway/sigv4.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type Engine, engines } from './engines.ts'

@@ -32,7 +32,7 @@ export interface HandshakeResponse extends Login {
 }
 
 /** How a connection begins, whether it is to be encrypted or not. */
-const sslRequestLength = 32
+export const sslRequestLength = 32
 
 export function isSslRequest(body: Buffer): boolean {
   return body.length === sslRequestLength && (body.readUInt32LE() & capability.ssl) !== 0

@@ -11,10 +11,21 @@ export interface GatewayUpstream {
   readonly port: number
   /**
    * The database password, where the server does not trust the gateway: for everybody, or by user. Of
-   * PostgreSQL's methods, cleartext, MD5 and SCRAM-SHA-256 are answered (the last two need the package `pg`),
-   * of MySQL's `mysql_native_password` and `caching_sha2_password`. @default none
+   * PostgreSQL's methods `password`, `md5` and `scram-sha-256` are answered; of MySQL's plugins
+   * `mysql_native_password`, `caching_sha2_password` and `sha256_password`, of MariaDB's also `ed25519` and
+   * `parsec`. Where it is missing or wrong, the client is told that the server behind the gateway refused.
+   *
+   * @default none
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
+  /**
+   * The certificate authorities of the server, PEM. With it, the gateway speaks TLS to a server on loopback,
+   * too, as one that demands TLS needs it; there, the certificate must come from these authorities, and may be
+   * for any host. Beyond loopback, the gateway always speaks TLS, and the certificate must be for the host.
+   *
+   * @default on loopback none: plain text; beyond it, the authorities of Node.js and of this machine
+   */
+  readonly ca?: string | undefined
 }
 
 /** What a gateway is started with; only `upstream` and `region` are needed. */

@@ -116,13 +116,21 @@ export function encodeRefusal({ sqlState, message, detail }: Refusal): Buffer {
   return encodeMessage('E', ...fields.map(field => encodeText(field)), Buffer.alloc(1))
 }
 
-/** The SQLSTATE and the message of an ErrorResponse. */
-export function parseErrorResponse(body: Buffer): { readonly sqlState: string; readonly message: string } {
+/** The SQLSTATE and the message of an ErrorResponse, and the function of the server that reports it. */
+export function parseErrorResponse(body: Buffer): {
+  readonly sqlState: string
+  readonly message: string
+  readonly routine: string
+} {
   const fields = new Map(
     body
       .toString('utf8')
       .split('\0')
       .map(field => [field.charAt(0), field.slice(1)]),
   )
-  return { sqlState: fields.get('C') ?? 'XX000', message: fields.get('M') ?? '' }
+  return {
+    sqlState: fields.get('C') ?? 'XX000',
+    message: fields.get('M') ?? '',
+    routine: fields.get('R') ?? '',
+  }
 }

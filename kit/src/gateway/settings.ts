@@ -9,9 +9,12 @@ import {
 } from 'middy-rds-iam/identifiers'
 import { type Checks, createChecks, got, gotName, refuseProblems, show } from 'middy-rds-iam/options'
 import type { Decision } from './decision.ts'
-import type { GatewayOptions, GatewayUpstream } from './options.ts'
+import { type Given, readPort } from './given.ts'
+import type { GatewayOptions } from './options.ts'
 import { type GatewayPolicy, type PolicyEvaluation, readPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
+import type { Upstream } from './upstream.ts'
+import { readUpstream } from './upstream-settings.ts'
 
 /** SAM CLI's stand-in for credentials, which it sets without a session token where it finds none. */
 export const standInCredentials: GatewayCredentials = {
@@ -35,11 +38,7 @@ export interface FrontSettings {
 /** The options with every default filled in. */
 export interface GatewaySettings extends FrontSettings {
   readonly engine: 'postgres' | 'mysql'
-  readonly upstream: {
-    readonly host: string
-    readonly port: number
-    readonly password: (user: string) => string | undefined
-  }
+  readonly upstream: Upstream
   readonly users: ReadonlySet<string> | undefined
   readonly maxConnectionsPerSecond: number | undefined
 }
@@ -52,9 +51,6 @@ export const frontOptionNames = [
   ...['handshakeTimeoutMs', 'now'],
 ]
 const optionNames = ['engine', 'upstream', 'users', 'maxConnectionsPerSecond', ...frontOptionNames]
-
-/** Options as somebody wrote them, right or wrong. */
-export type Given = Readonly<Record<string, unknown>>
 
 /**
  * Checks the options and fills in the defaults.
@@ -105,29 +101,6 @@ export function readFront(checks: Checks, given: Given): FrontSettings {
 /** Reads how many new connections a second may pass. */
 export function readLimit(checks: Checks, name: string, value: unknown): number | undefined {
   return value === undefined ? undefined : checks.integer(name, value, { fallback: 1, min: 1 })
-}
-
-function readUpstream(checks: Checks, value: unknown): GatewaySettings['upstream'] {
-  if (value === undefined) checks.complain('upstream', 'is missing; give { port }')
-  const upstream: Given = checks.object('upstream', value, 'of the form { host?, port, password? }') ?? {}
-  checks.known(upstream, ['host', 'port', 'password'], 'upstream.')
-  const { password } = upstream
-  // A text that is wrong may be a password all the same.
-  if (password !== undefined && typeof password !== 'function') checks.secret('upstream.password', password)
-  return {
-    host: checks.host('upstream.host', upstream.host) ?? '127.0.0.1',
-    port: value === undefined ? 0 : readPort(checks, 'upstream.port', upstream.port),
-    password:
-      typeof password === 'function'
-        ? (password as Exclude<GatewayUpstream['password'], string | undefined>)
-        : () => password as string | undefined,
-  }
-}
-
-/** Not by `checks.port`, which takes texts too, as environment variables have them. */
-function readPort(checks: Checks, name: string, value: unknown): number {
-  if (value === undefined) checks.complain(name, 'is missing')
-  return checks.integer(name, value, { fallback: 0, min: 1, max: 65_535 })
 }
 
 function readRegion(checks: Checks, value: unknown): string {
