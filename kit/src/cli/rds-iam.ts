@@ -26,9 +26,9 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'go the whole way to a database and say where it breaks',
     load: async () => (await import('./diagnose.ts')).diagnose,
   },
-  database: {
+  dev: {
     summary: 'run a database of its own for development, behind the gateway',
-    load: async () => (await import('./database.ts')).database,
+    load: async () => (await import('./dev.ts')).dev,
   },
   gateway: {
     summary: 'authenticate as RDS does, in front of a database that is there',

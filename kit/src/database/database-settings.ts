@@ -36,7 +36,7 @@ export function readDatabaseOptions(options: DatabaseOptions): DatabaseSettings 
   if (given.engine === undefined) checks.complain('engine', `is missing; give 'postgres' or 'mysql'`)
   const engine = checks.oneOf('engine', given.engine, engineNames, 'postgres')
   const users = readUsers(checks, given.users, engine)
-  const front = readFront(checks, { ...given, region: given.region ?? defaultRegion })
+  const front = readFront(checks, { ...given, region: given.region ?? defaultRegion }, true)
   readLimit(checks, 'limit', given.limit)
   const [credentials] = front.credentials.values()
   if (credentials === undefined) checks.complain('credentials', 'is an empty list; leave it out')

@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIpAddress } from 'middy-rds-iam/identifiers'
+import { type Authority, makeAuthority } from '../gateway/certificate.ts'
 import type { Decision, GatewayStats } from '../gateway/decision.ts'
-import { startGateway } from '../gateway/gateway.ts'
+import { startWithAuthority } from '../gateway/gateway.ts'
+import { readOptions } from '../gateway/settings.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
 import { engines } from './engines.ts'
@@ -67,7 +69,19 @@ export interface Database {
  * listen.
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
-export async function startDatabase(options: DatabaseOptions): Promise<Database> {
+export function startDatabase(options: DatabaseOptions): Promise<Database> {
+  return startDatabaseWithAuthority(options, makeAuthority)
+}
+
+/**
+ * Starts a database whose gateway has its certificate from an authority that is kept elsewhere.
+ *
+ * @internal
+ */
+export async function startDatabaseWithAuthority(
+  options: DatabaseOptions,
+  getAuthority: () => Promise<Authority>,
+): Promise<Database> {
   const settings = readDatabaseOptions(options)
   const { users, database, region, credentials } = settings
   const engine = engines[settings.engine]
@@ -83,7 +97,7 @@ export async function startDatabase(options: DatabaseOptions): Promise<Database>
     ends.push(() => server.stop())
     await engine.create(server, database, users, settings.setup)
     const upstream = { host: '127.0.0.1', port: server.port }
-    const gateway = await startGateway({
+    const gatewaySettings = readOptions({
       ...gatewayOptions(options),
       engine: settings.engine,
       region,
@@ -94,9 +108,10 @@ export async function startDatabase(options: DatabaseOptions): Promise<Database>
         options.onDecision?.(decision)
       },
     })
+    const gateway = await startWithAuthority(gatewaySettings, await getAuthority())
     ends.push(() => gateway.close())
     const caFile = join(server.folder, 'ca.pem')
-    writeFileSync(caFile, gateway.ca)
+    writeFileSync(caFile, gateway.ca, { mode: 0o644 })
     const host = nameOf(options.host)
     return {
       engine: settings.engine,

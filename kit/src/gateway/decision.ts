@@ -1,5 +1,5 @@
 /**
- * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the other two are
+ * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the others are
  * decided before IAM is asked.
  *
  * | reason | means |
@@ -11,6 +11,7 @@
  * | `InternalError` | the upstream cannot be reached, or does not let the gateway in |
  * | `NotEncrypted` | the client did not ask for TLS |
  * | `NotIamUser` | the database user is not an IAM user |
+ * | `NotTrusted` | the client does not trust the gateway's certificate, and has not said who it is |
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
@@ -22,6 +23,7 @@ export type RefusalReason =
   | 'InternalError'
   | 'NotEncrypted'
   | 'NotIamUser'
+  | 'NotTrusted'
 
 /** The TLS connection that a client came over. */
 export interface DecisionTls {

@@ -90,8 +90,7 @@ export async function loginUpstream(
   const { plugin, salt } = greeted.greeting
   const password = upstream.password(response.user)
   const capabilities = upstream.tls === undefined ? agreed : (agreed | capability.ssl) >>> 0
-  const encode = (answer: Buffer) =>
-    encodeHandshakeResponse(response, capabilities, { plugin, answer })
+  const encode = (answer: Buffer) => encodeHandshakeResponse(response, capabilities, { plugin, answer })
   const socket = await secureMysql(upstream, greeted, encode(Buffer.alloc(0)), hold)
   const isEncrypted = socket instanceof TLSSocket
   const answer = answerPlugin({ plugin, password: password ?? '', salt, isEncrypted })

@@ -40,7 +40,12 @@ export interface GatewayOptions {
   readonly engine?: 'postgres' | 'mysql' | undefined
   /** The real server, for example `{ port: 5432 }`. */
   readonly upstream: GatewayUpstream
-  /** The address to listen on. @default '127.0.0.1' */
+  /**
+   * The address to listen on, for example `'0.0.0.0'` for all of this machine. Beyond loopback, the stand-in key
+   * pair is refused, because everybody knows it: either `users` and a `policy` are named, or `credentials`.
+   *
+   * @default '127.0.0.1'
+   */
   readonly host?: string | undefined
   /** The port to listen on. @default 0, any free port */
   readonly port?: number | undefined

@@ -13,14 +13,9 @@ import { type Given, readPort } from './given.ts'
 import type { GatewayOptions } from './options.ts'
 import { type GatewayPolicy, type PolicyEvaluation, readPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
+import { isOpenToAll, standInCredentials } from './stand-in.ts'
 import type { Upstream } from './upstream.ts'
 import { readUpstream } from './upstream-settings.ts'
-
-/** SAM CLI's stand-in for credentials, which it sets without a session token where it finds none. */
-export const standInCredentials: GatewayCredentials = {
-  accessKeyId: 'defaultkey',
-  secretAccessKey: 'defaultsecret',
-}
 
 /** What a gateway needs to know whatever stands behind it, with every default filled in. */
 export interface FrontSettings {
@@ -65,7 +60,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   const settings: GatewaySettings = {
     engine: checks.oneOf('engine', given.engine, engineNames, 'postgres'),
     upstream: readUpstream(checks, given.upstream),
-    ...readFront(checks, given),
+    ...readFront(checks, given, given.users !== undefined),
     users: given.users === undefined ? undefined : new Set(readUsers(checks, given.users)),
     maxConnectionsPerSecond: readLimit(checks, 'maxConnectionsPerSecond', given.maxConnectionsPerSecond),
   }
@@ -73,17 +68,29 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   return settings
 }
 
-/** Reads where a gateway listens, and what it decides by. */
-export function readFront(checks: Checks, given: Given): FrontSettings {
+/**
+ * Reads where a gateway listens, and what it decides by.
+ *
+ * @param namesUsers Whether only some database users may come in.
+ */
+export function readFront(checks: Checks, given: Given, namesUsers: boolean): FrontSettings {
   const region = readRegion(checks, given.region)
+  const host = checks.host('host', given.host) ?? '127.0.0.1'
+  const credentials = readCredentials(checks, given.credentials)
+  if (isOpenToAll(host, credentials.values(), namesUsers && given.policy !== undefined))
+    checks.complain(
+      'host',
+      `is reached from other machines, where everybody knows the key pair ${standInCredentials.accessKeyId}: name the ` +
+        `users and a policy, or take credentials of your own; got ${show(host)}`,
+    )
   return {
-    host: checks.host('host', given.host) ?? '127.0.0.1',
+    host,
     port: checks.integer('port', given.port, { fallback: 0, min: 0, max: 65_535 }),
     region,
     endpoints: checks
       .list('endpoints', given.endpoints)
       .map((entry, index) => readEndpoint(checks, `endpoints[${index}]`, entry)),
-    credentials: readCredentials(checks, given.credentials),
+    credentials,
     evaluatePolicy: readPolicyOption(checks, given.policy, region),
     onDecision: (checks.function('onDecision', given.onDecision) ?? (() => {})) as (
       decision: Decision,
