@@ -48,7 +48,7 @@ describe('rds-iam', () => {
     const help = print(['--help'])
     assert.equal(print(['-h']), help)
     const commands = [...help.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1] ?? '')
-    assert.deepEqual(commands, ['policy', 'check', 'users', 'token', 'diagnose', 'database', 'gateway'])
+    assert.deepEqual(commands, ['policy', 'check', 'users', 'token', 'diagnose', 'dev', 'gateway'])
     for (const command of commands) {
       const text = print([command, '--help'])
       assert.match(text, new RegExp(`^rds-iam ${command}: `))
