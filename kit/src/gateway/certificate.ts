@@ -61,7 +61,7 @@ export async function makeAuthorityPem(name: string): Promise<string> {
     { name: 'subjectKeyIdentifier' },
   ])
   authority.sign(keys.privateKey, forge.md.sha256.create())
-  return `${forge.pki.certificateToPem(authority)}${keys.pem}`
+  return `${toPem(authority)}${keys.pem}`
 }
 
 /**
@@ -102,14 +102,14 @@ export function openAuthority(pem: string): Authority {
         { name: 'authorityKeyIdentifier', keyIdentifier },
       ])
       leaf.sign(privateKey, forge.md.sha256.create())
-      return { cert: `${forge.pki.certificateToPem(leaf)}${ca}`, key: own.pem }
+      return { cert: `${toPem(leaf)}${ca}`, key: own.pem }
     },
   }
 }
 
 function readPair(pem: string): { readonly ca: string; readonly key: string } {
-  const [ca] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n/.exec(pem) ?? []
-  const [key] = /-----BEGIN RSA PRIVATE KEY-----[^-]+-----END RSA PRIVATE KEY-----\r?\n/.exec(pem) ?? []
+  const [ca] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(pem) ?? []
+  const [key] = /-----BEGIN RSA PRIVATE KEY-----[^-]+-----END RSA PRIVATE KEY-----\n/.exec(pem) ?? []
   if (ca === undefined || key === undefined) throw new Error('is not a certificate and its private key')
   let isPair: boolean
   let end: Date
@@ -125,6 +125,10 @@ function readPair(pem: string): { readonly ca: string; readonly key: string } {
   if (end.getTime() < Date.now() + leafMs) throw new Error(`ends on ${end.toISOString().slice(0, 10)}`)
   return { ca, key }
 }
+
+/** With the line ends of other tools: forge's are those of e-mail. */
+const toPem = (certificate: forge.pki.Certificate): string =>
+  forge.pki.certificateToPem(certificate).replaceAll('\r\n', '\n')
 
 interface Keys {
   readonly pem: string

@@ -239,7 +239,7 @@ describe('starting', () => {
   it('names every wrong option at once, with what it got, and shows no secret', async () => {
     const options = {
       engine: 'oracle',
-      upstream: { port: '5432', host: 'postgres://db', password: 7 },
+      upstream: { port: '5432', host: 'postgres://db', password: 7, ca: './ca.pem' },
       region: 'Ireland',
       port: 70_000,
       host: '',
@@ -263,6 +263,7 @@ describe('starting', () => {
         '`upstream.port` is not a whole number from 1 to 65535; got "5432" (string)',
         '`upstream.host` has a scheme ("postgres://"); give the host name alone',
         '`upstream.password` is not a text with something in it; got a value of the type number',
+        '`upstream.ca` is a path ("./ca.pem"); pass the text of the file',
         '`region` is not the name of a Region, such as eu-west-1; got "Ireland" (string)',
         '`port` is not a whole number from 0 to 65535; got 70000 (number)',
         '`host` is not a text without spaces around it; got "" (string)',
