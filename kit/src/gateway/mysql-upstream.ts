@@ -184,8 +184,8 @@ async function authenticate(
  */
 const loginErrors: ReadonlyMap<number, LoginDefect> = new Map([
   // ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR: the password, or a user with REQUIRE SSL
-  [1045, 'password'],
-  [1698, 'password'],
+  [1045, 'either'],
+  [1698, 'either'],
   // ER_MUST_CHANGE_PASSWORD_LOGIN
   [1862, 'other'],
   // ER_NOT_SUPPORTED_AUTH_MODE, ER_PLUGIN_IS_NOT_LOADED

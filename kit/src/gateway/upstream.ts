@@ -101,8 +101,11 @@ export function withoutTls({ host, port }: Upstream): UpstreamRefusal {
   )
 }
 
-/** What kept the gateway out, as far as the upstream's error tells. */
-export type LoginDefect = 'password' | 'transport' | 'other'
+/**
+ * What kept the gateway out, as far as the upstream's error tells: `either` where a wrong password and a missing TLS
+ * have the same words.
+ */
+export type LoginDefect = 'password' | 'transport' | 'either' | 'other'
 
 /**
  * What to say where the upstream refused the login.
@@ -118,12 +121,12 @@ export function refusedLogin(
   hasPassword: boolean,
 ): UpstreamRefusal {
   const remedies = []
-  if (defect === 'password')
+  if (defect === 'password' || defect === 'either')
     remedies.push(
       `check that the user is there, and ${hasPassword ? 'the password that the gateway has' : 'give the gateway the password'} ` +
         'in RDS_IAM_GATEWAY_UPSTREAM_PASSWORD, or `upstream.password`',
     )
-  if (defect !== 'other' && upstream.tls === undefined)
+  if ((defect === 'transport' || defect === 'either') && upstream.tls === undefined)
     remedies.push('where the server demands TLS, name its authority with --upstream-ca, or `upstream.ca`')
   if (remedies.length === 0) remedies.push('the settings of that server decide')
   return new UpstreamRefusal(

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { nodeFlags } from '../../../test/support/node-process.ts'
 import { startTlsPostgres } from '../../../test/support/tls-postgres.ts'
 import { describeAnyMysql, tryMysql } from '../gateway/mysql-support.ts'
+import { startRelay } from '../gateway/relay.ts'
 import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from '../gateway/support.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
@@ -66,6 +67,13 @@ async function refuses(args: string[], message: RegExp): Promise<void> {
   assert.match(stderr, message)
   assert.match(stderr, /^error: .*\nTry rds-iam gateway --help\.\n$/)
   assert.deepEqual([status, stdout], [2, ''])
+}
+
+/** Where this machine is reached from others. */
+function addressBeyondLoopback(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flat()
+    .find(found => found?.family === 'IPv4' && !found.internal)?.address
 }
 
 const portOf = (server: Server) => (server.address() as { port: number }).port
@@ -205,6 +213,24 @@ describe('a server behind it', () => {
     )
   })
 
+  it('may have its certificate from an authority of Node.js or of this machine', async t => {
+    const address = addressBeyondLoopback()
+    if (address === undefined) return t.skip('this machine has no address beyond loopback')
+    const { server, ca } = await startTlsPostgres('hostssl all app 127.0.0.1/32 trust', [address])
+    await server.query('CREATE USER app')
+    await server.query('CREATE DATABASE orders')
+    const relay = await startRelay(t, server, address)
+    const extra = join(folder, 'extra-ca.pem')
+    writeFileSync(extra, ca)
+    const args = ['--upstream', `${address}:${relay.port}`, '--region', region]
+    const { gateway } = await start(t, args, { NODE_EXTRA_CA_CERTS: extra })
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    await refuses(
+      args,
+      /does not trust the server behind it: .*does not come from an authority that the gateway knows/,
+    )
+  })
+
   it('is looked at before anything is started, so that a wrong one ends with 2', async t => {
     const postgres = await openPostgres(t)
     const web = createHttpServer((_, response) => response.end()).listen(0, '127.0.0.1')
@@ -244,9 +270,7 @@ describe('a server behind it', () => {
 })
 
 it('beyond loopback does not take the pair that everybody knows beside one of its own, and says so', async t => {
-  const address = Object.values(networkInterfaces())
-    .flat()
-    .find(found => found?.family === 'IPv4' && !found.internal)?.address
+  const address = addressBeyondLoopback()
   if (address === undefined) return t.skip('this machine has no address beyond loopback')
   const postgres = await openPostgres(t)
   const keys = { AWS_ACCESS_KEY_ID: 'AKIAMINE', AWS_SECRET_ACCESS_KEY: 'my-secret' }

@@ -291,6 +291,7 @@ describe('a server that asks for a password', () => {
           /^The gateway took the token of "with .*", and the server behind it then refused the login: /,
         )
         assert.match(error?.message ?? '', remedy)
+        assert.doesNotMatch(error?.message ?? '', /TLS/)
         assert.equal(decisions[0]?.verdict, 'refused')
         assert.equal(decisions[0]?.reason, 'InternalError')
         assert.ok(decisions[0]?.detail.endsWith(error?.message ?? '-'))
