@@ -19,7 +19,7 @@ export interface GatewayUpstream {
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
   /**
-   * The certificate authorities of the server, PEM. With it, the gateway speaks TLS to a server on loopback,
+   * The certificate authorities of the server, PEM, for example `readFileSync('upstream-ca.pem', 'utf8')`. With it, the gateway speaks TLS to a server on loopback,
    * too, as one that demands TLS needs it; there, the certificate must come from these authorities, and may be
    * for any host. Beyond loopback, the gateway always speaks TLS, and the certificate must be for the host.
    *

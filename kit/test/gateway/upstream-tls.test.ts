@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -9,7 +11,7 @@ import { startTlsPostgres } from '../../../test/support/tls-postgres.ts'
 import { startMysql } from '../../src/database/mysql.ts'
 import { isLoopback } from '../../src/gateway/loopback.ts'
 import { makeAuthority } from '../../src/index.ts'
-import { connectMysql, openMysqlGateway, queryRow, tryMysql } from './mysql-support.ts'
+import { connectMysql, openMysqlGateway, queryRow, tryMysql, waitUntil } from './mysql-support.ts'
 import { startRelay } from './relay.ts'
 import { makeClient, openGateway, openPostgres, signToken, tryConnect } from './support.ts'
 
@@ -136,6 +138,33 @@ describe('a PostgreSQL without TLS', async () => {
     assert.equal(decisions[0]?.reason, 'InternalError')
     assert.equal(relay.seen().length, 8)
   })
+})
+
+describe('a server that agrees to TLS and', () => {
+  for (const [what, answer, reason] of [
+    ['says nothing more', 'S', /the upstream did not answer within the handshake timeout/],
+    [
+      'says more in plain text, which must not be taken for what comes over TLS',
+      'SR',
+      /does not speak as PostgreSQL does/,
+    ],
+  ] as const) {
+    it(what, async t => {
+      const server = createServer(socket => {
+        socket.on('error', () => {})
+        t.after(() => socket.destroy())
+        socket.once('data', () => socket.write(answer))
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      t.after(() => server.close())
+      const { port } = server.address() as { port: number }
+      const upstream = { port, ca: stranger.ca }
+      const { gateway, decisions } = await openGateway(t, { port }, { upstream, handshakeTimeoutMs: 2000 })
+      assert.equal((await tryConnect(makeClient(gateway)))?.code, '57P03')
+      assert.match(decisions[0]?.detail ?? '', reason)
+      await waitUntil(async () => gateway.stats().open === 0)
+    })
+  }
 })
 
 const { kinds, missing } = findMysqlKinds()
