@@ -5,8 +5,8 @@ import { engines } from '../database/engines.ts'
 import { makeFolder, orRefuse, writeWhole } from './kept-files.ts'
 
 /**
- * Writes what the environment of a function has to be to reach a development database, for `. file` in a shell,
- * and for `node --env-file`. Each engine and port has a file of its own, which ends with this process.
+ * Writes what the environment of a function has to be to reach a development database, for `. file` in a
+ * shell, and for `node --env-file`. Each engine and port has a file of its own, which ends with this process.
  *
  * @param caFile The authority to trust, where it is to be found after a restart, too.
  * @returns The file's path, for example `.rds-iam/postgres-6432.env`.

@@ -83,8 +83,8 @@ from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD, for every user. A client that has no ses
     const copy = values['ca-file']
     if (copy !== undefined) writeCopy(copy, authority.ca)
     const running = await callWithFlags(() => startWithAuthority(settings, authority))
-    // Not `once`: npm passes a signal on that a terminal has sent to everybody, and the second one would end the
-    // process as one that was interrupted.
+    // Not `once`: npm passes a signal on that a terminal has sent to everybody, and the second one would end
+    // the process as one that was interrupted.
     const end = (): void => void running.close()
     process.on('SIGINT', end).on('SIGTERM', end)
     const { upstream, region } = settings

@@ -12,10 +12,11 @@ export interface KeptAuthority {
 }
 
 /**
- * Takes the authority that a folder keeps, and makes one where there is none. Its certificate and its private key
- * are one file, `authority.pem`, so that they always belong together; `ca.pem` has the certificate alone.
+ * Takes the authority that a folder keeps, and makes one where there is none. Its certificate and its private
+ * key are one file, `authority.pem`, so that they always belong together; `ca.pem` has the certificate alone.
  *
- * One that is no authority, ends, or was open to others is replaced, and that is said: clients have to be told.
+ * One that is no authority, ends, or was open to others is replaced, and that is said: clients have to be
+ * told.
  *
  * @throws {UsageError} Where a file cannot be read or written.
  */
@@ -65,8 +66,9 @@ function read(path: string): Kept {
 }
 
 /**
- * Puts an authority in the place of a broken one, or of none. Where another gateway was faster, its authority is
- * taken: a link is made only where there is no file, and a file is removed only as long as it is the broken one.
+ * Puts an authority in the place of a broken one, or of none. Where another gateway was faster, its authority
+ * is taken: a link is made only where there is no file, and a file is removed only as long as it is the
+ * broken one.
  */
 function replace(path: string, broken: string | undefined, made: string): Kept {
   const beside = writeBeside(path, made, 0o600)

@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path'
 import { UsageError } from './arguments.ts'
 
 /**
- * Finds the folder in which a project keeps what its gateways need at the next start, too: `.rds-iam` beside the
- * nearest `package.json`, else where the process stands. `node_modules` would be gone with the next `npm ci`, and
- * is not in every project.
+ * Finds the folder in which a project keeps what its gateways need at the next start, too: `.rds-iam` beside
+ * the nearest `package.json`, else where the process stands. `node_modules` is not in every project, and gone
+ * with the next `npm ci`.
  */
 export function findProjectFolder(): string {
   for (let folder = process.cwd(); ; folder = dirname(folder)) {

@@ -41,8 +41,8 @@ export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority
 }
 
 /**
- * Makes the text of an authority, its private key included, for {@link openAuthority}. It is valid for ten years:
- * whoever keeps it does not want to tell clients of another one.
+ * Makes the text of an authority, its private key included, for {@link openAuthority}. It is valid for ten
+ * years: whoever keeps it does not want to tell clients of another one.
  *
  * @internal
  */

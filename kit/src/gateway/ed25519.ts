@@ -13,9 +13,9 @@ const base = [
 type Point = readonly [x: bigint, y: bigint, z: bigint, t: bigint]
 
 /**
- * Signs as MariaDB's plugin `ed25519` wants it: by Ed25519 whose private key is a password of any length, where
- * RFC 8032 has 32 bytes. That is why node:crypto cannot do it. The time that it takes depends on the password,
- * which nobody can measure who does not know it anyway: only the upstream sees the answer.
+ * Signs as MariaDB's plugin `ed25519` wants it: by Ed25519 whose private key is a password of any length,
+ * where RFC 8032 has 32 bytes. That is why node:crypto cannot do it. The time that it takes depends on the
+ * password, which nobody can measure who does not know it anyway: only the upstream sees the answer.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8032#section-5.1.6
  */

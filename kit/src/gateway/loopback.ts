@@ -7,8 +7,8 @@ addresses.addSubnet('127.0.0.0', 8)
 addresses.addAddress('::1', 'ipv6')
 
 /**
- * Whether only this machine reaches a host, and nothing on the way to it can be listened to. Of names, that is
- * known of `localhost` alone.
+ * Whether only this machine reaches a host, and nothing on the way to it can be listened to. Of names, that
+ * is known of `localhost` alone.
  *
  * @param host A name in lower case, or an IP address.
  */

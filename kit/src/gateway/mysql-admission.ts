@@ -90,8 +90,8 @@ export async function enter(
       reason: 'InternalError',
       detail: `${judgement.detail}; no session: ${reason}`,
     })
-    // ER_CONNECT_TO_FOREIGN_DATA_SOURCE, what servers say of a server behind them. It does not pass by itself, as
-    // 1053 does.
+    // ER_CONNECT_TO_FOREIGN_DATA_SOURCE, what servers say of a server behind them. It does not pass by
+    // itself, as 1053 does.
     if (error instanceof UpstreamRefusal) throw new MysqlRefusal(1429, 'HY000', reason)
     // What a server says that is going away; one that is not there yet says nothing.
     throw new MysqlRefusal(1053, '08S01', 'Server shutdown in progress')

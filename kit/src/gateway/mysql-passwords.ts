@@ -65,8 +65,9 @@ const fastAuthenticationSucceeded = 0x03
 const fullAuthenticationWanted = 0x04
 
 /**
- * What a plugin answers when the server goes on. `caching_sha2_password` does where the server has the password's
- * hash not in its cache, and wants the password: over TLS as it is, else encrypted for the server's public key.
+ * What a plugin answers when the server goes on. `caching_sha2_password` does where the server has the
+ * password's hash not in its cache, and wants the password: over TLS as it is, else encrypted for the
+ * server's public key.
  *
  * @returns Nothing where the server only says that it is content.
  */

@@ -167,7 +167,8 @@ async function authenticate(
       case undefined:
         throw new MalformedPacket('the upstream sent no packet of a login')
       default: {
-        // MySQL puts a byte before what a plugin says, MariaDB only where it would be taken for another packet.
+        // MySQL puts a byte before what a plugin says, MariaDB only where it would be taken for another
+        // packet.
         const answer = answerMore(question, body[0] === 0x01 ? body.subarray(1) : body)
         if (answer !== undefined) reply(answer)
       }

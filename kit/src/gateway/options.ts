@@ -19,9 +19,10 @@ export interface GatewayUpstream {
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
   /**
-   * The certificate authorities of the server, PEM, for example `readFileSync('upstream-ca.pem', 'utf8')`. With it, the gateway speaks TLS to a server on loopback,
-   * too, as one that demands TLS needs it; there, the certificate must come from these authorities, and may be
-   * for any host. Beyond loopback, the gateway always speaks TLS, and the certificate must be for the host.
+   * The certificate authorities of the server, PEM, for example `readFileSync('upstream-ca.pem', 'utf8')`.
+   * With it, the gateway speaks TLS to a server on loopback, too, as one that demands TLS needs it; there,
+   * the certificate must come from these authorities, and may be for any host. Beyond loopback, the gateway
+   * always speaks TLS, and the certificate must be for the host.
    *
    * @default on loopback none: plain text; beyond it, the authorities of Node.js and of this machine
    */
@@ -41,8 +42,9 @@ export interface GatewayOptions {
   /** The real server, for example `{ port: 5432 }`. */
   readonly upstream: GatewayUpstream
   /**
-   * The address to listen on, for example `'0.0.0.0'` for all of this machine. Beyond loopback, the stand-in key
-   * pair is refused, because everybody knows it: either `users` and a `policy` are named, or `credentials`.
+   * The address to listen on, for example `'0.0.0.0'` for all of this machine. Beyond loopback, the stand-in
+   * key pair is refused, because everybody knows it: either `users` and a `policy` are named, or
+   * `credentials`.
    *
    * @default '127.0.0.1'
    */

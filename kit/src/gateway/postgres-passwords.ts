@@ -124,7 +124,8 @@ const otherSpaces = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g
 const invisible = /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g
 
 /**
- * Prepares a password as PostgreSQL does when it is set: by SASLprep, or not at all where that forbids a character.
+ * Prepares a password as PostgreSQL does when it is set: by SASLprep, or not at all where that forbids a
+ * character.
  *
  * @see https://www.rfc-editor.org/rfc/rfc4013
  */

@@ -44,8 +44,8 @@ export async function reachPostgres(upstream: Upstream, hold: Hold): Promise<Soc
 /**
  * Asks the upstream whether it speaks TLS.
  *
- * @throws {Error} Where it does not answer as PostgreSQL does. Its answer is one byte: what comes behind it in
- * plain text must not be taken for something that came over TLS (CVE-2021-23222).
+ * @throws {Error} Where it does not answer as PostgreSQL does. Its answer is one byte: what comes behind it
+ * in plain text must not be taken for something that came over TLS (CVE-2021-23222).
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
  */
 export async function askForTls(socket: Socket): Promise<boolean> {
@@ -59,8 +59,8 @@ export async function askForTls(socket: Socket): Promise<boolean> {
  * Connects to the upstream, replays the client's startup packet and answers for the client until the upstream
  * lets it in or refuses it.
  *
- * @throws {Error} Where the upstream cannot be reached; {@link UpstreamRefusal} where it does not let the gateway
- * in.
+ * @throws {Error} Where the upstream cannot be reached; {@link UpstreamRefusal} where it does not let the
+ * gateway in.
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
 export async function loginUpstream(
@@ -101,13 +101,14 @@ function passwordOf(upstream: Upstream, user: string): string {
 }
 
 /**
- * What kept the gateway out; nothing where the server has something against the user or the session, which the
- * client may hear in the server's words. The words are translated, the names of functions are not.
+ * What kept the gateway out; nothing where the server has something against the user or the session, which
+ * the client may hear in the server's words. The words are translated, the names of functions are not.
  *
  * @see https://www.postgresql.org/docs/18/protocol-error-fields.html
  */
 function defectOf({ sqlState, routine }: ReturnType<typeof parseErrorResponse>): LoginDefect | undefined {
-  // Class 28, Invalid Authorization Specification; that function looks the user up once it is known who it is.
+  // Class 28, Invalid Authorization Specification; that function looks the user up once it is known who it
+  // is.
   if (!sqlState.startsWith('28') || routine === 'InitializeSessionUserId') return undefined
   // pg_hba.conf has no line for the gateway, or one that rejects it.
   return routine === 'ClientAuthentication' ? 'transport' : 'password'

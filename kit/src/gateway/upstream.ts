@@ -21,8 +21,8 @@ export interface UpstreamTls {
 }
 
 /**
- * The upstream does not let the gateway in, and will not until somebody changes the gateway or the upstream. The
- * client is told the message: neither its token nor a policy is to blame.
+ * The upstream does not let the gateway in, and will not until somebody changes the gateway or the upstream.
+ * The client is told the message: neither its token nor a policy is to blame.
  */
 export class UpstreamRefusal extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -102,8 +102,8 @@ export function withoutTls({ host, port }: Upstream): UpstreamRefusal {
 }
 
 /**
- * What kept the gateway out, as far as the upstream's error tells: `either` where a wrong password and a missing TLS
- * have the same words.
+ * What kept the gateway out, as far as the upstream's error tells: `either` where a wrong password and a
+ * missing TLS have the same words.
  */
 export type LoginDefect = 'password' | 'transport' | 'either' | 'other'
 

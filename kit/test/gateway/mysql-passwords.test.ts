@@ -38,7 +38,9 @@ describe('a MariaDB whose user signs by a password', () => {
   })
 })
 
-/** These servers are not at hand everywhere: what the gateway answers is checked as their documentation says. */
+/**
+ * These servers are not at hand everywhere: what the gateway answers is checked as their documentation says.
+ */
 describe('the answer of', () => {
   const salt = Buffer.from('abcdefghijklmnopqrstuvwxyz012345')
   const question = { password: 'pá§s wörd', salt, isEncrypted: false }
