@@ -71,7 +71,7 @@ export async function makeAuthorityPem(name: string): Promise<string> {
  * @internal
  */
 export function openAuthority(pem: string): Authority {
-  const { ca, key } = readPair(pem)
+  const { ca, key } = readPair(withLineFeeds(pem))
   const privateKey = forge.pki.privateKeyFromPem(key)
   const authority = forge.pki.certificateFromPem(ca)
   const keyIdentifier = authority.generateSubjectKeyIdentifier().getBytes()
@@ -126,9 +126,11 @@ function readPair(pem: string): { readonly ca: string; readonly key: string } {
   return { ca, key }
 }
 
-/** With the line ends of other tools: forge's are those of e-mail. */
 const toPem = (certificate: forge.pki.Certificate): string =>
-  forge.pki.certificateToPem(certificate).replaceAll('\r\n', '\n')
+  withLineFeeds(forge.pki.certificateToPem(certificate))
+
+/** The line ends of forge are those of e-mail, which no other tool has. */
+const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
 
 interface Keys {
   readonly pem: string
