@@ -1,9 +1,11 @@
+import { startDatabaseWith } from '../kit/src/database/database.ts'
 import {
+  type Authority,
   type Database,
   type DatabaseOptions,
   type GatewayPolicy,
+  makeAuthority,
   readTemplatePolicy,
-  startDatabase,
 } from '../kit/src/index.ts'
 import { buildFunction } from './build-function.ts'
 import { type FunctionProcess, startFunction } from './function-process.ts'
@@ -56,6 +58,8 @@ export interface Stack extends Sample {
 export interface StackOptions extends Pick<DatabaseOptions, 'host' | 'port' | 'onDecision' | 'kind'> {
   /** @default the one in the checkout */
   readonly template?: Template | undefined
+  /** @default one that ends with the gateway */
+  readonly getAuthority?: (() => Promise<Authority>) | undefined
 }
 
 /** An IAM user of the database whom the template's policy does not name. */
@@ -78,9 +82,9 @@ export const standInIdentity = {
  */
 export async function startStack(
   engine: EngineName,
-  { template = readTemplate(), ...options }: StackOptions = {},
+  { template = readTemplate(), getAuthority = makeAuthority, ...options }: StackOptions = {},
 ): Promise<Stack> {
-  const database = await startDatabase({
+  const databaseOptions: DatabaseOptions = {
     ...options,
     engine,
     users: [userName, otherUserName],
@@ -88,7 +92,8 @@ export async function startStack(
     setup: readSampleSql(engine),
     region: standInIdentity.AWS_REGION,
     policy: policyOf(template, engine),
-  })
+  }
+  const database = await startDatabaseWith(databaseOptions, { getAuthority })
   const { functionName, variables } = samples[engine]
   return {
     engine,

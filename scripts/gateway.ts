@@ -1,11 +1,13 @@
 // npm run gateway: keeps the sample's database and the gateway in front of it up until Ctrl-C, for `sam local
 // invoke`, or a handler in a debugger. The data lasts as long.
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { callWithFlags, readArguments, readEngine, readNumber } from '../kit/src/cli/arguments.ts'
 import { formatDecision } from '../kit/src/cli/decision-line.ts'
+import { writeEnvironmentFile } from '../kit/src/cli/environment-file.ts'
+import { keepAuthority } from '../kit/src/cli/kept-authority.ts'
+import { writeWhole } from '../kit/src/cli/kept-files.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
-import { formatEnvironment } from '../kit/src/cli/shell-environment.ts'
+import { quoteForShell } from '../kit/src/cli/shell.ts'
 import type { Decision } from '../kit/src/index.ts'
 import { type Stack, standInIdentity, startStack } from '../local/stack.ts'
 import { root } from '../local/template.ts'
@@ -29,26 +31,33 @@ async function run(args: readonly string[]): Promise<number> {
   const { host = '127.0.0.1' } = values
   const port = readNumber('--port', values.port ?? '6432')
   const onDecision = (decision: Decision) => console.log(formatDecision(decision))
-  const stack = await callWithFlags(() => startStack(engine, { host, port, onDecision }))
   const folder = join(root, '.local')
-  mkdirSync(folder, { recursive: true })
-  const caFile = join(folder, 'ca.pem')
-  writeFileSync(caFile, stack.database.ca)
-  writeFileSync(
-    join(folder, 'env.json'),
-    `${JSON.stringify({ [stack.functionName]: stack.functionEnvironment('host.docker.internal') }, null, 2)}\n`,
-  )
-  explain(stack, host, caFile)
+  const { authority, caFile } = await keepAuthority(folder)
+  const getAuthority = async () => authority
+  const stack = await callWithFlags(() => startStack(engine, { host, port, onDecision, getAuthority }))
+  // One of each for every gateway, so that a second one does not change what the first was invoked with.
+  const samFile = join('.local', `${engine}-${stack.database.port}.json`)
+  const samEnvironment = { [stack.functionName]: stack.functionEnvironment('host.docker.internal') }
+  writeWhole(join(root, samFile), `${JSON.stringify(samEnvironment, null, 2)}\n`, 0o600)
+  const file = writeEnvironmentFile(folder, stack.database, caFile)
+  explain(stack, host, { samFile, file })
   return 0
 }
 
-function explain({ database, engine, functionName }: Stack, host: string, caFile: string): void {
+interface Files {
+  /** For SAM CLI. */
+  readonly samFile: string
+  /** For a shell. */
+  readonly file: string
+}
+
+function explain({ database, engine, functionName }: Stack, host: string, { samFile, file }: Files): void {
   // The user's own credentials, where the shell has some, would not be known to the gateway.
   const { AWS_REGION, ...keys } = standInIdentity
   const samCommand = [
     ...Object.entries(keys).map(([name, value]) => `${name}=${value}`),
     `AWS_SESSION_TOKEN= sam local invoke ${functionName}`,
-    '--env-vars .local/env.json',
+    `--env-vars ${samFile}`,
     '--event events/add-note.json',
     `--region ${AWS_REGION}`,
     // Docker Desktop knows the name by itself.
@@ -66,10 +75,10 @@ In Docker, after npm exec -c 'sam build':
     )
   }
   if (database.host !== 'localhost') return
-  const commands = formatEnvironment(database.environment, caFile).replace(/^(?=.)/gm, '  ')
   console.log(`Outside Docker, for a handler that takes \`tls.ca\` from DATABASE_CA as src/sample/notes-${engine}.ts does:
 
-${commands}`)
+  . ${quoteForShell(file)}
+`)
 }
 
 await runProgram('npm run gateway --', { help, run })

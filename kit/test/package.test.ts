@@ -145,7 +145,7 @@ test("the README's test passes", async () => {
 })
 
 test("the README's handler reads a row of the database that the command starts", async t => {
-  const args = ['rds-iam', 'database', '--user', 'orders_app', '--setup', 'tables.sql']
+  const args = ['rds-iam', 'dev', '--user', 'orders_app', '--setup', 'tables.sql', '--port', '0']
   // In a group of its own: npx and what it starts end together, as by Ctrl-C.
   const child = spawn('npx', ['--no', ...args], { cwd: project, env: environment, detached: true })
   const { pid = assert.fail('npx did not start') } = child
@@ -154,14 +154,15 @@ test("the README's handler reads a row of the database that the command starts",
   child.stderr.on('data', chunk => {
     errors += chunk
   })
-  const lines: string[] = []
+  let file: string | undefined
   for await (const line of createInterface(child.stdout)) {
-    lines.push(line)
-    if (line.startsWith('export DATABASE_CA')) break
+    file = /^Its environment, for another shell: \. '(.+)'$/.exec(line)?.[1]
+    if (file !== undefined) break
   }
-  assert.equal(lines.length, 11, errors)
-  const command = [...lines, 'exec "$0" "$@"'].join('\n')
-  const { stdout, stderr } = await runInProject('/bin/sh', ['-c', command, process.execPath, 'call.mjs'])
+  assert.match(file ?? errors, /\.rds-iam\/postgres-\d+\.env$/)
+  const command = '. "$0"; exec "$@"'
+  const run = ['-c', command, file ?? '', process.execPath, 'call.mjs']
+  const { stdout, stderr } = await runInProject('/bin/sh', run)
   assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), [{ id: 1, total: 12 }])
   process.kill(-pid, 'SIGINT')
   await once(child, 'exit')
@@ -182,7 +183,7 @@ for (const [what, moved, args, words] of [
       t.after(() => renameSync(join(folder, name), path))
     }
     const bin = join(project, 'node_modules', '.bin', 'rds-iam')
-    const { code, stdout, stderr } = await runInProject(process.execPath, [bin, 'database', ...args])
+    const { code, stdout, stderr } = await runInProject(process.execPath, [bin, 'dev', ...args])
     assert.deepEqual([code, stdout], [2, ''])
     assert.match(stderr, new RegExp(`^error: .*${words}`))
     assert.doesNotMatch(stderr, /^ {4}at /m)

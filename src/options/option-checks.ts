@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+export { pemProblem } from '../trust/pem.ts'
 export { readRegion } from './address.ts'
 export { type Checks, createChecks, got, gotName, refuseProblems, show } from './checks.ts'
 export { readVariable } from './environment.ts'

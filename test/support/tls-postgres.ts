@@ -8,13 +8,17 @@ import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
  * @param rules Whom it lets in and how, as `pg_hba.conf` has it; whoever it stands for, the tests' own
  * superuser comes in without TLS.
  * @param options Those of the server.
+ * @param names What its certificate is for.
  */
 export async function startTlsPostgres(
   rules: string,
-  options: PostgresOptions = {},
+  {
+    options = {},
+    names = ['localhost'],
+  }: { readonly options?: PostgresOptions; readonly names?: readonly string[] } = {},
 ): Promise<{ readonly server: Postgres; readonly ca: string }> {
   const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost'] })
+  const { cert, key } = await authority.issue({ names })
   const server = await startPostgres(options)
   after(() => server.stop())
   const write = (name: string, text: string) => {

@@ -1,16 +1,29 @@
+import { writeFileSync } from 'node:fs'
 import { readVariable } from 'middy-rds-iam/options'
-import { startGateway } from '../gateway/gateway.ts'
+import { startWithAuthority } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/options.ts'
-import { standInCredentials } from '../gateway/settings.ts'
+import { readOptions } from '../gateway/settings.ts'
 import type { GatewayCredentials } from '../gateway/sigv4.ts'
-import { callWithFlags, readAddress, readArguments, readEngine, readNumber, UsageError } from './arguments.ts'
-import { writeCaFile } from './ca-file.ts'
+import { isOpenToAll, standInCredentials } from '../gateway/stand-in.ts'
+import { probeUpstream } from '../gateway/upstream-probe.ts'
+import {
+  callWithFlags,
+  readAddress,
+  readArguments,
+  readEngine,
+  readInput,
+  readNumber,
+  UsageError,
+} from './arguments.ts'
 import type { Command } from './command.ts'
 import { formatDecision } from './decision-line.ts'
+import { keepAuthority } from './kept-authority.ts'
+import { findProjectFolder } from './kept-files.ts'
 import { policyFlagNames, policyFlags, policyHelp, readPolicyFlags } from './policy-flags.ts'
 
 const flags = {
   upstream: { type: 'string' },
+  'upstream-ca': { type: 'string' },
   engine: { type: 'string' },
   region: { type: 'string' },
   host: { type: 'string' },
@@ -30,71 +43,106 @@ or MariaDB server.
 
   rds-iam gateway --upstream 127.0.0.1:5432 --port 6432 --region eu-west-1
 
-  --upstream host:port   the real server (needed)
+  --upstream host:port   the real server (needed). On loopback it is spoken to in plain text; beyond it, over
+                         TLS alone, by a certificate for that host
+  --upstream-ca file     the authority of the real server, PEM, for one on loopback that demands TLS, too
+                         (default: the authorities of Node.js and of this machine)
   --engine name          postgres, or mysql for MySQL and MariaDB (default: postgres)
   --region name          the Region that tokens must be signed for (default: AWS_REGION)
-  --host address         the address to listen on (default: 127.0.0.1)
+  --host address         the address to listen on (default: 127.0.0.1). Beyond loopback, the key pair
+                         defaultkey is refused unless --user and --policy or --template name who may
   --port number          the port to listen on (default: any free one)
   --endpoint host:port   an RDS endpoint that tokens may be signed for, besides localhost and
                          host.docker.internal at the gateway's port; may be repeated
   --user name            an IAM user of the database; may be repeated (default: every user)
 ${policyHelp}
   --limit number         new connections a second (default: no limit)
-  --ca-file path         where to write the certificate to trust (default: a temporary file)
+  --ca-file path         where to write the certificate to trust, too
 
+The authority is kept in the folder .rds-iam, beside package.json, and is the same at each start: ca.pem is to be trusted.
+Removing authority.pem makes a new one.
 Tokens may be signed with SAM CLI's stand-in credentials (defaultkey, defaultsecret) and, where they are set, with
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Where the real server asks for a password, it is taken
-from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD. A client that has no session 10 seconds after it connected is closed.
+from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD, for every user. A client that has no session 10 seconds after it connected is closed.
 `,
   async run(args) {
     const { values } = readArguments(args, flags)
-    const options = await readOptions(values)
-    const running = await callWithFlags(() => startGateway(options), {
+    const options = await readFlags(values)
+    const settings = await callWithFlags(() => readOptions(options), {
       ...policyFlagNames(values),
       endpoints: 'endpoint',
       users: 'user',
+      'upstream.ca': 'upstream-ca',
       upstream: 'upstream',
       maxConnectionsPerSecond: 'limit',
     })
+    await probeUpstream(settings).catch(error => {
+      throw new UsageError(`--upstream: ${error.message}`)
+    })
+    const { authority, caFile } = await keepAuthority(findProjectFolder())
+    const copy = values['ca-file']
+    if (copy !== undefined) writeCopy(copy, authority.ca)
+    const running = await callWithFlags(() => startWithAuthority(settings, authority))
+    // Not `once`: npm passes a signal on that a terminal has sent to everybody, and the second one would end
+    // the process as one that was interrupted.
     const end = (): void => void running.close()
-    process.once('SIGINT', end).once('SIGTERM', end)
-    try {
-      const caFile = writeCaFile(running.ca, values['ca-file'])
-      const { upstream, region } = options
+    process.on('SIGINT', end).on('SIGTERM', end)
+    const { upstream, region } = settings
+    console.log(
+      `Listening on ${running.host}:${running.port} as ${region}, in front of ${upstream.host}:${upstream.port}`,
+    )
+    console.log(`Trust the certificate in ${copy ?? caFile}`)
+    if (!settings.credentials.has(standInCredentials.accessKeyId))
       console.log(
-        `Listening on ${running.host}:${running.port} as ${region}, in front of ${upstream.host}:${upstream.port}`,
+        `The key pair ${standInCredentials.accessKeyId} is refused, because everybody knows it: sign with ${[...settings.credentials.keys()]}`,
       )
-      console.log(`Trust the certificate in ${caFile}`)
-      // It keeps the process alive until it is closed.
-      return 0
-    } catch (error) {
-      await running.close()
-      throw error
-    }
+    // It keeps the process alive until it is closed.
+    return 0
   },
 }
 
-async function readOptions(values: Values): Promise<GatewayOptions> {
+function writeCopy(path: string, ca: string): void {
+  try {
+    writeFileSync(path, ca, { mode: 0o644 })
+  } catch (error) {
+    throw new UsageError(`--ca-file: ${error instanceof Error ? error.message : 'cannot be written'}`)
+  }
+}
+
+async function readFlags(values: Values): Promise<GatewayOptions> {
   if (values.upstream === undefined) throw new UsageError('--upstream host:port is needed')
   const region = values.region ?? readVariable('AWS_REGION')
   if (region === undefined) throw new UsageError('--region is needed, or AWS_REGION')
-  const pair = environmentCredentials()
+  const ca = values['upstream-ca']
+  const policy = await readPolicyFlags(values, region)
   return {
     engine: values.engine === undefined ? undefined : readEngine(values.engine),
     upstream: {
       ...readAddress('--upstream', values.upstream),
       password: readVariable('RDS_IAM_GATEWAY_UPSTREAM_PASSWORD'),
+      ca: ca === undefined ? undefined : readInput('--upstream-ca', ca, String),
     },
     region,
     host: values.host,
     port: values.port === undefined ? undefined : readNumber('--port', values.port),
     endpoints: values.endpoint?.map(text => readAddress('--endpoint', text)),
-    credentials: pair === undefined ? undefined : [standInCredentials, pair],
+    credentials: readCredentials(
+      values.host ?? '127.0.0.1',
+      values.user !== undefined && policy !== undefined,
+    ),
     users: values.user,
-    policy: await readPolicyFlags(values, region),
+    policy,
     maxConnectionsPerSecond: values.limit === undefined ? undefined : readNumber('--limit', values.limit),
     onDecision: decision => console.log(formatDecision(decision)),
   }
+}
+
+/** The stand-in pair, where it may come in, and the one of the environment, where there is one. */
+function readCredentials(host: string, isNarrow: boolean): readonly GatewayCredentials[] | undefined {
+  const pair = environmentCredentials()
+  if (pair === undefined) return undefined
+  const known = [standInCredentials]
+  return isOpenToAll(host.toLowerCase(), known, isNarrow) ? [pair] : [...known, pair]
 }
 
 function environmentCredentials(): GatewayCredentials | undefined {

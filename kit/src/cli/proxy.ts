@@ -13,7 +13,7 @@ import {
 import type { Command } from './command.ts'
 import { formatProxyEvent } from './proxy-line.ts'
 import { readListen, readUrl, type Target } from './proxy-target.ts'
-import { quote } from './shell-environment.ts'
+import { quoteForShell } from './shell.ts'
 
 const passwordVariable = 'RDS_IAM_PROXY_PASSWORD'
 
@@ -126,14 +126,14 @@ function announce(started: LocalProxy): void {
   const { engine, user, url, password, database, upstream } = started
   process.stdout.write(`${url}\n`)
   console.error(`${addressOf(started)} leads to ${upstream.host}:${upstream.port} as ${user}.`)
-  const variable = (name: string) => (password === undefined ? '' : `${name}=${quote(password)} `)
+  const variable = (name: string) => (password === undefined ? '' : `${name}=${quoteForShell(password)} `)
   if (engine === 'postgres') {
-    console.error(`  ${variable('PGPASSWORD')}psql ${quote(url.replace(/:[^:@/]+@/, '@'))}`)
+    console.error(`  ${variable('PGPASSWORD')}psql ${quoteForShell(url.replace(/:[^:@/]+@/, '@'))}`)
   } else {
     const { socket, host, port } = started
-    const where = socket === undefined ? `-h ${host} -P ${port}` : `-S ${quote(socket)}`
-    const name = database === '' ? '' : ` ${quote(database)}`
-    console.error(`  ${variable('MYSQL_PWD')}mysql ${where} -u ${quote(user)}${name}`)
+    const where = socket === undefined ? `-h ${host} -P ${port}` : `-S ${quoteForShell(socket)}`
+    const name = database === '' ? '' : ` ${quoteForShell(database)}`
+    console.error(`  ${variable('MYSQL_PWD')}mysql ${where} -u ${quoteForShell(user)}${name}`)
   }
 }
 

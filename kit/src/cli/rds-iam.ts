@@ -38,9 +38,9 @@ const commands: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'give every tool a local port that leads to RDS by IAM',
     load: async () => (await import('./proxy.ts')).proxy,
   },
-  database: {
+  dev: {
     summary: 'run a database of its own for development, behind the gateway',
-    load: async () => (await import('./database.ts')).database,
+    load: async () => (await import('./dev.ts')).dev,
   },
   gateway: {
     summary: 'authenticate as RDS does, in front of a database that is there',

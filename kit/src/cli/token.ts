@@ -4,7 +4,7 @@ import { callWithFlags, readArguments, readEngine, readInput, UsageError } from 
 import { clientEnvironment } from './client-environment.ts'
 import type { Command } from './command.ts'
 import { type ClientTarget, formatDatabaseUrl } from './database-url.ts'
-import { formatVariables } from './shell-environment.ts'
+import { formatVariables } from './shell.ts'
 
 export const token: Command = {
   help: `rds-iam token: prints an authentication token, as \`aws rds generate-db-auth-token\` does.

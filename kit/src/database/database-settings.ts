@@ -1,6 +1,7 @@
 import { takenNameProblem, userNameProblem } from 'middy-rds-iam/identifiers'
 import { type Checks, createChecks, gotName, refuseProblems } from 'middy-rds-iam/options'
-import { engineNames, frontOptionNames, type Given, readFront, readLimit } from '../gateway/settings.ts'
+import type { Given } from '../gateway/given.ts'
+import { engineNames, frontOptionNames, readFront, readLimit } from '../gateway/settings.ts'
 import type { GatewayCredentials } from '../gateway/sigv4.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type Engine, engines } from './engines.ts'
@@ -35,7 +36,7 @@ export function readDatabaseOptions(options: DatabaseOptions): DatabaseSettings 
   if (given.engine === undefined) checks.complain('engine', `is missing; give 'postgres' or 'mysql'`)
   const engine = checks.oneOf('engine', given.engine, engineNames, 'postgres')
   const users = readUsers(checks, given.users, engine)
-  const front = readFront(checks, { ...given, region: given.region ?? defaultRegion })
+  const front = readFront(checks, { ...given, region: given.region ?? defaultRegion }, true)
   readLimit(checks, 'limit', given.limit)
   const [credentials] = front.credentials.values()
   if (credentials === undefined) checks.complain('credentials', 'is an empty list; leave it out')

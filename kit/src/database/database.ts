@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIpAddress } from 'middy-rds-iam/identifiers'
+import { type Authority, makeAuthority } from '../gateway/certificate.ts'
 import type { Decision, GatewayStats } from '../gateway/decision.ts'
-import { startGateway } from '../gateway/gateway.ts'
+import { startWithAuthority } from '../gateway/gateway.ts'
+import { readOptions } from '../gateway/settings.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
 import { engines, type Programs } from './engines.ts'
@@ -68,11 +70,26 @@ export interface Database {
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
 export function startDatabase(options: DatabaseOptions): Promise<Database> {
-  return startDatabaseWith({}, options)
+  return startDatabaseWith(options)
 }
 
-/** As {@link startDatabase} does, on servers that need not be installed: the tests' own way in. */
-export async function startDatabaseWith(programs: Programs, options: DatabaseOptions): Promise<Database> {
+/** What a database is made of, where that is not what the options say. */
+export interface DatabaseParts {
+  /** Servers that need not be installed. @default what is installed */
+  readonly programs?: Programs
+  /** What the gateway has its certificate from. @default an authority of its own */
+  readonly getAuthority?: () => Promise<Authority>
+}
+
+/**
+ * As {@link startDatabase} does, of other parts.
+ *
+ * @internal
+ */
+export async function startDatabaseWith(
+  options: DatabaseOptions,
+  { programs = {}, getAuthority = makeAuthority }: DatabaseParts = {},
+): Promise<Database> {
   const settings = readDatabaseOptions(options)
   const { users, database, region, credentials } = settings
   const engine = engines[settings.engine]
@@ -88,7 +105,7 @@ export async function startDatabaseWith(programs: Programs, options: DatabaseOpt
     ends.push(() => server.stop())
     await engine.create(server, database, users, settings.setup)
     const upstream = { host: '127.0.0.1', port: server.port }
-    const gateway = await startGateway({
+    const gatewaySettings = readOptions({
       ...gatewayOptions(options),
       engine: settings.engine,
       region,
@@ -99,9 +116,10 @@ export async function startDatabaseWith(programs: Programs, options: DatabaseOpt
         options.onDecision?.(decision)
       },
     })
+    const gateway = await startWithAuthority(gatewaySettings, await getAuthority())
     ends.push(() => gateway.close())
     const caFile = join(server.folder, 'ca.pem')
-    writeFileSync(caFile, gateway.ca)
+    writeFileSync(caFile, gateway.ca, { mode: 0o644 })
     const host = nameOf(options.host)
     return {
       engine: settings.engine,

@@ -1,4 +1,4 @@
-import { generateKeyPair, randomBytes } from 'node:crypto'
+import { createPrivateKey, generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
 import { promisify } from 'node:util'
 import { isIpAddress } from 'middy-rds-iam/identifiers'
 import forge from 'node-forge'
@@ -10,7 +10,7 @@ export interface IssuedCertificate {
   readonly key: string
 }
 
-/** A certificate authority of its own; its private key is in memory only. */
+/** A certificate authority of its own. */
 export interface Authority {
   /** The authority's certificate, PEM: what clients are told to trust. */
   readonly ca: string
@@ -28,6 +28,7 @@ export interface Authority {
 }
 
 const dayMs = 86_400_000
+const leafMs = 30 * dayMs
 const generateKeys = promisify(generateKeyPair)
 
 /**
@@ -36,12 +37,22 @@ const generateKeys = promisify(generateKeyPair)
  * @param name The common name of its certificate, for example `'RDS IAM gateway'`.
  */
 export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority> {
+  return openAuthority(await makeAuthorityPem(name))
+}
+
+/**
+ * Makes the text of an authority, its private key included, for {@link openAuthority}. It is valid for ten
+ * years: whoever keeps it does not want to tell clients of another one.
+ *
+ * @internal
+ */
+export async function makeAuthorityPem(name: string): Promise<string> {
   const keys = await makeKeys()
   const issuer = [
     { name: 'organizationName', value: 'rds-iam-kit, for local development' },
     { name: 'commonName', value: `${name} CA` },
   ]
-  const authority = prepare(keys, new Date(Date.now() - dayMs), new Date(Date.now() + 30 * dayMs))
+  const authority = prepare(keys, new Date(Date.now() - dayMs), new Date(Date.now() + 3650 * dayMs))
   authority.setSubject(issuer)
   authority.setIssuer(issuer)
   authority.setExtensions([
@@ -50,8 +61,21 @@ export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority
     { name: 'subjectKeyIdentifier' },
   ])
   authority.sign(keys.privateKey, forge.md.sha256.create())
-  const ca = forge.pki.certificateToPem(authority)
+  return `${toPem(authority)}${keys.pem}`
+}
+
+/**
+ * Reads an authority with its private key.
+ *
+ * @throws {Error} With a clause that says what is wrong with it: `ends on …`, for example.
+ * @internal
+ */
+export function openAuthority(pem: string): Authority {
+  const { ca, key } = readPair(withLineFeeds(pem))
+  const privateKey = forge.pki.privateKeyFromPem(key)
+  const authority = forge.pki.certificateFromPem(ca)
   const keyIdentifier = authority.generateSubjectKeyIdentifier().getBytes()
+  const name = String(authority.subject.getField('CN').value).replace(/ CA$/, '')
 
   return {
     ca,
@@ -60,10 +84,10 @@ export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority
       const leaf = prepare(
         own,
         notBefore ?? new Date(Date.now() - dayMs),
-        notAfter ?? new Date(Date.now() + 30 * dayMs),
+        notAfter ?? new Date(Date.now() + leafMs),
       )
       leaf.setSubject([{ name: 'commonName', value: name }])
-      leaf.setIssuer(issuer)
+      leaf.setIssuer(authority.subject.attributes)
       leaf.setExtensions([
         { name: 'basicConstraints', cA: false, critical: true },
         { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
@@ -77,11 +101,36 @@ export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority
         { name: 'subjectKeyIdentifier' },
         { name: 'authorityKeyIdentifier', keyIdentifier },
       ])
-      leaf.sign(keys.privateKey, forge.md.sha256.create())
-      return { cert: `${forge.pki.certificateToPem(leaf)}${ca}`, key: own.pem }
+      leaf.sign(privateKey, forge.md.sha256.create())
+      return { cert: `${toPem(leaf)}${ca}`, key: own.pem }
     },
   }
 }
+
+function readPair(pem: string): { readonly ca: string; readonly key: string } {
+  const [ca] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(pem) ?? []
+  const [key] = /-----BEGIN RSA PRIVATE KEY-----[^-]+-----END RSA PRIVATE KEY-----\n/.exec(pem) ?? []
+  if (ca === undefined || key === undefined) throw new Error('is not a certificate and its private key')
+  let isPair: boolean
+  let end: Date
+  try {
+    const certificate = new X509Certificate(ca)
+    isPair = certificate.ca && certificate.checkPrivateKey(createPrivateKey(key))
+    end = new Date(certificate.validTo)
+  } catch {
+    throw new Error('cannot be read')
+  }
+  if (!isPair) throw new Error('is not an authority and its own private key')
+  // What it issues would outlive it.
+  if (end.getTime() < Date.now() + leafMs) throw new Error(`ends on ${end.toISOString().slice(0, 10)}`)
+  return { ca, key }
+}
+
+const toPem = (certificate: forge.pki.Certificate): string =>
+  withLineFeeds(forge.pki.certificateToPem(certificate))
+
+/** The line ends of forge are those of e-mail, which no other tool has. */
+const withLineFeeds = (text: string): string => text.replaceAll('\r\n', '\n')
 
 interface Keys {
   readonly pem: string

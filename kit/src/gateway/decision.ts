@@ -1,6 +1,6 @@
 /**
- * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the others have
- * nothing to do with IAM.
+ * Why a connection was refused. The first five are what RDS's log `iam-db-auth-error` says; the others are
+ * decided before IAM is asked.
  *
  * | reason | means |
  * |---|---|
@@ -12,6 +12,7 @@
  * | `NotEncrypted` | the client did not ask for TLS |
  * | `NotIamUser` | the database user is not an IAM user |
  * | `DirectTls` | the client began with TLS at once, and the server behind is older than PostgreSQL 17 |
+ * | `NotTrusted` | the client does not trust the gateway's certificate, and has not said who it is |
  *
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
@@ -24,6 +25,7 @@ export type RefusalReason =
   | 'NotEncrypted'
   | 'NotIamUser'
   | 'DirectTls'
+  | 'NotTrusted'
 
 /** The TLS connection that a client came over. */
 export interface DecisionTls {

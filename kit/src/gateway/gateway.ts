@@ -18,7 +18,10 @@ export interface Gateway {
   readonly host: string
   /** The port that it listens on, for example `6432`. */
   readonly port: number
-  /** The certificate of its own authority, PEM: what clients are to trust. Another one at each start. */
+  /**
+   * The certificate of its own authority, PEM: what clients are to trust. Another one at each start, whose
+   * private key is in memory only.
+   */
   readonly ca: string
   /** Counts since the start. */
   readonly stats: () => GatewayStats
@@ -30,11 +33,12 @@ export interface Gateway {
 const ownNames = ['localhost', 'host.docker.internal']
 
 /**
- * Starts a gateway in front of a PostgreSQL, MySQL or MariaDB server. It authenticates as Amazon RDS does with
- * IAM, over TLS.
+ * Starts a gateway in front of a PostgreSQL, MySQL or MariaDB server. It authenticates as Amazon RDS does
+ * with IAM, over TLS.
  *
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, naming all problems,
- * or where the address cannot be listened on.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` (the promise rejects) where an option is wrong, naming all
+ * problems, or where the address cannot be listened on. Beyond loopback, the stand-in key pair is such a
+ * problem, unless the users and a policy are named.
  * @example
  * ```ts
  * const gateway = await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
@@ -115,10 +119,22 @@ async function listen(
   } catch (cause) {
     throw new RdsIamError(
       'RDS_IAM_OPTIONS',
-      `The gateway cannot listen on ${settings.host}:${settings.port}: ${cause instanceof Error ? cause.message : 'unknown'}`,
+      `The gateway cannot listen on ${settings.host}:${settings.port}: ${describeListening(cause)}`,
       { cause },
     )
   }
+}
+
+const listening: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; give another one, or 0 for any that is free',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'this user may not; ports from 1024 on are for everybody',
+  ENOTFOUND: 'there is no such name',
+}
+
+function describeListening(cause: unknown): string {
+  const { code = '', message } = cause as NodeJS.ErrnoException
+  return listening[code] === undefined ? message : `${listening[code]} (${code})`
 }
 
 /**

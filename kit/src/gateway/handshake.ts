@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import { PeerGone } from '../wire/bytes.ts'
 import type { DecisionTls } from './decision.ts'
+import { recordDistrust } from './distrust.ts'
 import type { Gate } from './gate.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -78,7 +79,8 @@ export function beginHandshake(socket: Socket, site: Site): Handshake {
 
 /** Goes on over TLS; what the client has already sent of it is not lost. */
 export function startTls(handshake: Handshake, ALPNProtocols?: string[]): Promise<TLSSocket> {
-  const { secureContext, hold } = handshake.site
+  const { secureContext, gate, hold } = handshake.site
+  const { client } = describeClient(handshake.stream)
   const stream = new TLSSocket(handshake.stream, {
     isServer: true,
     secureContext,
@@ -88,7 +90,10 @@ export function startTls(handshake: Handshake, ALPNProtocols?: string[]): Promis
   handshake.stream = stream
   return new Promise((resolve, reject) => {
     stream.once('secure', () => resolve(stream))
-    stream.once('close', () => reject(new PeerGone()))
+    stream.once('close', () => {
+      recordDistrust(gate, stream, client)
+      reject(new PeerGone())
+    })
   })
 }
 

@@ -6,6 +6,7 @@ import { encodeText, MysqlRefusal } from '../wire/mysql-packets.ts'
 import type { Attempt, Gate, Judgement } from './gate.ts'
 import type { UpstreamAnswer } from './mysql-upstream.ts'
 import { quote } from './token-text.ts'
+import { UpstreamRefusal } from './upstream.ts'
 
 /**
  * Asks the client for its token, and judges it. A user who is none for IAM is not asked for one, but for a
@@ -90,6 +91,9 @@ export async function enter(
       reason: 'InternalError',
       detail: `${judgement.detail}; no session: ${reason}`,
     })
+    // ER_CONNECT_TO_FOREIGN_DATA_SOURCE, what servers say of a server behind them. It does not pass by
+    // itself, as 1053 does.
+    if (error instanceof UpstreamRefusal) throw new MysqlRefusal(1429, 'HY000', reason)
     // What a server says that is going away; one that is not there yet says nothing.
     throw new MysqlRefusal(1053, '08S01', 'Server shutdown in progress')
   }

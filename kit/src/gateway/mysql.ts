@@ -21,6 +21,7 @@ import {
   loginUpstream,
   type UpstreamAnswer,
 } from './mysql-upstream.ts'
+import { UpstreamRefusal } from './upstream.ts'
 
 /**
  * Serves a client that speaks MySQL's protocol: TLS, authentication by token, then everything both ways.
@@ -63,15 +64,15 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
     logIn(handshake, upstream, response, capabilities),
   )
   const packet = encodePacket(dialogue.sequence, answer.body)
-  if (answer.error !== undefined || upstream instanceof Error) {
+  if (answer.error !== undefined) {
     handshake.drop()
     finish(dialogue.stream, packet)
     return
   }
   handshake.done()
   dialogue.stream.write(packet)
-  joinCommands(dialogue.stream, upstream.socket, findChangeUser(), () =>
-    changeUser(site, dialogue.stream, upstream, capabilities),
+  joinCommands(dialogue.stream, answer.socket, findChangeUser(), () =>
+    changeUser(site, dialogue.stream, answer.socket, capabilities),
   )
 }
 
@@ -114,35 +115,28 @@ async function logIn(
   if (upstream instanceof Error) throw upstream
   handshake.awaited = upstream.socket
   try {
-    const password = handshake.site.upstream.password(response.user) ?? ''
-    return await loginUpstream(upstream, response, capabilities, password)
+    return await loginUpstream(handshake.site.upstream, upstream, response, capabilities, handshake.tie)
   } catch (error) {
-    throw reasonOf(upstream.socket, error)
+    throw reasonOf(handshake.awaited, error)
   }
 }
 
 /** Within a session: another user, or the same one afresh, needs a token as at the start. */
-async function changeUser(
-  site: Site,
-  stream: Socket,
-  upstream: GreetedUpstream,
-  capabilities: number,
-): Promise<void> {
+async function changeUser(site: Site, stream: Socket, upstream: Socket, capabilities: number): Promise<void> {
   const dialogue: Dialogue = { stream, sequence: 0 }
   try {
     const body = await hear(dialogue)
     const login = await readFrom(() => parseChangeUser(body))
     const attempt = describeAttempt(dialogue, login)
     const judgement = await admit(dialogue, site.gate, attempt, login)
-    const answer = await enter(site.gate, attempt, judgement, () => {
-      const password = site.upstream.password(login.user) ?? ''
-      return changeUpstreamUser(upstream, login, capabilities, password)
-    })
+    const answer = await enter(site.gate, attempt, judgement, () =>
+      changeUpstreamUser(site.upstream, upstream, login, capabilities),
+    )
     say(dialogue, answer.body)
   } catch (error) {
     end(dialogue, error)
     // In order: what breaks at the upstream breaks the client, which is still to be told.
-    upstream.socket.end().resume()
+    upstream.end().resume()
     throw error
   }
 }
@@ -159,5 +153,6 @@ function end({ stream, sequence }: Dialogue, error: unknown): void {
 
 /** Why a socket broke says more than that it did. */
 function reasonOf(socket: Socket | undefined, error: unknown): Error {
+  if (error instanceof UpstreamRefusal) return error
   return socket?.errored ?? (error instanceof Error ? error : new Error('unknown'))
 }

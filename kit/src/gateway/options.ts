@@ -11,10 +11,22 @@ export interface GatewayUpstream {
   readonly port: number
   /**
    * The database password, where the server does not trust the gateway: for everybody, or by user. Of
-   * PostgreSQL's methods, cleartext, MD5 and SCRAM-SHA-256 are answered (the last two need the package `pg`),
-   * of MySQL's `mysql_native_password` and `caching_sha2_password`. @default none
+   * PostgreSQL's methods `password`, `md5` and `scram-sha-256` are answered; of MySQL's plugins
+   * `mysql_native_password`, `caching_sha2_password` and `sha256_password`, of MariaDB's also `ed25519` and
+   * `parsec`. Where it is missing or wrong, the client is told that the server behind the gateway refused.
+   *
+   * @default none
    */
   readonly password?: string | ((user: string) => string | undefined) | undefined
+  /**
+   * The certificate authorities of the server, PEM, for example `readFileSync('upstream-ca.pem', 'utf8')`.
+   * With it, the gateway speaks TLS to a server on loopback, too, as one that demands TLS needs it; there,
+   * the certificate must come from these authorities, and may be for any host. Beyond loopback, the gateway
+   * always speaks TLS, and the certificate must be for the host.
+   *
+   * @default on loopback none: plain text; beyond it, the authorities of Node.js and of this machine
+   */
+  readonly ca?: string | undefined
 }
 
 /** What a gateway is started with; only `upstream` and `region` are needed. */
@@ -29,7 +41,13 @@ export interface GatewayOptions {
   readonly engine?: 'postgres' | 'mysql' | undefined
   /** The real server, for example `{ port: 5432 }`. */
   readonly upstream: GatewayUpstream
-  /** The address to listen on. @default '127.0.0.1' */
+  /**
+   * The address to listen on, for example `'0.0.0.0'` for all of this machine. Beyond loopback, the stand-in
+   * key pair is refused, because everybody knows it: either `users` and a `policy` are named, or
+   * `credentials`.
+   *
+   * @default '127.0.0.1'
+   */
   readonly host?: string | undefined
   /** The port to listen on. @default 0, any free port */
   readonly port?: number | undefined

@@ -1,13 +1,23 @@
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import { readExactly } from '../wire/bytes.ts'
 import {
   encodeInt32,
   encodeMessage,
-  encodeText,
   parseErrorResponse,
   readMessage,
+  requestCodes,
 } from '../wire/postgres-messages.ts'
-import { reachUpstream, type Upstream } from './upstream.ts'
+import { makeAuthenticator } from './postgres-passwords.ts'
+import {
+  type Hold,
+  type LoginDefect,
+  reachUpstream,
+  refusedLogin,
+  secureUpstream,
+  type Upstream,
+  UpstreamRefusal,
+  withoutTls,
+} from './upstream.ts'
 
 /** A login at the upstream that came to an answer. */
 export interface UpstreamLogin {
@@ -18,105 +28,88 @@ export interface UpstreamLogin {
   readonly error?: { readonly sqlState: string; readonly message: string }
 }
 
-// What is used of pg's own implementation of SCRAM and MD5.
-interface SaslSession {
-  readonly mechanism: string
-  readonly response: string
+/**
+ * Connects to the upstream, over TLS where that is needed.
+ *
+ * @throws {Error} Where it cannot be reached; {@link UpstreamRefusal} where it is not trusted.
+ */
+export async function reachPostgres(upstream: Upstream, hold: Hold): Promise<Socket> {
+  const socket = await reachUpstream(upstream, hold)
+  const { tls } = upstream
+  if (tls === undefined) return socket
+  if (!(await askForTls(socket))) throw withoutTls(upstream)
+  return secureUpstream(upstream, tls, socket, hold, ['postgresql'])
 }
-interface Sasl {
-  startSession(mechanisms: string[], stream: null): SaslSession
-  continueSession(session: SaslSession, password: string, serverData: string, stream: null): Promise<void>
-  finalizeSession(session: SaslSession, serverData: string): void
-}
-interface PgCrypto {
-  postgresMd5PasswordHash(user: string, password: string, salt: Buffer): Promise<string>
+
+/**
+ * Asks the upstream whether it speaks TLS.
+ *
+ * @throws {Error} Where it does not answer as PostgreSQL does. Its answer is one byte: what comes behind it
+ * in plain text must not be taken for something that came over TLS (CVE-2021-23222).
+ * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
+ */
+export async function askForTls(socket: Socket): Promise<boolean> {
+  socket.write(Buffer.concat([encodeInt32(8), encodeInt32(requestCodes.ssl)]))
+  const answer = (await readExactly(socket, 1)).toString('latin1')
+  if (socket.readableLength === 0 && (answer === 'S' || answer === 'N')) return answer === 'S'
+  throw new Error('the upstream does not speak as PostgreSQL does')
 }
 
 /**
  * Connects to the upstream, replays the client's startup packet and answers for the client until the upstream
  * lets it in or refuses it.
  *
- * @param hold Is given the socket at once, so that it can be ended from outside.
- * @throws {Error} Where the upstream cannot be reached or asks for what the gateway does not have.
+ * @throws {Error} Where the upstream cannot be reached; {@link UpstreamRefusal} where it does not let the
+ * gateway in.
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
 export async function loginUpstream(
   upstream: Upstream,
   startup: Buffer,
   user: string,
-  hold: (socket: Socket) => void,
+  hold: Hold,
 ): Promise<UpstreamLogin> {
-  const socket = await reachUpstream(upstream, hold)
+  const socket = await reachPostgres(upstream, hold)
   socket.write(startup)
   const passed: Buffer[] = []
-  const authenticate = makeAuthenticator(upstream, user)
+  const authenticator = makeAuthenticator(user, () => passwordOf(upstream, user))
   for (;;) {
     const message = await readMessage(socket)
-    const isRequest = message.type === 'R' && message.body.readInt32BE() !== 0
-    if (isRequest) {
-      const reply = await authenticate(message.body)
+    const isAboutLogin = message.type === 'R'
+    if (isAboutLogin && message.body.readInt32BE() !== 0) {
+      const reply = await authenticator.answer(message.body)
       if (reply !== undefined) socket.write(encodeMessage('p', reply))
       continue
     }
+    if (isAboutLogin) authenticator.finish()
     passed.push(message.bytes)
     if (message.type === 'Z') return { socket, answer: Buffer.concat(passed) }
-    if (message.type === 'E')
-      return { socket, answer: Buffer.concat(passed), error: parseErrorResponse(message.body) }
-  }
-}
-
-/**
- * Gives a function from an authentication request's body to the body of the answer, if there is to be one.
- */
-function makeAuthenticator(upstream: Upstream, user: string): (body: Buffer) => Promise<Buffer | undefined> {
-  let session: SaslSession | undefined
-  const password = (): string => {
-    const text = upstream.password(user)
-    if (text === undefined)
-      throw new Error('the upstream asks for a password, and `upstream.password` gives none')
-    return text
-  }
-  return async body => {
-    const method = body.readInt32BE()
-    const data = body.subarray(4)
-    switch (method) {
-      case 3:
-        return encodeText(password())
-      case 5:
-        return encodeText(
-          await loadPg<PgCrypto>('utils').postgresMd5PasswordHash(user, password(), data.subarray(0, 4)),
-        )
-      case 10: {
-        const mechanisms = data.toString('utf8').split('\0').filter(Boolean)
-        session = loadPg<Sasl>('sasl').startSession(mechanisms, null)
-        const response = Buffer.from(session.response)
-        return Buffer.concat([encodeText(session.mechanism), encodeInt32(response.length), response])
-      }
-      case 11:
-        if (session === undefined) break
-        await loadPg<Sasl>('sasl').continueSession(session, password(), data.toString('utf8'), null)
-        return Buffer.from(session.response)
-      case 12:
-        if (session === undefined) break
-        loadPg<Sasl>('sasl').finalizeSession(session, data.toString('utf8'))
-        return undefined
+    if (message.type === 'E') {
+      const error = parseErrorResponse(message.body)
+      const defect = defectOf(error)
+      if (defect === undefined) return { socket, answer: Buffer.concat(passed), error }
+      const words = `${error.message} (${error.sqlState})`
+      throw refusedLogin(upstream, user, words, defect, upstream.password(user) !== undefined)
     }
-    throw new Error(`the upstream asks for authentication method ${method}, which the gateway does not have`)
   }
 }
 
-const require = createRequire(import.meta.url)
+function passwordOf(upstream: Upstream, user: string): string {
+  const password = upstream.password(user)
+  if (password !== undefined) return password
+  throw refusedLogin(upstream, user, 'it wants a password', 'password', false)
+}
 
 /**
- * pg is an optional peer: it is loaded where an upstream asks for a password, by require as it is CommonJS
- * without types for this.
+ * What kept the gateway out; nothing where the server has something against the user or the session, which
+ * the client may hear in the server's words. The words are translated, the names of functions are not.
+ *
+ * @see https://www.postgresql.org/docs/18/protocol-error-fields.html
  */
-function loadPg<T>(module: 'sasl' | 'utils'): T {
-  try {
-    return require(`pg/lib/crypto/${module}.js`) as T
-  } catch (cause) {
-    throw new Error('the upstream asks for a password; answering needs the package "pg" to be installed', {
-      cause,
-    })
-  }
+function defectOf({ sqlState, routine }: ReturnType<typeof parseErrorResponse>): LoginDefect | undefined {
+  // Class 28, Invalid Authorization Specification; that function looks the user up once it is known who it
+  // is.
+  if (!sqlState.startsWith('28') || routine === 'InitializeSessionUserId') return undefined
+  // pg_hba.conf has no line for the gateway, or one that rejects it.
+  return routine === 'ClientAuthentication' ? 'transport' : 'password'
 }

@@ -16,9 +16,9 @@ import { beginHandshake, describeClient, finish, type Handshake, type Site } fro
 import { type Beginning, negotiate, refuseDirectTls } from './postgres-negotiation.ts'
 import { agreeProtocol, findServerVersion, requireProtocol3 } from './postgres-protocol.ts'
 import { askInVain } from './postgres-scram.ts'
-import { loginUpstream, type UpstreamLogin } from './postgres-upstream.ts'
+import { loginUpstream, reachPostgres, type UpstreamLogin } from './postgres-upstream.ts'
 import { quote } from './token-text.ts'
-import { reachUpstream } from './upstream.ts'
+import { UpstreamRefusal } from './upstream.ts'
 
 /**
  * Serves a client that speaks PostgreSQL's protocol: TLS, authentication by token, then everything both ways.
@@ -42,7 +42,7 @@ export async function servePostgres(socket: Socket, site: Site): Promise<void> {
 async function forwardCancel(handshake: Handshake, packet: FirstPacket): Promise<void> {
   const { site, stream } = handshake
   // Not tied to the client, which may leave at once: the request is to arrive all the same.
-  const upstream = await reachUpstream(site.upstream, socket => {
+  const upstream = await reachPostgres(site.upstream, socket => {
     site.hold(socket)
     handshake.awaited = socket
     // Where the client has left, nobody else would end a server that says nothing.
@@ -123,13 +123,17 @@ async function logIn(
   try {
     return await loginUpstream(upstream, startup, attempt.user, handshake.tie)
   } catch (error) {
-    const cause = handshake.awaited?.errored ?? error
+    const isRefusal = error instanceof UpstreamRefusal
+    const cause = isRefusal ? error : (handshake.awaited?.errored ?? error)
     const detail = cause instanceof Error ? cause.message : 'unknown'
     gate.record(attempt, {
       ...judgement,
       reason: 'InternalError',
       detail: `${judgement.detail}; no session: ${detail}`,
     })
+    // https://www.postgresql.org/docs/18/errcodes-appendix.html: the server rejected the establishment of the
+    // connection. It does not pass by itself, as 57P03 does.
+    if (isRefusal) throw new Refusal('08004', detail)
     throw new Refusal(
       '57P03',
       'the database system is not accepting connections',

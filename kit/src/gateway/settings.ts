@@ -9,15 +9,13 @@ import {
 } from 'middy-rds-iam/identifiers'
 import { type Checks, createChecks, got, gotName, refuseProblems, show } from 'middy-rds-iam/options'
 import type { Decision } from './decision.ts'
-import type { GatewayOptions, GatewayUpstream } from './options.ts'
+import { type Given, readPort } from './given.ts'
+import type { GatewayOptions } from './options.ts'
 import { type GatewayPolicy, type PolicyEvaluation, readPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
-
-/** SAM CLI's stand-in for credentials, which it sets without a session token where it finds none. */
-export const standInCredentials: GatewayCredentials = {
-  accessKeyId: 'defaultkey',
-  secretAccessKey: 'defaultsecret',
-}
+import { isOpenToAll, standInCredentials } from './stand-in.ts'
+import type { Upstream } from './upstream.ts'
+import { readUpstream } from './upstream-settings.ts'
 
 /** What a gateway needs to know whatever stands behind it, with every default filled in. */
 export interface FrontSettings {
@@ -35,11 +33,7 @@ export interface FrontSettings {
 /** The options with every default filled in. */
 export interface GatewaySettings extends FrontSettings {
   readonly engine: 'postgres' | 'mysql'
-  readonly upstream: {
-    readonly host: string
-    readonly port: number
-    readonly password: (user: string) => string | undefined
-  }
+  readonly upstream: Upstream
   readonly users: ReadonlySet<string> | undefined
   readonly maxConnectionsPerSecond: number | undefined
 }
@@ -52,9 +46,6 @@ export const frontOptionNames = [
   ...['handshakeTimeoutMs', 'now'],
 ]
 const optionNames = ['engine', 'upstream', 'users', 'maxConnectionsPerSecond', ...frontOptionNames]
-
-/** Options as somebody wrote them, right or wrong. */
-export type Given = Readonly<Record<string, unknown>>
 
 /**
  * Checks the options and fills in the defaults.
@@ -69,7 +60,7 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   const settings: GatewaySettings = {
     engine: checks.oneOf('engine', given.engine, engineNames, 'postgres'),
     upstream: readUpstream(checks, given.upstream),
-    ...readFront(checks, given),
+    ...readFront(checks, given, given.users !== undefined),
     users: given.users === undefined ? undefined : new Set(readUsers(checks, given.users)),
     maxConnectionsPerSecond: readLimit(checks, 'maxConnectionsPerSecond', given.maxConnectionsPerSecond),
   }
@@ -77,17 +68,29 @@ export function readOptions(options: GatewayOptions): GatewaySettings {
   return settings
 }
 
-/** Reads where a gateway listens, and what it decides by. */
-export function readFront(checks: Checks, given: Given): FrontSettings {
+/**
+ * Reads where a gateway listens, and what it decides by.
+ *
+ * @param namesUsers Whether only some database users may come in.
+ */
+export function readFront(checks: Checks, given: Given, namesUsers: boolean): FrontSettings {
   const region = readRegion(checks, given.region)
+  const host = checks.host('host', given.host) ?? '127.0.0.1'
+  const credentials = readCredentials(checks, given.credentials)
+  if (isOpenToAll(host, credentials.values(), namesUsers && given.policy !== undefined))
+    checks.complain(
+      'host',
+      `is reached from other machines, where everybody knows the key pair ${standInCredentials.accessKeyId}: name the ` +
+        `users and a policy, or take credentials of your own; got ${show(host)}`,
+    )
   return {
-    host: checks.host('host', given.host) ?? '127.0.0.1',
+    host,
     port: checks.integer('port', given.port, { fallback: 0, min: 0, max: 65_535 }),
     region,
     endpoints: checks
       .list('endpoints', given.endpoints)
       .map((entry, index) => readEndpoint(checks, `endpoints[${index}]`, entry)),
-    credentials: readCredentials(checks, given.credentials),
+    credentials,
     evaluatePolicy: readPolicyOption(checks, given.policy, region),
     onDecision: (checks.function('onDecision', given.onDecision) ?? (() => {})) as (
       decision: Decision,
@@ -105,29 +108,6 @@ export function readFront(checks: Checks, given: Given): FrontSettings {
 /** Reads how many new connections a second may pass. */
 export function readLimit(checks: Checks, name: string, value: unknown): number | undefined {
   return value === undefined ? undefined : checks.integer(name, value, { fallback: 1, min: 1 })
-}
-
-function readUpstream(checks: Checks, value: unknown): GatewaySettings['upstream'] {
-  if (value === undefined) checks.complain('upstream', 'is missing; give { port }')
-  const upstream: Given = checks.object('upstream', value, 'of the form { host?, port, password? }') ?? {}
-  checks.known(upstream, ['host', 'port', 'password'], 'upstream.')
-  const { password } = upstream
-  // A text that is wrong may be a password all the same.
-  if (password !== undefined && typeof password !== 'function') checks.secret('upstream.password', password)
-  return {
-    host: checks.host('upstream.host', upstream.host) ?? '127.0.0.1',
-    port: value === undefined ? 0 : readPort(checks, 'upstream.port', upstream.port),
-    password:
-      typeof password === 'function'
-        ? (password as Exclude<GatewayUpstream['password'], string | undefined>)
-        : () => password as string | undefined,
-  }
-}
-
-/** Not by `checks.port`, which takes texts too, as environment variables have them. */
-function readPort(checks: Checks, name: string, value: unknown): number {
-  if (value === undefined) checks.complain(name, 'is missing')
-  return checks.integer(name, value, { fallback: 0, min: 1, max: 65_535 })
 }
 
 function readRegion(checks: Checks, value: unknown): string {

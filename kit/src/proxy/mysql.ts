@@ -11,7 +11,7 @@ import {
   parseHandshakeResponse,
 } from '../wire/mysql-login.ts'
 import { encodeError, encodePacket, encodeText, MysqlRefusal } from '../wire/mysql-packets.ts'
-import { answerPlugin } from '../wire/mysql-scrambles.ts'
+import { type ScramblePlugin, scramble } from '../wire/mysql-scrambles.ts'
 import type { Greetings } from './greetings.ts'
 import { refusalOf } from './mysql-errors.ts'
 import { changeUser, logIn, type MysqlSession } from './mysql-login.ts'
@@ -125,13 +125,13 @@ const newPlugin = 'caching_sha2_password'
 const fastAuthenticationSucceeded = Buffer.from([0x01, 0x03])
 
 /** @throws {MysqlRefusal} Where the password is wrong. */
-async function askPassword({ site, user }: Visit, dialogue: Dialogue, plugin: string): Promise<void> {
+async function askPassword({ site, user }: Visit, dialogue: Dialogue, plugin: ScramblePlugin): Promise<void> {
   const { password } = site
   if (password === undefined) return
   const salt = makeSalt()
   say(dialogue, Buffer.from([0xfe]), encodeText(plugin), encodeText(salt))
   const answer = await hear(dialogue)
-  const expected = answerPlugin(plugin, password, salt)
+  const expected = scramble(plugin, password, salt)
   if (answer.length !== expected.length || !timingSafeEqual(answer, expected)) {
     const using = answer.length > 1 ? 'YES' : 'NO'
     throw new MysqlRefusal(
@@ -144,7 +144,7 @@ async function askPassword({ site, user }: Visit, dialogue: Dialogue, plugin: st
 }
 
 /** A command that is not passed on as it is: of another number of a thread, or the same user afresh. */
-async function takeCommand(visit: Visit, session: MysqlSession, parts: MysqlParts, plugin: string) {
+async function takeCommand(visit: Visit, session: MysqlSession, parts: MysqlParts, plugin: ScramblePlugin) {
   const { socket } = visit
   const dialogue: Dialogue = { stream: socket, sequence: 0 }
   try {

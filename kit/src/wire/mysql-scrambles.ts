@@ -1,27 +1,22 @@
 import { createHash } from 'node:crypto'
 
+/** The plugins that hash a password with the server's salt. */
+export type ScramblePlugin = 'mysql_native_password' | 'caching_sha2_password'
+
 /**
- * What a plugin answers to the server's salt; nothing at all for a user without a password.
+ * What a plugin answers to the 20 bytes of the server's salt; nothing at all for a user without a password.
  *
- * @throws {Error} For a plugin that is not among these two.
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_native_password_authentication.html
+ * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
  */
-export function answerPlugin(plugin: string, password: string, salt: Buffer): Buffer {
-  const text = Buffer.from(password)
-  switch (plugin) {
-    // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_native_password_authentication.html
-    case 'mysql_native_password': {
-      if (password === '') return Buffer.alloc(0)
-      const once = hash('sha1', text)
-      return xor(once, hash('sha1', salt, hash('sha1', once)))
-    }
-    // https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
-    case 'caching_sha2_password': {
-      if (password === '') return Buffer.alloc(0)
-      const once = hash('sha256', text)
-      return xor(once, hash('sha256', hash('sha256', once), salt))
-    }
+export function scramble(plugin: ScramblePlugin, password: string, salt: Buffer): Buffer {
+  if (password === '') return Buffer.alloc(0)
+  if (plugin === 'mysql_native_password') {
+    const once = hash('sha1', Buffer.from(password))
+    return xor(once, hash('sha1', salt, hash('sha1', once)))
   }
-  throw new Error(`the server asks for the authentication plugin "${plugin}", which is not known here`)
+  const once = hash('sha256', Buffer.from(password))
+  return xor(once, hash('sha256', hash('sha256', once), salt))
 }
 
 function hash(algorithm: 'sha1' | 'sha256', ...parts: readonly Buffer[]): Buffer {

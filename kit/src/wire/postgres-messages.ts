@@ -154,13 +154,21 @@ export function splitMessages(bytes: Buffer): readonly Message[] {
   return messages
 }
 
-/** The SQLSTATE and the message of an ErrorResponse. */
-export function parseErrorResponse(body: Buffer): { readonly sqlState: string; readonly message: string } {
+/** The SQLSTATE and the message of an ErrorResponse, and the function of the server that reports it. */
+export function parseErrorResponse(body: Buffer): {
+  readonly sqlState: string
+  readonly message: string
+  readonly routine: string
+} {
   const fields = new Map(
     body
       .toString('utf8')
       .split('\0')
       .map(field => [field.charAt(0), field.slice(1)]),
   )
-  return { sqlState: fields.get('C') ?? 'XX000', message: fields.get('M') ?? '' }
+  return {
+    sqlState: fields.get('C') ?? 'XX000',
+    message: fields.get('M') ?? '',
+    routine: fields.get('R') ?? '',
+  }
 }

@@ -50,7 +50,7 @@ describe('rds-iam', () => {
     assert.equal(print(['-h']), help)
     const commands = [...help.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1] ?? '')
     assert.deepEqual(commands, [
-      ...['policy', 'check', 'users', 'token', 'ca', 'exec', 'diagnose', 'proxy', 'database', 'gateway'],
+      ...['policy', 'check', 'users', 'token', 'ca', 'exec', 'diagnose', 'proxy', 'dev', 'gateway'],
     ])
     for (const command of commands) {
       const text = print([command, '--help'])

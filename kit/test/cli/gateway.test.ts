@@ -1,19 +1,27 @@
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import type { Server } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { after, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { nodeFlags } from '../../../test/support/node-process.ts'
+import { startTlsPostgres } from '../../../test/support/tls-postgres.ts'
 import { describeAnyMysql, tryMysql } from '../gateway/mysql-support.ts'
+import { startRelay } from '../gateway/relay.ts'
 import { makeClient, openPostgres, openWire, region, signToken, tryConnect } from '../gateway/support.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli/rds-iam.ts', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'rds-iam-gateway-test-'))
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rds-iam-gateway-test-')))
 after(() => rmSync(folder, { recursive: true }))
+// The authority is kept there.
+const project = join(folder, 'project')
+mkdirSync(join(project, 'below'), { recursive: true })
+writeFileSync(join(project, 'package.json'), '{}')
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_')),
 )
@@ -28,6 +36,7 @@ interface Running {
 async function start(t: TestContext, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
   const child = spawn(process.execPath, [...nodeFlags, cli, 'gateway', ...args], {
     env: { ...environment, ...env },
+    cwd: join(project, 'below'),
   })
   t.after(() => child.kill('SIGKILL'))
   let errors = ''
@@ -35,11 +44,39 @@ async function start(t: TestContext, args: string[], env: NodeJS.ProcessEnv = {}
     errors += chunk
   })
   const nextLine = readLines(createInterface(child.stdout), () => errors)
-  const port = Number(/^Listening on 127\.0\.0\.1:(\d+) as /.exec(await nextLine())?.[1])
+  const port = Number(/^Listening on [\d.]+:(\d+) as /.exec(await nextLine())?.[1])
   const caFile = /^Trust the certificate in (.+)$/.exec(await nextLine())?.[1] ?? ''
   const gateway = { port, ca: readFileSync(caFile, 'utf8') } as Running['gateway']
   return { child, gateway, caFile, nextLine }
 }
+
+/** Runs a gateway that does not start. */
+async function refuses(args: string[], message: RegExp): Promise<void> {
+  const child = spawn(process.execPath, [...nodeFlags, cli, 'gateway', ...args], {
+    env: environment,
+    cwd: project,
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', chunk => {
+    stdout += chunk
+  })
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  const [status] = await once(child, 'close')
+  assert.match(stderr, message)
+  assert.match(stderr, /^error: .*\nTry rds-iam gateway --help\.\n$/)
+  assert.deepEqual([status, stdout], [2, ''])
+}
+
+/** Where this machine is reached from others. */
+function addressBeyondLoopback(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flat()
+    .find(found => found?.family === 'IPv4' && !found.internal)?.address
+}
+
+const portOf = (server: Server) => (server.address() as { port: number }).port
 
 function readLines(lines: Interface, errors: () => string): () => Promise<string> {
   const iterator = lines[Symbol.asyncIterator]()
@@ -52,6 +89,12 @@ function readLines(lines: Interface, errors: () => string): () => Promise<string
 
 // First in the file: tests that are told of while the servers start would be taken for all that there are.
 await describeAnyMysql({ after }, server => {
+  it('says which engine it is where it was taken for PostgreSQL', () =>
+    refuses(
+      ['--upstream', `127.0.0.1:${server.port}`, '--region', region],
+      /does not answer as PostgreSQL in 5 s: MySQL and MariaDB are the engine mysql/,
+    ))
+
   it('is for MySQL and MariaDB with --engine mysql', async t => {
     const args = ['--engine', 'mysql', '--upstream', `127.0.0.1:${server.port}`, '--region', region]
     const { gateway, nextLine } = await start(t, args)
@@ -112,10 +155,12 @@ describe('a gateway from the command line', () => {
     await assert.rejects(openWire(t, gateway.port))
 
     const other = await start(t, common)
-    assert.ok(existsSync(other.caFile))
-    other.child.kill('SIGINT')
+    assert.equal(other.caFile, join(project, '.rds-iam', 'ca.pem'))
+    assert.equal(other.gateway.ca, gateway.ca, 'the authority is the one of the last start')
+    // As npm does with a signal that a terminal has sent to everybody.
+    for (const _ of [1, 2]) other.child.kill('SIGINT')
     assert.deepEqual(await once(other.child, 'exit'), [0, null])
-    assert.ok(!existsSync(other.caFile), 'the temporary file is removed')
+    assert.equal(readFileSync(other.caFile, 'utf8'), gateway.ca)
   })
 })
 
@@ -139,6 +184,109 @@ describe('a gateway with a template', () => {
     assert.notEqual(await tryConnect(makeClient(wrong.gateway)), undefined)
     assert.match(await wrong.nextLine(), / refused "app" .*: NotAuthorized: .*dbuser:db-Y\/app/)
   })
+})
+
+describe('a server behind it', () => {
+  it('is logged in to over verified TLS, with the password of the variable, which nobody sees', async t => {
+    const rules = 'hostssl all app 127.0.0.1/32 scram-sha-256'
+    const { server, ca } = await startTlsPostgres(rules, { names: ['elsewhere'] })
+    await server.query("CREATE USER app PASSWORD 'upstream-secret'")
+    await server.query('CREATE DATABASE orders')
+    const caPath = join(folder, 'upstream-ca.pem')
+    writeFileSync(caPath, ca)
+    const args = ['--upstream', `127.0.0.1:${server.port}`, '--region', region]
+    const secret = { RDS_IAM_GATEWAY_UPSTREAM_PASSWORD: 'upstream-secret' }
+    const right = await start(t, [...args, '--upstream-ca', caPath], secret)
+    assert.equal(await tryConnect(makeClient(right.gateway)), undefined)
+    const line = await right.nextLine()
+    assert.match(line, / admitted "app" /)
+    assert.ok(!line.includes('upstream-secret'))
+    const without = await start(t, [...args, '--upstream-ca', caPath])
+    assert.match(
+      (await tryConnect(makeClient(without.gateway)))?.message ?? '',
+      /it wants a password: .*RDS_IAM_GATEWAY_UPSTREAM_PASSWORD/,
+    )
+    assert.match(await without.nextLine(), / refused "app" .*InternalError: .*it wants a password/)
+    await refuses(
+      [...args, '--upstream-ca', right.caFile],
+      /does not trust the server behind it: .*SELF_SIGNED/,
+    )
+  })
+
+  it('may have its certificate from an authority of Node.js or of this machine', async t => {
+    const address = addressBeyondLoopback()
+    if (address === undefined) return t.skip('this machine has no address beyond loopback')
+    const { server, ca } = await startTlsPostgres('hostssl all app 127.0.0.1/32 trust', { names: [address] })
+    await server.query('CREATE USER app')
+    await server.query('CREATE DATABASE orders')
+    const relay = await startRelay(t, server, address)
+    const extra = join(folder, 'extra-ca.pem')
+    writeFileSync(extra, ca)
+    const args = ['--upstream', `${address}:${relay.port}`, '--region', region]
+    const { gateway } = await start(t, args, { NODE_EXTRA_CA_CERTS: extra })
+    assert.equal(await tryConnect(makeClient(gateway)), undefined)
+    await refuses(
+      args,
+      /does not trust the server behind it: .*does not come from an authority that the gateway knows/,
+    )
+  })
+
+  it('is looked at before anything is started, so that a wrong one ends with 2', async t => {
+    const postgres = await openPostgres(t)
+    const web = createHttpServer((_, response) => response.end()).listen(0, '127.0.0.1')
+    const down = createHttpServer().listen(0, '127.0.0.1')
+    await Promise.all([once(web, 'listening'), once(down, 'listening')])
+    t.after(() => web.close())
+    const downPort = portOf(down)
+    down.close()
+    const words = (name: string) =>
+      new RegExp(`--upstream: the server at 127.0.0.1:\\d+ does not answer as ${name} in 5 s: `)
+    const at = (port: number, ...more: string[]) => [
+      '--upstream',
+      `127.0.0.1:${port}`,
+      '--region',
+      region,
+      ...more,
+    ]
+    await Promise.all([
+      refuses(
+        at(downPort),
+        /--upstream: there is no server at 127\.0\.0\.1:\d+ \(ECONNREFUSED\): start it, or correct/,
+      ),
+      refuses(
+        ['--upstream', 'db.invalid:5432', '--region', region],
+        /there is no server at db\.invalid:5432 \((ENOTFOUND|EAI_AGAIN)\)/,
+      ),
+      refuses(at(portOf(web)), words('PostgreSQL')),
+      refuses(at(portOf(web), '--engine', 'mysql'), words('MySQL or MariaDB')),
+      refuses(at(postgres.port, '--engine', 'mysql'), /PostgreSQL is the engine postgres/),
+      refuses(at(postgres.port, '--ca-file', join(folder, 'no', 'ca.pem')), /--ca-file: ENOENT/),
+      refuses(
+        at(postgres.port, '--port', String(portOf(web))),
+        /port is in use; give another one.*EADDRINUSE/,
+      ),
+    ])
+  })
+})
+
+it('beyond loopback does not take the pair that everybody knows beside one of its own, and says so', async t => {
+  const address = addressBeyondLoopback()
+  if (address === undefined) return t.skip('this machine has no address beyond loopback')
+  const postgres = await openPostgres(t)
+  const keys = { AWS_ACCESS_KEY_ID: 'AKIAMINE', AWS_SECRET_ACCESS_KEY: 'my-secret' }
+  const args = ['--upstream', `127.0.0.1:${postgres.port}`, '--region', region, '--host', address]
+  const { gateway, nextLine } = await start(t, args, keys)
+  assert.match(
+    await nextLine(),
+    /^The key pair defaultkey is refused, because everybody knows it: sign with AKIAMINE$/,
+  )
+  const credentials = { accessKeyId: 'AKIAMINE', secretAccessKey: 'my-secret' }
+  const connect = async (token: string) =>
+    tryConnect(
+      makeClient(gateway, token, { host: address, ssl: { ca: gateway.ca, servername: 'localhost' } }),
+    )
+  assert.equal(await connect(await signToken(gateway, { credentials })), undefined)
+  assert.equal((await connect(await signToken(gateway)))?.code, '28000')
 })
 
 describe('a wrong command line ends with 2 and says what is wrong', () => {
@@ -263,9 +411,19 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       /ENOENT/,
     ],
     [
-      'a place for the certificate that is none',
-      [...upstream, '--region', region, '--ca-file', join(folder, 'no', 'ca.pem')],
-      /--ca-file: ENOENT/,
+      'an authority of the real server that is not there',
+      [...upstream, '--region', region, '--upstream-ca', 'gone.pem'],
+      /--upstream-ca: ENOENT/,
+    ],
+    [
+      'an authority of the real server that is none',
+      [...upstream, '--region', region, '--upstream-ca', broken],
+      /- --upstream-ca holds no certificate; got a text of 13 characters/,
+    ],
+    [
+      'an address that others reach, where everybody knows the key pair',
+      [...upstream, '--region', region, '--host', '0.0.0.0', '--user', 'app'],
+      /- --host is reached from other machines, where everybody knows the key pair defaultkey: name the users and a policy/,
     ],
   ]
   for (const [what, args, message] of cases) {
@@ -294,6 +452,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     assert.equal(status, 0)
     for (const option of [
       'upstream',
+      'upstream-ca',
       'engine',
       'port',
       'region',

@@ -29,7 +29,9 @@ function wordsOf(answer: Buffer): string {
 async function openServer(installation?: string) {
   // Nobody but the learner comes in without TLS.
   const rules = 'hostssl all all 127.0.0.1/32 password\nhostnossl all learner 127.0.0.1/32 trust'
-  const { server, ca } = await startTlsPostgres(rules, installation === undefined ? {} : { installation })
+  const { server, ca } = await startTlsPostgres(rules, {
+    options: installation === undefined ? {} : { installation },
+  })
   await server.query('CREATE USER learner')
   await server.query('CREATE DATABASE orders')
   const major = Number.parseInt(server.name.replace('PostgreSQL ', ''), 10)

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
+import * as tls from 'node:tls'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import { runModule } from '../../../test/support/node-process.ts'
 import { limitConnections } from '../../src/gateway/limit.ts'
-import { type GatewayOptions, startGateway } from '../../src/index.ts'
+import { type GatewayOptions, startDatabase, startGateway } from '../../src/index.ts'
+import { waitUntil } from './mysql-support.ts'
 import {
   makeClient,
   openGateway,
@@ -14,6 +17,7 @@ import {
   packets,
   region,
   signToken,
+  standIn,
   tryConnect,
 } from './support.ts'
 
@@ -85,6 +89,80 @@ it('shows no line break of a client’s in a decision', async t => {
   await tryConnect(makeClient(gateway, 'wrong', { user }))
   assert.equal(decisions[0]?.user, user)
   assert.ok(!decisions[0]?.detail.includes('\n'))
+})
+
+it('says in words that a client does not trust it', async t => {
+  const { gateway, decisions } = await openGateway(t, postgres)
+  // https://www.rfc-editor.org/rfc/rfc8446#section-6.2; Node's own client leaves without one.
+  const alerts = {
+    42: 'bad certificate',
+    45: 'certificate expired',
+    46: 'certificate unknown',
+    48: 'unknown ca',
+  }
+  for (const [index, [alert, words]] of Object.entries(alerts).entries()) {
+    const plain = await openWire(t, gateway.port)
+    plain.socket.write(packets.sslRequest)
+    await plain.take(1)
+    const hello = await new Promise<Buffer>(resolve => {
+      const write = (chunk: Buffer, _encoding: string, done: () => void) => {
+        resolve(chunk)
+        done()
+      }
+      const under = new Duplex({ read() {}, write })
+      const client = tls.connect({ socket: under, maxVersion: 'TLSv1.2' })
+      client.on('error', () => {})
+      t.after(() => client.destroy())
+    })
+    plain.socket.write(hello)
+    await plain.take(5)
+    plain.socket.write(Buffer.from([0x15, 3, 3, 0, 2, 2, Number(alert)]))
+    await plain.rest()
+    await waitUntil(async () => decisions.length === index + 1)
+    const decision = decisions[index]
+    assert.deepEqual([decision?.verdict, decision?.reason], ['refused', 'NotTrusted'])
+    assert.match(decision?.client ?? '', /^127\.0\.0\.1:\d+$/)
+    assert.ok(decision?.detail.includes(`(its TLS alert: ${words})`), decision?.detail)
+  }
+})
+
+describe('beyond loopback', () => {
+  const policy = { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-X' }
+  const own = { accessKeyId: 'AKIAMINE', secretAccessKey: 'secret' }
+  const open = { upstream: { port: 1 }, region, host: '0.0.0.0' }
+
+  it('does not take the key pair that everybody knows, unless the users and a policy are named', async () => {
+    for (const options of [
+      {},
+      { users: ['app'] },
+      { policy },
+      { credentials: [own, standIn] },
+      { host: '::' },
+      { host: '::ffff:10.0.0.1' },
+    ]) {
+      await assert.rejects(startGateway({ ...open, ...options }), error => {
+        assert.ok(error instanceof RdsIamError)
+        assert.equal(error.code, 'RDS_IAM_OPTIONS')
+        assert.match(
+          error.message,
+          /`host` is reached from other machines, where everybody knows the key pair defaultkey/,
+        )
+        return true
+      })
+    }
+    await assert.rejects(startDatabase({ engine: 'postgres', users: ['app'], host: '0.0.0.0' }), {
+      code: 'RDS_IAM_OPTIONS',
+    })
+  })
+
+  it('starts where they are named, or with credentials of its own', async () => {
+    for (const options of [
+      { users: ['app'], policy },
+      { credentials: [own] },
+      { credentials: [{ ...standIn, secretAccessKey: 'another' }] },
+    ])
+      await (await startGateway({ ...open, ...options })).close()
+  })
 })
 
 describe('closing', () => {
@@ -161,7 +239,7 @@ describe('starting', () => {
   it('names every wrong option at once, with what it got, and shows no secret', async () => {
     const options = {
       engine: 'oracle',
-      upstream: { port: '5432', host: 'postgres://db', password: 7 },
+      upstream: { port: '5432', host: 'postgres://db', password: 7, ca: './ca.pem' },
       region: 'Ireland',
       port: 70_000,
       host: '',
@@ -185,6 +263,7 @@ describe('starting', () => {
         '`upstream.port` is not a whole number from 1 to 65535; got "5432" (string)',
         '`upstream.host` has a scheme ("postgres://"); give the host name alone',
         '`upstream.password` is not a text with something in it; got a value of the type number',
+        '`upstream.ca` is a path ("./ca.pem"); pass the text of the file',
         '`region` is not the name of a Region, such as eu-west-1; got "Ireland" (string)',
         '`port` is not a whole number from 0 to 65535; got 70000 (number)',
         '`host` is not a text without spaces around it; got "" (string)',

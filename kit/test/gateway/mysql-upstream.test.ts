@@ -3,6 +3,7 @@ import { constants, createHash, generateKeyPairSync, privateDecrypt } from 'node
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { createMysqlPool, RdsIamError } from '../../../src/mysql2.ts'
 import { PeerGone } from '../../src/wire/bytes.ts'
 import { readPacket } from '../../src/wire/mysql-packets.ts'
 import {
@@ -17,7 +18,7 @@ import {
   tryMysql,
   waitUntil,
 } from './mysql-support.ts'
-import { type Scope, signToken } from './support.ts'
+import { region, type Scope, signToken, standIn } from './support.ts'
 
 const firstSalt = Buffer.from('abcdefghijklmnopqrst')
 const down = 'Server shutdown in progress'
@@ -34,13 +35,6 @@ await describeMysql({ after }, server => {
         decisions[0]?.detail ?? '',
         /the upstream then refused the session: 1049 42000 "Unknown database 'nowhere'"/,
       )
-    })
-
-    it('does so for a user that the server does not know', async t => {
-      const { gateway, decisions } = await openMysqlGateway(t, server)
-      const error = await tryMysql(gateway, { user: 'nobody' })
-      assert.equal(error?.errno, 1045)
-      assert.match(decisions[0]?.detail ?? '', /refused the session: 1045 28000/)
     })
 
     it('does so for too many connections, which it says before it is asked', async t => {
@@ -80,17 +74,67 @@ await describeMysql({ after }, server => {
       await connection.end()
     })
 
-    it('refuses the session itself where the password is wrong, or there is none', async t => {
+    it('is said to have refused the gateway where the password is wrong or missing, or there is no such user', async t => {
       await server.query("CREATE USER 'wrong'@'%' IDENTIFIED BY 'right'")
       t.after(() => server.query("DROP USER 'wrong'@'%'"))
-      for (const password of ['wrong-secret', undefined]) {
+      for (const [user, password, remedy] of [
+        [
+          'wrong',
+          'wrong-secret',
+          /check that the user is there, and the password that the gateway has in RDS_IAM_GATEWAY_/,
+        ],
+        [
+          'wrong',
+          undefined,
+          /check that the user is there, and give the gateway the password in RDS_IAM_GATEWAY_/,
+        ],
+        ['nobody', undefined, /check that the user is there/],
+      ] as const) {
         const upstream = { port: server.port, password }
         const { gateway, decisions } = await openMysqlGateway(t, server, { upstream })
-        const error = await tryMysql(gateway, { user: 'wrong' })
-        assert.equal(error?.errno, 1045)
-        assert.match(decisions[0]?.detail ?? '', /the upstream then refused the session: 1045 28000/)
+        const error = await tryMysql(gateway, { user })
+        assert.equal(error?.code, 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE')
+        const begin = `The gateway took the token of "${user}", and the server behind it then refused the login: Access denied `
+        assert.ok(error?.message.startsWith(begin), error?.message)
+        assert.match(error?.message ?? '', remedy)
+        assert.equal(decisions[0]?.verdict, 'refused')
+        assert.equal(decisions[0]?.reason, 'InternalError')
+        assert.ok(decisions[0]?.detail.endsWith(error?.message ?? '-'))
         assert.ok(!JSON.stringify(decisions).includes('wrong-secret'))
       }
+    })
+
+    it('refuses the gateway within a session, too', async t => {
+      const { gateway, decisions } = await openMysqlGateway(t, server)
+      let user = 'app'
+      const token = () => signToken(gateway, { username: user })
+      const connection = await connectMysql(gateway, {}, token)
+      user = 'nobody'
+      await assert.rejects(connection.changeUser({ user, database: '' }), {
+        code: 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE',
+      })
+      assert.equal(decisions[1]?.reason, 'InternalError')
+    })
+
+    it('makes no function look at its policy, or try again', async t => {
+      const { gateway } = await openMysqlGateway(t, server)
+      const pool = createMysqlPool({
+        host: 'localhost',
+        port: gateway.port,
+        user: 'nobody',
+        region,
+        credentials: standIn,
+        tls: { ca: gateway.ca },
+      })
+      t.after(() => pool.end())
+      await assert.rejects(pool.query('select 1'), error => {
+        assert.ok(error instanceof RdsIamError)
+        assert.equal(error.code, 'RDS_IAM_DATABASE')
+        assert.match(error.message, /the server behind it then refused the login: Access denied/)
+        assert.doesNotMatch(error.message, /policy|rds-db:connect|IAM auth/)
+        return true
+      })
+      assert.equal(gateway.stats().connections, 1)
     })
 
     it('is not asked where the password cannot be found', async t => {
@@ -133,17 +177,6 @@ describe('where the server cannot be reached', () => {
     'says nothing': () => {},
     'greets and closes': socket => socket.end(greeting('mysql_native_password')),
     'greets and says nothing more': socket => socket.write(greeting('mysql_native_password')),
-    'asks for a plugin that there is none of': socket => socket.write(greeting('dialog')),
-    'switches to a plugin that there is none of': async socket => {
-      socket.write(greeting('mysql_native_password'))
-      await readPacket(socket)
-      socket.write(packet(2, Buffer.from([0xfe]), 'auth_gssapi_client\0'))
-    },
-    'switches to the old passwords': async socket => {
-      socket.write(greeting('mysql_native_password'))
-      await readPacket(socket)
-      socket.write(packet(2, Buffer.from([0xfe])))
-    },
     'sends nonsense in its login': async socket => {
       socket.write(greeting('mysql_native_password'))
       await readPacket(socket)
@@ -171,6 +204,35 @@ describe('where the server cannot be reached', () => {
       await waitUntil(async () => gateway.stats().open === 0)
     })
   }
+
+  it('names the plugin that the gateway does not have', async t => {
+    for (const [first, switched, plugin] of [
+      ['dialog', undefined, 'dialog'],
+      ['mysql_native_password', 'auth_gssapi_client\0', 'auth_gssapi_client'],
+      ['mysql_native_password', '', 'mysql_old_password'],
+    ] as const) {
+      const port = await listen(t, async socket => {
+        socket.write(greeting(first))
+        await readPacket(socket)
+        socket.write(packet(2, Buffer.from([0xfe]), switched ?? ''))
+      })
+      const { gateway, decisions } = await openMysqlGateway(t, { port })
+      const error = await tryMysql(gateway)
+      assert.equal(error?.errno, 1429)
+      assert.ok(error?.message.includes(`wants the authentication plugin "${plugin}", which`), error?.message)
+      assert.equal(decisions[0]?.reason, 'InternalError')
+    }
+  })
+
+  it('says so where the server takes nobody from the gateway’s address', async t => {
+    const words = "Host '10.0.0.7' is not allowed to connect to this server"
+    const port = await listen(t, socket => socket.write(packet(0, Buffer.from([0xff, 0x6a, 0x04]), words)))
+    const { gateway, decisions } = await openMysqlGateway(t, { port })
+    const error = await tryMysql(gateway)
+    assert.equal(error?.errno, 1429)
+    assert.equal(error?.message, `The server behind the gateway: ${words}`)
+    assert.equal(decisions[0]?.reason, 'InternalError')
+  })
 
   it('ends a login that hangs when the client leaves', async t => {
     let left = (): void => {}

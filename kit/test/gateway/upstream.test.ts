@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { createPgPool, RdsIamError } from '../../../src/pg.ts'
 import { startRelay } from './relay.ts'
 import {
   makeClient,
@@ -11,8 +12,10 @@ import {
   openPostgres,
   packets,
   parseMessages,
+  region,
   type Scope,
   signToken,
+  standIn,
   tryConnect,
 } from './support.ts'
 
@@ -202,8 +205,6 @@ describe('where the server cannot be reached', () => {
     'closes at once': socket => socket.end(),
     'speaks another protocol': socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
     'sends a message without end': socket => socket.write(Buffer.from([0x4e, 0x7f, 255, 255, 255])),
-    'asks for an authentication that there is none of': socket =>
-      socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7])),
     'goes on with SASL that it never began': socket =>
       socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 11])),
     'says nothing': () => {},
@@ -241,53 +242,156 @@ describe('where the server cannot be reached', () => {
 
 describe('a server that asks for a password', () => {
   const methods = ['password', 'md5', 'scram-sha-256']
+  // Full-width letters, a no-break space and a soft hyphen, which SASLprep changes; a tab, which it forbids.
+  const passwords = ['pá§s wörd', 'ｆｕｌｌ\u00a0so\u00adft ', 'ta\tb ｆ']
 
   it('gets it, whatever method it asks for', async t => {
     await requirePasswords(t)
-    for (const method of methods) {
-      const user = `with ${method}`
-      for (const password of ['pá§s wörd', () => 'pá§s wörd']) {
-        const { gateway, decisions } = await openGateway(t, postgres, {
-          upstream: { port: postgres.port, password },
-        })
-        const client = makeClient(gateway, await signToken(gateway, { username: user }), { user })
-        await client.connect()
-        assert.equal((await client.query('select current_user as user')).rows[0].user, user)
-        await client.end()
-        assert.equal(decisions[0]?.verdict, 'admitted')
+    for (const text of passwords) {
+      await setPasswords(text)
+      for (const method of methods) {
+        const user = `with ${method}`
+        for (const password of [text, () => text]) {
+          const { gateway, decisions } = await openGateway(t, postgres, {
+            upstream: { port: postgres.port, password },
+          })
+          const client = makeClient(gateway, await signToken(gateway, { username: user }), { user })
+          await client.connect()
+          assert.equal((await client.query('select current_user as user')).rows[0].user, user)
+          await client.end()
+          assert.equal(decisions[0]?.verdict, 'admitted')
+        }
       }
     }
   })
 
-  it('refuses the session itself where the password is wrong', async t => {
+  it('is said to have refused the gateway where the password is wrong or missing', async t => {
     await requirePasswords(t)
     for (const method of methods) {
       const user = `with ${method}`
-      const { gateway, decisions } = await openGateway(t, postgres, {
-        upstream: { port: postgres.port, password: 'wrong-secret' },
-      })
-      const error = await tryConnect(
-        makeClient(gateway, await signToken(gateway, { username: user }), { user }),
-      )
-      assert.equal(error?.code, '28P01')
-      assert.match(decisions[0]?.detail ?? '', /the upstream then refused the session: 28P01/)
-      assert.ok(!JSON.stringify(decisions).includes('wrong-secret'))
+      for (const [password, remedy] of [
+        [
+          'wrong-secret',
+          /28P01\): check that the user is there, and the password that the gateway has in RDS_/,
+        ],
+        [
+          undefined,
+          /it wants a password: check that the user is there, and give the gateway the password in RDS_/,
+        ],
+      ] as const) {
+        const { gateway, decisions } = await openGateway(t, postgres, {
+          upstream: { port: postgres.port, password },
+        })
+        const error = await tryConnect(
+          makeClient(gateway, await signToken(gateway, { username: user }), { user }),
+        )
+        assert.equal(error?.code, '08004')
+        assert.match(
+          error?.message ?? '',
+          /^The gateway took the token of "with .*", and the server behind it then refused the login: /,
+        )
+        assert.match(error?.message ?? '', remedy)
+        assert.doesNotMatch(error?.message ?? '', /TLS/)
+        assert.equal(decisions[0]?.verdict, 'refused')
+        assert.equal(decisions[0]?.reason, 'InternalError')
+        assert.ok(decisions[0]?.detail.endsWith(error?.message ?? '-'))
+        assert.ok(!JSON.stringify(decisions).includes('wrong-secret'))
+      }
     }
   })
 
-  it('cannot be logged in to without one', async t => {
+  it('makes no function look at its policy, or try again', async t => {
     await requirePasswords(t)
-    for (const password of [undefined, () => undefined, throwing]) {
-      const { gateway, decisions } = await openGateway(t, postgres, {
-        upstream: { port: postgres.port, password },
-      })
-      const user = 'with md5'
-      const error = await tryConnect(
-        makeClient(gateway, await signToken(gateway, { username: user }), { user }),
+    const { gateway } = await openGateway(t, postgres, {
+      upstream: { port: postgres.port, password: 'wrong-secret' },
+    })
+    const pool = createPgPool({
+      host: 'localhost',
+      port: gateway.port,
+      user: 'with md5',
+      database: 'orders',
+      region,
+      credentials: standIn,
+      tls: { ca: gateway.ca },
+    })
+    t.after(() => pool.end())
+    await assert.rejects(pool.query('select 1'), error => {
+      assert.ok(error instanceof RdsIamError)
+      assert.equal(error.code, 'RDS_IAM_DATABASE')
+      assert.match(
+        error.message,
+        /the server behind it then refused the login: .*RDS_IAM_GATEWAY_UPSTREAM_PASSWORD/,
       )
-      assert.equal(error?.code, '57P03')
+      assert.doesNotMatch(error.message, /policy|rds-db:connect|IAM auth/)
+      return true
+    })
+    assert.equal(gateway.stats().connections, 1)
+  })
+
+  it('is not asked where the password cannot be found', async t => {
+    await requirePasswords(t)
+    const { gateway, decisions } = await openGateway(t, postgres, {
+      upstream: { port: postgres.port, password: throwing },
+    })
+    const user = 'with md5'
+    const error = await tryConnect(
+      makeClient(gateway, await signToken(gateway, { username: user }), { user }),
+    )
+    assert.equal(error?.code, '57P03')
+    assert.equal(decisions[0]?.reason, 'InternalError')
+    assert.match(decisions[0]?.detail ?? '', /no vault today/)
+  })
+
+  it('may have something against the user, which the client hears in its words', async t => {
+    const { gateway, decisions } = await openGateway(t, postgres)
+    const error = await tryConnect(
+      makeClient(gateway, await signToken(gateway, { username: 'nobody' }), { user: 'nobody' }),
+    )
+    assert.equal(error?.message, 'role "nobody" does not exist')
+    assert.equal(decisions[0]?.verdict, 'admitted')
+  })
+
+  it('is named where it wants what the gateway does not have', async t => {
+    for (const [request, method] of [
+      [Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]), 7],
+      [Buffer.concat([Buffer.from([0x52, 0, 0, 0, 19, 0, 0, 0, 10]), Buffer.from('OAUTHBEARE\0')]), 10],
+    ] as const) {
+      const port = await listen(t, socket => socket.write(request))
+      const { gateway, decisions } = await openGateway(t, { port }, { upstream: { port, password: 'x' } })
+      const error = await tryConnect(makeClient(gateway))
+      assert.equal(error?.code, '08004')
+      assert.match(
+        error?.message ?? '',
+        new RegExp(`does not have \\(method ${method}\\): it has password, md5 and`),
+      )
       assert.equal(decisions[0]?.reason, 'InternalError')
-      assert.match(decisions[0]?.detail ?? '', /`upstream\.password` gives none|no vault today/)
+    }
+  })
+
+  it('gets nobody in where it does not prove by SCRAM that it knows the password', async t => {
+    const first = Buffer.from('SCRAM-SHA-256\0\0')
+    const message = (code: number, text: Buffer | string) => {
+      const body = Buffer.from(text as string)
+      return Buffer.concat([Buffer.from('R'), int32(body.length + 8), int32(code), body])
+    }
+    const salted = ',s=c2FsdHNhbHRzYWx0,i=4096'
+    const ok = message(0, '')
+    for (const last of [
+      [message(12, `v=${Buffer.alloc(32).toString('base64')}`), ok],
+      [message(12, 'e=no'), ok],
+      [ok],
+    ]) {
+      const port = await listen(t, socket => {
+        socket.once('data', answer => {
+          const nonce = /r=([^,]+)/.exec(answer.toString('latin1'))?.[1]
+          socket.once('data', () => socket.write(Buffer.concat(last)))
+          socket.write(message(11, `r=${nonce}more${salted}`))
+        })
+        socket.write(message(10, first))
+      })
+      const { gateway, decisions } = await openGateway(t, { port }, { upstream: { port, password: 'x' } })
+      assert.equal((await tryConnect(makeClient(gateway)))?.code, '57P03')
+      assert.match(decisions[0]?.detail ?? '', /did not prove that it knows the password/)
     }
   })
 
@@ -301,15 +405,20 @@ describe('a server that asks for a password', () => {
     const [rows] = await postgres.query(`select pg_read_file('${file?.hba_file}') as text`)
     const original = String(rows?.text)
     const lines = methods.map(method => `host all "with ${method}" 127.0.0.1/32 ${method}`)
-    for (const method of methods) {
-      await postgres.query(`DROP USER IF EXISTS "with ${method}"`)
-      const encryption = method === 'md5' ? 'md5' : 'scram-sha-256'
-      await postgres.query(
-        `SET password_encryption = '${encryption}'; CREATE USER "with ${method}" PASSWORD 'pá§s wörd'`,
-      )
-    }
+    for (const method of methods)
+      await postgres.query(`DROP USER IF EXISTS "with ${method}"; CREATE USER "with ${method}"`)
+    await setPasswords('pá§s wörd')
     await writeHba(String(file?.hba_file), `${lines.join('\n')}\n${original}`)
     scope.after(() => writeHba(String(file?.hba_file), original))
+  }
+
+  async function setPasswords(text: string): Promise<void> {
+    for (const method of methods) {
+      const encryption = method === 'md5' ? 'md5' : 'scram-sha-256'
+      await postgres.query(
+        `SET password_encryption = '${encryption}'; ALTER USER "with ${method}" PASSWORD '${text}'`,
+      )
+    }
   }
 
   /** By SQL, as the server is another user's process; resolves once new connections go by it. */

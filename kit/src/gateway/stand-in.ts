@@ -1,0 +1,24 @@
+import { isLoopback } from './loopback.ts'
+import type { GatewayCredentials } from './sigv4.ts'
+
+/** SAM CLI's stand-in for credentials, which it sets without a session token where it finds none. */
+export const standInCredentials: GatewayCredentials = {
+  accessKeyId: 'defaultkey',
+  secretAccessKey: 'defaultsecret',
+}
+
+/**
+ * Whether whoever knows SAM CLI's documentation would get in from another machine. Who names the users and a
+ * policy has said who may.
+ */
+export function isOpenToAll(
+  host: string,
+  credentials: Iterable<GatewayCredentials>,
+  isNarrow: boolean,
+): boolean {
+  if (isLoopback(host) || isNarrow) return false
+  const { accessKeyId, secretAccessKey } = standInCredentials
+  return [...credentials].some(
+    pair => pair.accessKeyId === accessKeyId && pair.secretAccessKey === secretAccessKey,
+  )
+}
