@@ -155,7 +155,7 @@ describe('PostgreSQL', () => {
     await assert.rejects(ask('app', token, stranger), /certificate verify failed/)
     assert.deepEqual(
       decisions.map(({ reason }) => reason),
-      [undefined, 'InvalidToken', 'NotIamUser'],
+      [undefined, 'InvalidToken', 'NotIamUser', 'NotTrusted'],
     )
   })
 })

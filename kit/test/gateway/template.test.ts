@@ -288,7 +288,7 @@ test("takes the project's own policy out of its template", () => {
     assert.deepEqual(readTemplatePolicy(own, { ...options, role, parameters: { ...parameters, Engine } }), {
       Version: '2012-10-17',
       Statement: [
-        { Effect: 'Allow', Action: 'rds-db:connect', Resource: arn('db-ABCDEFGHIJKL01234', 'notes_app') },
+        { Effect: 'Allow', Action: 'rds-db:connect', Resource: [arn('db-ABCDEFGHIJKL01234', 'notes_app')] },
       ],
     })
   }

@@ -100,12 +100,12 @@ describe('a local port for PostgreSQL', () => {
     assert.equal(String(await wire.take(1)), 'R')
   })
 
-  it('answers what is no startup packet, TLS for example, with an error', async t => {
+  it('ends what begins with no startup packet, TLS for example, without an answer, as PostgreSQL does', async t => {
     const { proxy } = await openProxy(t, gateway)
     for (const bytes of [Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1]), Buffer.from('GET / HTTP/1.1\r\n\r\n')]) {
       const wire = await openWire(t, proxy.port)
       wire.socket.write(bytes)
-      assert.match(String(await wire.rest()), /invalid length of startup packet/)
+      assert.equal(String(await wire.rest()), '')
     }
   })
 })
@@ -334,7 +334,7 @@ describe('what a client of PostgreSQL is told', () => {
     t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
     await assert.rejects(makeLocalClient(proxy).connect(), {
       code: '08001',
-      message: /does not come from an authority of Amazon RDS/,
+      message: /does not come from an authority that is trusted/,
     })
     assert.equal(gateway.stats().connections, before)
   })
