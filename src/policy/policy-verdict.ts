@@ -164,7 +164,8 @@ function differencesOf(text: string, question: Question, session: Session | unde
     differences.push(`the Region ${named.region}, not ${question.region}`)
   if (differs(named.accountId, question.accountId))
     differences.push(`the account ${named.accountId}, not ${question.accountId}`)
-  if (differs(named.resourceId, question.resourceId))
+  // An ARN that ends early, or with a star, names no database of its own.
+  if (named.rest.startsWith('dbuser:') && differs(named.resourceId, question.resourceId))
     differences.push(`the database ${named.resourceId}, not ${question.resourceId}`)
   const { user } = named
   if (user !== undefined && differs(user, question.user)) {
