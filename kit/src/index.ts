@@ -18,5 +18,6 @@ export {
   type CloudFormationTemplate,
   readTemplatePolicy,
   type TemplatePolicyOptions,
+  type TemplateStack,
 } from './gateway/template.ts'
 export { parseTemplate } from './gateway/template-file.ts'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { keepDatabaseNames } from '../../kit/src/gateway/database-names.ts'
 import { evaluatorOf } from '../../kit/src/gateway/intrinsics.ts'
 import { parseTemplate } from '../../kit/src/gateway/template-file.ts'
 import {
@@ -190,7 +191,10 @@ for (const [CreateDatabase, DbiResourceId, IsCluster, IsCounted] of [
 ] as const) {
   test(`watches what is connected to: CreateDatabase=${CreateDatabase}, DbiResourceId=${DbiResourceId}`, () => {
     const parameters = { CreateDatabase, DbiResourceId }
-    const { isTrue } = evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters })
+    const place = { region: 'eu-west-1', accountId: '123456789012' }
+    const databaseNames = keepDatabaseNames()
+    const importValue = () => assert.fail('nothing is imported')
+    const { isTrue } = evaluatorOf(template, { ...place, parameters, databaseNames, importValue })
     assert.deepEqual(
       { IsCluster: isTrue('IsCluster', ''), IsCounted: isTrue('IsCounted', '') },
       { IsCluster, IsCounted },

@@ -1,13 +1,11 @@
-import {
-  type CloudFormationTemplate,
-  evaluatorOf,
-  isRecord,
-  type TemplateEvaluator,
-  type TemplateValues,
-  wrong,
-} from './intrinsics.ts'
+import { keepDatabaseNames } from './database-names.ts'
+import type { TemplateEvaluator } from './intrinsics.ts'
+import { asList, type CloudFormationTemplate, isRecord, mapTexts, wrong } from './template-parts.ts'
+import { attachedRole, findRole, referredBy } from './template-roles.ts'
+import { importReader, openTemplate, type TemplateStack } from './template-stacks.ts'
 
-export type { CloudFormationTemplate } from './intrinsics.ts'
+export type { CloudFormationTemplate } from './template-parts.ts'
+export type { TemplateStack } from './template-stacks.ts'
 
 /** Whose permissions are taken out of a template, and with which values. */
 export interface TemplatePolicyOptions {
@@ -27,9 +25,13 @@ export interface TemplatePolicyOptions {
    * @default {} the defaults of the template
    */
   readonly parameters?: Readonly<Record<string, string>> | undefined
+  /** Values of what `Fn::ImportValue` imports, by the name of the export. @default {} */
+  readonly imports?: Readonly<Record<string, string>> | undefined
+  /** Other stacks that export what is imported. @default [] */
+  readonly stacks?: readonly TemplateStack[] | undefined
   /**
-   * The logical id of the role, or of the function that has it. Not needed where only one in the
-   * template may connect.
+   * The logical id of the role, or of the function that has it; of a template of the CDK also without its
+   * hash, or the path of the construct. Not needed where only one in the template may connect.
    */
   readonly role?: string | undefined
 }
@@ -39,6 +41,8 @@ interface WrittenStatement {
   readonly roles: readonly string[]
   readonly statement: unknown
   readonly at: string
+  /** Whether policy variables are what they are in it, as in the Version "2012-10-17" alone. */
+  readonly hasVariables: boolean
 }
 
 /**
@@ -59,45 +63,73 @@ interface WrittenStatement {
  */
 export function readTemplatePolicy(
   template: CloudFormationTemplate,
-  { region, accountId = '123456789012', partition, parameters = {}, role }: TemplatePolicyOptions,
+  { region, accountId = '123456789012', partition, parameters = {}, role, ...others }: TemplatePolicyOptions,
 ): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
-  if (!isRecord(template) || !isRecord(template.Resources)) throw wrong('Resources', 'there are none')
-  refuseUnknown(parameters, template)
-  const values: TemplateValues = { region, accountId, partition, parameters }
-  const evaluator = evaluatorOf(template, values)
-  const resources = template.Resources
+  const { imports = {}, stacks = [] } = others
+  for (const given of [{ template, parameters }, ...stacks]) {
+    if (!isRecord(given.template) || !isRecord(given.template.Resources))
+      throw wrong('Resources', 'there are none')
+    refuseUnknown(given.parameters ?? {}, given.template)
+  }
+  const databaseNames = keepDatabaseNames()
+  const place = { region, accountId, partition }
+  const importValue = importReader({ imports, stacks }, place, databaseNames)
+  const opened = openTemplate(template, { ...place, parameters, databaseNames, importValue })
+  const { evaluator } = opened
+  const resources = opened.template.Resources ?? {}
   const written = Object.entries(resources).flatMap(([name, resource]) =>
     statementsOf(name, resource, evaluator, resources),
   )
   const connecting = written.filter(({ statement }) => mayConcernConnecting(statement))
-  const wanted = role === undefined ? onlyRoleOf(connecting) : roleOf(role, resources)
+  const attached = written.flatMap(({ roles }) => roles)
+  const wanted = role === undefined ? onlyRoleOf(connecting) : findRole(role, resources, attached)
   const chosen = connecting.filter(({ roles }) => roles.includes(wanted))
   if (chosen.length === 0) throw wrong(`Resources.${wanted}`, 'has no statement for rds-db:connect')
-  return {
-    Version: '2012-10-17',
-    Statement: chosen.map(({ statement, at }) => evaluator.evaluate(statement, at)),
-  }
+  const Statement = chosen.map(({ statement, at, hasVariables }) => {
+    const evaluated = evaluator.evaluate(statement, at)
+    refuseArnAsId(evaluated, at)
+    return hasVariables
+      ? evaluated
+      : mapTexts(evaluated, text => text.replaceAll('$' + '{', () => '$' + '{$}{'))
+  })
+  return { Version: '2012-10-17', Statement: withOwnSids(Statement) }
+}
+
+/** The whole ARN of a proxy in place of its id matches nothing, and looks right. */
+function refuseArnAsId(statement: unknown, at: string): void {
+  mapTexts(statement, text => {
+    const [, type = ''] = /^arn:[^:]*:rds-db:.*:dbuser:arn:[^:]*:rds:[^:]*:[^:]*:([^:/]*)/.exec(text) ?? []
+    const part =
+      type === 'db-proxy' ? 'the prx-… part of it, !Select [6, !Split [":", …]]' : 'its resource id'
+    if (type !== '') throw wrong(at, `${text} has a whole ARN in it: take ${part}`)
+    return text
+  })
+}
+
+/** A Sid is its statement's own in one policy, but these may be of several. */
+function withOwnSids(statements: readonly unknown[]): unknown[] {
+  const seen = new Set<unknown>()
+  return statements.map(statement => {
+    if (!isRecord(statement) || !seen.has(statement.Sid)) {
+      if (isRecord(statement) && statement.Sid !== undefined) seen.add(statement.Sid)
+      return statement
+    }
+    const { Sid: _, ...rest } = statement
+    return rest
+  })
 }
 
 /**
- * A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, has none:
- * its reference says so.
+ * A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, and a dynamic
+ * reference, `resolve:ssm:/x`, have none: what needs them says so.
  */
 function refuseUnknown(
   parameters: Readonly<Record<string, string>>,
   { Parameters = {}, Resources = {} }: CloudFormationTemplate,
 ): void {
   const isKnown = (name: string) => Object.hasOwn(Parameters, name) || Object.hasOwn(Resources, name)
-  const unknown = Object.keys(parameters).find(name => !name.includes('.') && !isKnown(name))
+  const unknown = Object.keys(parameters).find(name => !/[.:]/.test(name) && !isKnown(name))
   if (unknown !== undefined) throw wrong('Parameters', `there is no ${unknown} to give a value to`)
-}
-
-/** The role that a function names, or what was asked for itself. */
-function roleOf(name: string, resources: Readonly<Record<string, unknown>>): string {
-  const resource = resources[name]
-  if (!isRecord(resource)) throw wrong(`Resources.${name}`, 'there is no such role or function')
-  const { Role } = isRecord(resource.Properties) ? resource.Properties : {}
-  return referredBy(Role) ?? name
 }
 
 function onlyRoleOf(statements: readonly WrittenStatement[]): string {
@@ -127,13 +159,17 @@ function statementsOf(
     // Names of managed policies and SAM's own policy templates, none of which is for
     // rds-db:connect, have no statements.
     case 'AWS::Serverless::Function':
+      // SAM makes a role of the policies only where the function has none.
+      if (Properties.Role !== undefined) return []
       return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
         documentOf(item, [name], at, evaluator),
       )
     case 'AWS::IAM::Policy':
     case 'AWS::IAM::ManagedPolicy':
     case 'AWS::IAM::RolePolicy': {
-      const named = [...asList(Roles), RoleName].map(referredBy).filter(role => role !== undefined)
+      const named = [...asList(Roles), RoleName]
+        .map(role => attachedRole(role, resources))
+        .filter(role => role !== undefined)
       const roles = [...new Set([...named, ...attachersOf(name, resources, evaluator)])]
       return documentOf(PolicyDocument, roles, `${at}.PolicyDocument`, evaluator)
     }
@@ -171,10 +207,15 @@ function documentOf(
 ): WrittenStatement[] {
   const document = evaluator.choose(given, at)
   if (!isRecord(document)) return []
+  const { Version } = document
+  if (Version !== undefined && Version !== '2012-10-17' && Version !== '2008-10-17')
+    throw wrong(`${at}.Version`, `must be "2012-10-17", got ${JSON.stringify(Version)}`)
+  const hasVariables = Version === '2012-10-17'
   return itemsOf(document.Statement, `${at}.Statement`, evaluator).map(({ item, at }) => ({
     roles,
     statement: item,
     at,
+    hasVariables,
   }))
 }
 
@@ -199,17 +240,4 @@ function mayConcernConnecting(statement: unknown): boolean {
   return asList(statement.Action).some(
     action => typeof action !== 'string' || /^(rds-db:|[^:]*[*?])/i.test(action),
   )
-}
-
-/** The logical id that `!Ref X` or `!GetAtt X.Arn` leads to. */
-function referredBy(value: unknown): string | undefined {
-  if (!isRecord(value)) return undefined
-  const path = value['Fn::GetAtt']
-  const name = value.Ref ?? (Array.isArray(path) ? path[0] : path)
-  return typeof name === 'string' ? name.split('.')[0] : undefined
-}
-
-function asList(value: unknown): readonly unknown[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
 }
