@@ -49,9 +49,22 @@ export function readAddress(flag: string, text: string): Endpoint {
 /** Reads the file that a flag or a word names, and makes something of its text. `-` is the standard input. */
 export function readInput<T>(name: string, path: string, parse: (text: string) => T): T {
   try {
-    return parse(readFileSync(path === '-' ? 0 : path, 'utf8'))
+    return parse(decodeText(readFileSync(path === '-' ? 0 : path)))
   } catch (error) {
     throw new UsageError(`${name}: ${messageOf(error)}`)
+  }
+}
+
+/** Decodes UTF-8 and UTF-16: what PowerShell writes to a file is UTF-16, with a byte order mark. */
+function decodeText(bytes: Buffer): string {
+  const [first, second] = bytes
+  const isBig = (first === 0xfe && second === 0xff) || (first === 0 && second !== 0)
+  const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0)
+  const encoding = isBig ? 'utf-16be' : isLittle ? 'utf-16le' : 'utf-8'
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error('is neither UTF-8 nor UTF-16')
   }
 }
 

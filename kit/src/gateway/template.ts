@@ -1,5 +1,6 @@
 import { keepDatabaseNames } from './database-names.ts'
 import type { TemplateEvaluator } from './intrinsics.ts'
+import { type MergedPolicy, mergeStatements, type RoleStatement } from './merged-policy.ts'
 import { asList, type CloudFormationTemplate, isRecord, mapTexts, wrong } from './template-parts.ts'
 import { attachedRole, findRole, referredBy } from './template-roles.ts'
 import { importReader, openTemplate, type TemplateStack } from './template-stacks.ts'
@@ -37,12 +38,9 @@ export interface TemplatePolicyOptions {
 }
 
 /** A statement as it is written, whose it is, and where it stands. */
-interface WrittenStatement {
+interface WrittenStatement extends RoleStatement {
   readonly roles: readonly string[]
-  readonly statement: unknown
   readonly at: string
-  /** Whether policy variables are what they are in it, as in the Version "2012-10-17" alone. */
-  readonly hasVariables: boolean
 }
 
 /**
@@ -64,7 +62,7 @@ interface WrittenStatement {
 export function readTemplatePolicy(
   template: CloudFormationTemplate,
   { region, accountId = '123456789012', partition, parameters = {}, role, ...others }: TemplatePolicyOptions,
-): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
+): MergedPolicy {
   const { imports = {}, stacks = [] } = others
   for (const given of [{ template, parameters }, ...stacks]) {
     if (!isRecord(given.template) || !isRecord(given.template.Resources))
@@ -85,14 +83,13 @@ export function readTemplatePolicy(
   const wanted = role === undefined ? onlyRoleOf(connecting) : findRole(role, resources, attached)
   const chosen = connecting.filter(({ roles }) => roles.includes(wanted))
   if (chosen.length === 0) throw wrong(`Resources.${wanted}`, 'has no statement for rds-db:connect')
-  const Statement = chosen.map(({ statement, at, hasVariables }) => {
-    const evaluated = evaluator.evaluate(statement, at)
-    refuseArnAsId(evaluated, at)
-    return hasVariables
-      ? evaluated
-      : mapTexts(evaluated, text => text.replaceAll('$' + '{', () => '$' + '{$}{'))
-  })
-  return { Version: '2012-10-17', Statement: withOwnSids(Statement) }
+  return mergeStatements(
+    chosen.map(({ statement, at, hasVariables }) => {
+      const evaluated = evaluator.evaluate(statement, at)
+      refuseArnAsId(evaluated, at)
+      return { statement: evaluated, hasVariables }
+    }),
+  )
 }
 
 /** The whole ARN of a proxy in place of its id matches nothing, and looks right. */
@@ -103,19 +100,6 @@ function refuseArnAsId(statement: unknown, at: string): void {
       type === 'db-proxy' ? 'the prx-… part of it, !Select [6, !Split [":", …]]' : 'its resource id'
     if (type !== '') throw wrong(at, `${text} has a whole ARN in it: take ${part}`)
     return text
-  })
-}
-
-/** A Sid is its statement's own in one policy, but these may be of several. */
-function withOwnSids(statements: readonly unknown[]): unknown[] {
-  const seen = new Set<unknown>()
-  return statements.map(statement => {
-    if (!isRecord(statement) || !seen.has(statement.Sid)) {
-      if (isRecord(statement) && statement.Sid !== undefined) seen.add(statement.Sid)
-      return statement
-    }
-    const { Sid: _, ...rest } = statement
-    return rest
   })
 }
 

@@ -1,0 +1,132 @@
+import { basename } from 'node:path'
+import { resourceIdProblem } from 'middy-rds-iam/identifiers'
+import { readTemplatePolicy, type TemplateStack } from '../gateway/template.ts'
+import { callWithFlags, readInput, UsageError } from './arguments.ts'
+import { refusePolicy } from './policy-file.ts'
+
+/** The flags that a template is evaluated with. */
+export const templateFlags = {
+  template: { type: 'string' },
+  parameter: { type: 'string', multiple: true },
+  import: { type: 'string', multiple: true },
+  stack: { type: 'string', multiple: true },
+  role: { type: 'string' },
+} as const
+
+/** How they are explained. */
+export const templateHelp = `  --parameter Name=Value a parameter of the template; an attribute that only a deployed stack has,
+                         Database.DbiResourceId=db-ABCDEFGHIJKL01234; what CloudFormation looks up,
+                         resolve:ssm:/orders/id=db-ABCDEFGHIJKL01234; AWS::StackName=orders; or one
+                         of another stack, network/Stage=live; may be repeated
+  --import Name=Value    what Fn::ImportValue imports, by the name of the export; may be repeated
+  --stack [name=]file    the template of another stack that exports it; the name is that of the
+                         file unless given; may be repeated
+  --role name            the role of the template, or the function that has it (needed where
+                         several may connect): the logical id, of the CDK's also without the hash
+                         or the path, OrdersStack/Function/ServiceRole`
+
+/** What the command line says of a template. */
+export interface TemplateFlags {
+  readonly template?: string | undefined
+  readonly parameter?: readonly string[] | undefined
+  readonly import?: readonly string[] | undefined
+  readonly stack?: readonly string[] | undefined
+  readonly role?: string | undefined
+}
+
+/** Where the stack is. */
+interface Place {
+  readonly region: string
+  readonly accountId: string | undefined
+  readonly partition: string | undefined
+}
+
+/** Refuses flags that go with a template where there is none. */
+export function refuseTemplateFlags(flags: TemplateFlags, names: readonly (keyof TemplateFlags)[]): void {
+  if (flags.template !== undefined) return
+  const stray = names.find(name => flags[name] !== undefined)
+  if (stray !== undefined) throw new UsageError(`--${stray} goes with --template`)
+}
+
+/** Reads the template of `--template`, and takes the policy of a role out of it. */
+export async function readTemplateFlags(flags: TemplateFlags, place: Place) {
+  const { template: file = '', role } = flags
+  // Loads a parser of YAML, which nobody else needs.
+  const { parseTemplate } = await import('../gateway/template-file.ts')
+  const read = (name: string, path: string) => {
+    const template = readInput(`${name} ${path}`, path, parseTemplate)
+    refusePolicy(`${name} ${path}`, template)
+    return template
+  }
+  const template = read('--template', file)
+  const imports = readPairs('--import', flags.import ?? [], /^[^=]+$/)
+  const given = Object.entries(readPairs('--parameter', flags.parameter ?? [], /^[A-Za-z0-9_.:/-]+$/))
+  const ofStack = (wanted: string | undefined) =>
+    Object.fromEntries(
+      given.flatMap(([name, value]) => {
+        const [stack, own] = splitName(name)
+        return stack === wanted ? [[own, value]] : []
+      }),
+    )
+  const stacks = (flags.stack ?? []).map((text): TemplateStack => {
+    const { name, path } = readStack(text)
+    return { name, template: read('--stack', path), parameters: ofStack(name) }
+  })
+  refuseUnknownStacks(
+    given.map(([name]) => name),
+    stacks.map(({ name }) => name),
+  )
+  const options = { ...place, role, imports, stacks, parameters: ofStack(undefined) }
+  return {
+    document: await callWithFlags(() => readTemplatePolicy(template, options)),
+    resourceId: onlyResourceId([...Object.values(imports), ...given.map(([, value]) => value)]),
+  }
+}
+
+/** What stands in front of `/` is another stack; a dynamic reference has slashes of its own. */
+function splitName(name: string): readonly [stack: string | undefined, name: string] {
+  const slash = name.startsWith('resolve:') ? -1 : name.indexOf('/')
+  return slash < 0 ? [undefined, name] : [name.slice(0, slash), name.slice(slash + 1)]
+}
+
+function refuseUnknownStacks(names: readonly string[], stacks: readonly string[]): void {
+  const twice = stacks.find((name, index) => stacks.indexOf(name) < index)
+  if (twice !== undefined)
+    throw new UsageError(`--stack ${twice} is given twice: name one of them, name=file`)
+  const stray = names.find(
+    name => !stacks.includes(splitName(name)[0] ?? stacks[0] ?? '') && splitName(name)[0] !== undefined,
+  )
+  if (stray === undefined) return
+  const instead = stacks.length === 0 ? '' : `; there is ${stacks.join(', ')}`
+  throw new UsageError(
+    `--parameter ${stray} is for the stack ${splitName(stray)[0]}, which no --stack gives${instead}`,
+  )
+}
+
+function readStack(text: string): { readonly name: string; readonly path: string } {
+  const [, name, path = text] = /^([A-Za-z0-9-]+)=(.+)$/s.exec(text) ?? []
+  if (path === '') throw new UsageError(`--stack is not [name=]file; got ${JSON.stringify(text)}`)
+  return { name: name ?? basename(path).replace(/(\.template)?(\.[a-z]+)?$/i, ''), path }
+}
+
+function readPairs(flag: string, texts: readonly string[], names: RegExp): Readonly<Record<string, string>> {
+  const pairs = texts.map(text => {
+    const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
+    if (!names.test(name) || (value === '' && flag === '--import'))
+      throw new UsageError(`${flag} is not Name=Value; got ${JSON.stringify(text)}`)
+    return [name, value] as const
+  })
+  const all = pairs.map(([name]) => name)
+  const twice = all.find((name, index) => all.indexOf(name) < index)
+  if (twice !== undefined) throw new UsageError(`${flag} ${twice} is given twice`)
+  return Object.fromEntries(pairs)
+}
+
+/** The resource id among values, if there is but one: the id itself, or the end of a proxy's ARN. */
+function onlyResourceId(values: readonly string[]): string | undefined {
+  const ids = values.flatMap(value => {
+    const id = value.replace(/^arn:[^:]*:rds:.*:db-proxy:/, '')
+    return resourceIdProblem(id) === undefined ? [id] : []
+  })
+  return new Set(ids).size === 1 ? ids[0] : undefined
+}
