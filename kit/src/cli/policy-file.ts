@@ -51,7 +51,8 @@ export function refusePolicy(name: string, template: unknown): void {
 }
 
 function unwrap(found: unknown): unknown {
-  if (typeof found === 'string') return unwrap(parseJson(decodeUrl(found)))
+  // Any other text is no policy, which whoever looks at it says.
+  if (typeof found === 'string') return /^\s*(\{|%7B)/i.test(found) ? unwrap(parseJson(found)) : found
   if (!isRecord(found)) return found
   const { PolicyDocument, PolicyVersion, Policy, Role } = found
   if (PolicyDocument !== undefined) return unwrap(PolicyDocument)

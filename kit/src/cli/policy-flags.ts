@@ -64,9 +64,11 @@ export async function readPolicyFlags(
     if (alone !== undefined) throw new UsageError(`--${alone} goes with --policy or --template`)
     return undefined
   }
-  const { document, resourceId } = await readDocument(flags, region)
-  if (resourceId === undefined)
+  const isGiven = (flags['resource-id'] ?? flags.parameter ?? flags.import) !== undefined
+  const found = isGiven ? await readDocument(flags, region) : undefined
+  if (found?.resourceId === undefined)
     throw new UsageError(`${policy === undefined ? '--template' : '--policy'} needs --resource-id`)
+  const { document, resourceId } = found
   warnOfGuess(region, partition)
   return { document, resourceId, accountId, partition }
 }

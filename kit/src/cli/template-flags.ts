@@ -51,6 +51,8 @@ export function refuseTemplateFlags(flags: TemplateFlags, names: readonly (keyof
 /** Reads the template of `--template`, and takes the policy of a role out of it. */
 export async function readTemplateFlags(flags: TemplateFlags, place: Place) {
   const { template: file = '', role } = flags
+  const imports = readPairs('--import', flags.import ?? [], /^[^=]+$/)
+  const given = Object.entries(readPairs('--parameter', flags.parameter ?? [], /^[A-Za-z0-9_.:/-]+$/))
   // Loads a parser of YAML, which nobody else needs.
   const { parseTemplate } = await import('../gateway/template-file.ts')
   const read = (name: string, path: string) => {
@@ -59,8 +61,6 @@ export async function readTemplateFlags(flags: TemplateFlags, place: Place) {
     return template
   }
   const template = read('--template', file)
-  const imports = readPairs('--import', flags.import ?? [], /^[^=]+$/)
-  const given = Object.entries(readPairs('--parameter', flags.parameter ?? [], /^[A-Za-z0-9_.:/-]+$/))
   const ofStack = (wanted: string | undefined) =>
     Object.fromEntries(
       given.flatMap(([name, value]) => {

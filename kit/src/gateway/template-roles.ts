@@ -6,14 +6,17 @@ const withRole = /^AWS::(?:IAM::Role|Lambda::Function|Serverless::Function)$/
 
 /**
  * Finds the role that is meant: by the logical id of the role or of the function that has it, by an id of the
- * CDK without its hash, by the path of a construct, or by the beginning of one of these.
+ * CDK without its hash, by the path of a construct, by the beginning of one of these, or
+ * by the name that the role gets.
  *
  * @param others Names of roles that policies of the template are attached to and that are not in it.
  * @returns The logical id of the role, or of the function whose role SAM makes.
  * @throws {RdsIamError} where there is none, or where several could be meant, with all of them.
  */
-export function findRole(name: string, resources: Resources, others: readonly string[]): string {
-  if (Object.hasOwn(resources, name)) return roleOf(name, resources)
+export function findRole(wanted: string, resources: Resources, others: readonly string[]): string {
+  const name = wanted.replace(/\/Resource$/, '')
+  const named = attachedRole(name, resources) ?? name
+  if (Object.hasOwn(resources, named)) return roleOf(named, resources)
   if (others.includes(name)) return name
   const ids = Object.keys(resources).filter(id => withRole.test(typeOf(resources[id])))
   const pathOf = (id: string) => constructPathOf(resources[id])
@@ -30,7 +33,7 @@ export function findRole(name: string, resources: Resources, others: readonly st
   const roles = [...new Set(found?.map(id => roleOf(id, resources)))]
   const [role] = roles
   if (role !== undefined && roles.length === 1) return role
-  const candidates = (found ?? [...ids, ...others]).map(id =>
+  const candidates = [...new Set(found ?? [...ids, ...others])].map(id =>
     pathOf(id) === '' ? id : `${id} (${pathOf(id)})`,
   )
   if (role !== undefined)

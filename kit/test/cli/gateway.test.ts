@@ -215,7 +215,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'a parameter without a template',
       [...upstream, '--region', region, '--parameter', 'User=app'],
-      /--parameter and --role go with --template/,
+      /--parameter goes with --template/,
     ],
     [
       'a parameter without a value',
@@ -245,7 +245,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'a resource without a policy',
       [...upstream, '--region', region, '--resource-id', 'db-X'],
-      /go with --policy/,
+      /--resource-id goes with --policy or --template/,
     ],
     [
       'the name of an instance in place of its resource id',
