@@ -1,5 +1,5 @@
 import { type Answer, both, either, negate } from './answer.ts'
-import { covers, findUnresolved } from './policy-pattern.ts'
+import { covers, findUncertain } from './policy-pattern.ts'
 import { type Session, unsupportedKeys } from './policy-session.ts'
 import { describe, isRecord } from './policy-values.ts'
 
@@ -101,8 +101,8 @@ function holdsOne(test: ConditionTest, session: Session, variables: Session | un
   }
   if (name === 'null') return either(values.map(value => value.toLowerCase() === 'false'))
   if (name !== 'bool' && !name.startsWith('string')) return unknown
-  // Not like nothing would be like anything; AWS says only that the statement may be invalid.
-  if (isNegated && variables && values.some(value => findUnresolved(value, variables))) return unknown
+  // Unlike nothing is everything.
+  if (isNegated && variables && values.some(value => findUncertain(value, variables))) return unknown
   const rules = {
     session: variables,
     literal: !name.includes('like'),

@@ -2,7 +2,7 @@ import { type Answer, both, either, negate } from './answer.ts'
 import { completeArn } from './policy-arn.ts'
 import { holds } from './policy-condition.ts'
 import { connectAction, type PolicyElement, type PolicyStatement } from './policy-document.ts'
-import { covers, findUnresolved } from './policy-pattern.ts'
+import { covers, findUncertain } from './policy-pattern.ts'
 import { type Session, sessionOfRole } from './policy-session.ts'
 
 /** What the answer depends on, and in which statement. */
@@ -81,9 +81,9 @@ function applies(statement: PolicyStatement, arn: string, session: Session): Ans
 
 function isCovered({ texts, negated }: PolicyElement, arn: string, session: Session | undefined): Answer {
   const answers = texts.map(({ text }): Answer => {
-    const unresolved = negated && session !== undefined ? findUnresolved(text, session) : undefined
-    // All but nothing would be everything; AWS says only that the statement may be invalid.
-    if (unresolved !== undefined) return [`the policy variable ${unresolved.variable}`]
+    const uncertain = negated && session !== undefined ? findUncertain(text, session) : undefined
+    // All but nothing would be everything.
+    if (uncertain !== undefined) return [`the policy variable ${uncertain}`]
     return covers(completeArn(text), arn, { session, arn: true })
   })
   return negated ? negate(either(answers)) : either(answers)

@@ -128,7 +128,7 @@ function readStatement(
   for (const { at, text } of actions.texts) {
     if (text !== '*' && !/^[\w.*?-]+:[\w*?-]+$/.test(text))
       report(at, `the action ${describe(text)} must have the form "service:action", or be "*"`)
-    else if (text !== '*' && /[*?_].*:/.test(text))
+    else if (!/^\*(?::|$)/.test(text) && /[*?_].*:/.test(text))
       report(at, `the service of the action ${describe(text)} must be written out, without a wildcard`)
   }
   for (const { at, text } of resources.texts) {

@@ -60,6 +60,18 @@ export function findUnresolved(
 }
 
 /**
+ * The first policy variable of a text that has no value in a session, or may have none. AWS says only that a
+ * statement with it may be invalid, so what is to be unlike such a text is not known.
+ */
+export function findUncertain(text: string, session: Session): string | undefined {
+  const isUncertain = ({ key, fallback }: PolicyVariable) => {
+    const found = session(key)
+    return fallback === undefined && !('value' in found) && !('shape' in found && found.shape !== '*')
+  }
+  return variablesOf(text).find(isUncertain)?.text
+}
+
+/**
  * Whether a pattern covers a text: `*` stands for any characters, `?` for exactly one, and a policy variable
  * for its value. What depends on a value that only the request tells, names it.
  */
