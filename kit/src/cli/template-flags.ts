@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { resourceIdProblem } from 'middy-rds-iam/identifiers'
-import { readTemplatePolicy, type TemplateStack } from '../gateway/template.ts'
+import { type CloudFormationTemplate, readTemplatePolicy, type TemplateStack } from '../gateway/template.ts'
+import { isRecord } from '../gateway/template-parts.ts'
 import { callWithFlags, readInput, UsageError } from './arguments.ts'
 import { refusePolicy } from './policy-file.ts'
 
@@ -56,7 +57,12 @@ export async function readTemplateFlags(flags: TemplateFlags, place: Place) {
   // Loads a parser of YAML, which nobody else needs.
   const { parseTemplate } = await import('../gateway/template-file.ts')
   const read = (name: string, path: string) => {
-    const template = readInput(`${name} ${path}`, path, parseTemplate)
+    const template = readInput(`${name} ${path}`, path, text => {
+      const parsed: unknown = parseTemplate(text)
+      // What `aws cloudformation get-template` prints.
+      const { TemplateBody: body } = isRecord(parsed) ? parsed : {}
+      return typeof body === 'string' ? parseTemplate(body) : ((body ?? parsed) as CloudFormationTemplate)
+    })
     refusePolicy(`${name} ${path}`, template)
     return template
   }
@@ -93,9 +99,8 @@ function refuseUnknownStacks(names: readonly string[], stacks: readonly string[]
   const twice = stacks.find((name, index) => stacks.indexOf(name) < index)
   if (twice !== undefined)
     throw new UsageError(`--stack ${twice} is given twice: name one of them, name=file`)
-  const stray = names.find(
-    name => !stacks.includes(splitName(name)[0] ?? stacks[0] ?? '') && splitName(name)[0] !== undefined,
-  )
+  const isStray = (stack: string | undefined) => stack !== undefined && !stacks.includes(stack)
+  const stray = names.find(name => isStray(splitName(name)[0]))
   if (stray === undefined) return
   const instead = stacks.length === 0 ? '' : `; there is ${stacks.join(', ')}`
   throw new UsageError(
