@@ -64,8 +64,11 @@ export function keepDatabaseNames(): DatabaseNames {
       const isPrivate = /^arn:[^:]*:rds-db:/.test(text)
       // Behind the slash is the user, who may be called as the database is.
       const end = text.indexOf('/')
-      return text.replace(/\0(\d+)\0/g, (_, index: string, place: number) => {
-        const { reference, remedy, at, ask } = names[Number(index)] as DatabaseName
+      return text.replace(/\0(\d+)\0/g, (standIn, index: string, place: number) => {
+        const name = names[Number(index)]
+        // The template's own text, and no stand-in.
+        if (name === undefined) return standIn
+        const { reference, remedy, at, ask } = name
         if (isPrivate && (end < 0 || place < end))
           throw wrong(at, `${reference} is not the resource id that an ARN of rds-db names: ${remedy}`)
         return String(ask())

@@ -101,7 +101,8 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
     'Fn::Join': (argument, at) => {
       const [separator, list] = listOf(argument, 2, at)
       const items = evaluate(list, `${at}[1]`)
-      return (Array.isArray(items) ? items : []).map(item => textOf(item, at)).join(String(separator))
+      if (!Array.isArray(items)) throw wrong(at, `takes a list to join, got ${JSON.stringify(items)}`)
+      return items.map(item => textOf(item, at)).join(String(separator))
     },
     'Fn::FindInMap': (argument, at) => {
       const fallback = Array.isArray(argument) && argument.length === 4 ? argument[3] : undefined

@@ -131,6 +131,7 @@ for (const [title, template, message] of [
     /Resource: Fn::GetAZs cannot be evaluated here: put what it gives in its place/,
   ],
   ['a condition that there is none of', templateWith('!If [Gone, a, b]'), /there is no condition Gone/],
+  ['a !Join of no list', templateWith('!Join ["", text]'), /Fn::Join: takes a list to join, got "text"/],
   ['an !If of two', templateWith('!If [IsApp, a]'), /Fn::If: takes a list of 3/],
   [
     'a !Select beyond the end',
