@@ -1,3 +1,4 @@
+import { isRegionName } from '../identifiers/region.ts'
 import { splitArn } from './policy-arn.ts'
 
 /**
@@ -42,13 +43,11 @@ export function sessionOfRole(arn: string): Session {
     'aws:principalisawsservice': { value: 'false' },
     'aws:principalservicename': noService,
     'aws:principalservicenameslist': noService,
-    'aws:requestedregion': region.startsWith('<') ? { shape: '*' } : { value: region },
+    'aws:requestedregion': isRegionName(region) ? { value: region } : { shape: '*' },
   }
   return given => {
     const key = given.toLowerCase()
     if (unsupportedKeys.includes(key)) return { absent: 'IAM database authentication does not support' }
-    const known = Object.hasOwn(values, key) ? values[key] : undefined
-    // Whatever has no service in front is no condition key.
-    return known ?? (key.includes(':') ? { shape: '*' } : { absent: 'is no condition key' })
+    return (Object.hasOwn(values, key) ? values[key] : undefined) ?? { shape: '*' }
   }
 }

@@ -1,7 +1,7 @@
 import { formatConnectArn } from '../identifiers/arn.ts'
 import { knownPartitionOf, partitionOf } from '../identifiers/region.ts'
 import { arnProblem } from './policy-arn.ts'
-import { explainFailure } from './policy-condition.ts'
+import { explainFailure, holds } from './policy-condition.ts'
 import { coversConnect, decide, type PolicyDecision } from './policy-decision.ts'
 import { connectAction, type PolicyStatement } from './policy-document.ts'
 import { covers, findUnresolved } from './policy-pattern.ts'
@@ -68,11 +68,13 @@ export function explainRefusal(
 ): Obstacle[] {
   const denying = decision.statement
   const allowing = statements.filter(({ effect }) => effect === 'Allow')
-  const explanations = decideFor(allowing, question).decision.allowed
-    ? []
-    : allowing.flatMap(statement =>
-        whyNot(statement, arn, question).map(({ at, message }) => ({ statement, at, message })),
-      )
+  const { allowed, dependsOn } = decideFor(allowing, question).decision
+  const explanations =
+    allowed || dependsOn.length > 0
+      ? []
+      : allowing.flatMap(statement =>
+          whyNot(statement, arn, question).map(({ at, message }) => ({ statement, at, message })),
+        )
   if (denying === undefined) return explanations
   const message = `denies ${connectAction} on ${arn}; a Deny wins over every Allow`
   return [{ statement: denying, at: denying.at, message }, ...explanations]
@@ -136,15 +138,17 @@ function whyNot(
       }))
   }
   const session = sessionOfRole(arn)
-  const failures = statement.conditions.flatMap(test => {
-    const message = explainFailure(test, session, statement.hasVariables)
-    return message === undefined ? [] : [{ at: test.at, message }]
-  })
-  if (failures.length > 0) return failures
+  const { conditions, hasVariables } = statement
+  if (holds(conditions, session, hasVariables) === false) {
+    return conditions.flatMap(test => {
+      const message = explainFailure(test, session, hasVariables)
+      return message === undefined ? [] : [{ at: test.at, message }]
+    })
+  }
   if (resources.negated)
     return [{ at: `${at}.NotResource`, message: `leaves ${arn} out of what ${name} allows` }]
   return resources.texts.flatMap(({ at, text }) => {
-    const variables = statement.hasVariables ? session : undefined
+    const variables = hasVariables ? session : undefined
     const isMistaken =
       arnProblem(text, question.partition) !== undefined ||
       resourceMistakes(text, question.partition).length > 0 ||

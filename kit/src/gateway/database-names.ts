@@ -1,4 +1,4 @@
-import { isRecord, wrong } from './template-parts.ts'
+import { isRecord, mapTexts, wrong } from './template-parts.ts'
 
 /** A reference to a resource of RDS by something else than its resource id. */
 interface DatabaseName {
@@ -75,4 +75,15 @@ export function keepDatabaseNames(): DatabaseNames {
       })
     },
   }
+}
+
+/** The whole ARN of a proxy in place of its id matches nothing, and looks right. */
+export function refuseArnAsId(statement: unknown, at: string): void {
+  mapTexts(statement, text => {
+    const [, type = ''] = /^arn:[^:]*:rds-db:.*:dbuser:arn:[^:]*:rds:[^:]*:[^:]*:([^:/]*)/.exec(text) ?? []
+    const part =
+      type === 'db-proxy' ? 'the prx-… part of it, !Select [6, !Split [":", …]]' : 'its resource id'
+    if (type !== '') throw wrong(at, `${text} has a whole ARN in it: take ${part}`)
+    return text
+  })
 }

@@ -66,7 +66,8 @@ describe('a policy variable in a resource', () => {
       'arn:aws:iam::123456789012:role/a',
     ],
     ['what RDS never tells IAM', variable('aws:SourceIp'), 'refused'],
-    ['what is no condition key', variable('user'), 'refused'],
+    ['what is no condition key', variable('user'), /depends on the policy variable \$\{user\}/],
+    ['a default value without its quotes', variable('aws:username, app'), /depends on/],
     ['the character *', variable('*'), 'allowed', '*'],
     ['the character * for any', variable('*'), 'refused', 'anything'],
     ['the character ?', `${variable('?')}${variable('$')}`, 'allowed', '?$'],
@@ -194,6 +195,35 @@ describe('a condition', () => {
       verdictOf([{ ...allow, ...withCondition('Bool', 'aws:MultiFactorAuthPresent') }, allow]),
       'allowed',
     )
+  })
+
+  it('that is open says nothing of the Resource where a Deny wins', () => {
+    const { Resource: NotResource, ...rest } = allow
+    const open = {
+      ...rest,
+      NotResource: arnOf('other'),
+      ...withCondition('StringEquals', 'aws:PrincipalTag/a'),
+    }
+    const Statement = [{ ...deny, Resource: NotResource }, open]
+    const { problems } = checkPolicy({ Version: '2012-10-17', Statement }, { ...database, user: 'app' })
+    assert.deepEqual(
+      problems.map(({ at }) => at),
+      ['.Statement[0]'],
+    )
+  })
+
+  it('of the Region is open where the Region is not said', () => {
+    const Statement = {
+      ...allow,
+      Resource: app.replace('eu-west-1', 'eu-*'),
+      ...withCondition('StringEquals', 'aws:RequestedRegion', 'eu-west-1'),
+    }
+    const { resourceId } = database
+    const { allowed, dependsOn } = checkPolicy(
+      { Version: '2012-10-17', Statement },
+      { resourceId, user: 'app' },
+    )
+    assert.deepEqual([allowed, dependsOn.length], [false, 1])
   })
 
   it('that cannot hold is named', () => {
