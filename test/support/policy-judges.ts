@@ -22,7 +22,10 @@ export interface MotoVerdict {
 /** What a role's session and its request have, by condition key. */
 export type PolicyContext = Readonly<Record<string, string>>
 
-/** moto, a re-implementation of AWS in Python, asked about many policies in one process; `undefined` where it is not installed. */
+/**
+ * moto, a re-implementation of AWS in Python, asked about many policies in one process; `undefined` where it is
+ * not installed.
+ */
 export function findMoto(): ((questions: readonly PolicyQuestion[]) => readonly MotoVerdict[]) | undefined {
   const python = join(root, '.local', 'moto', 'bin', 'python')
   if (!existsSync(python)) return undefined
@@ -40,7 +43,10 @@ export function findMoto(): ((questions: readonly PolicyQuestion[]) => readonly 
   }
 }
 
-/** iam-simulate of Cloud Copilot, which evaluates variables and conditions too; `undefined` where it is not installed. */
+/**
+ * iam-simulate of Cloud Copilot, which evaluates variables and conditions too; `undefined` where it is not
+ * installed.
+ */
 export function findSimulator(): ((question: PolicyQuestion, context: PolicyContext) => boolean) | undefined {
   const folder = join(root, '.local', 'iam-simulate')
   if (!existsSync(join(folder, 'node_modules'))) return undefined

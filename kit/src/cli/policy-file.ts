@@ -14,8 +14,9 @@ const hintOfTemplate = 'is a template of CloudFormation: give it with --template
 const hintOfPolicy = 'is an IAM policy and no template: give it as a policy, without --template'
 
 /**
- * Reads a policy as IAM takes it, as the API gives it (URL-encoded), as the AWS CLI prints it (`get-role-policy`,
- * `get-policy-version`, `get-account-authorization-details`), or as a JSON string, as Terraform puts it out.
+ * Reads a policy as IAM takes it, as the API gives it (URL-encoded), as the AWS CLI prints it
+ * (`get-role-policy`, `get-policy-version`, `get-account-authorization-details`), or as a JSON string, as
+ * Terraform puts it out.
  *
  * @param name For errors: the flag and the path.
  * @param role The role that is meant, where the file has those of an account.

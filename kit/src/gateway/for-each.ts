@@ -1,7 +1,8 @@
 import { isRecord, listOf, mapTexts, wrong } from './template-parts.ts'
 
 /**
- * Writes the loops of `AWS::LanguageExtensions` out: `Fn::ForEach::Roles: [Name, [a, b], { '${Name}Role': … }]`.
+ * Writes the loops of `AWS::LanguageExtensions` out:
+ * `Fn::ForEach::Roles: [Name, [a, b], { '${Name}Role': … }]`.
  *
  * @param evaluate Evaluates the collection that a loop goes through.
  * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html
@@ -28,7 +29,10 @@ export function expandLoops(
   return Object.fromEntries(entries)
 }
 
-/** Puts an item for `${Name}`, for `&{Name}`, which leaves letters and digits alone, and for `{ Ref: Name }`. */
+/**
+ * Puts an item for `${Name}`, for `{ Ref: Name }`, and for `&{Name}`, which keeps nothing but letters and
+ * digits.
+ */
 function insert(value: unknown, name: string, item: string): unknown {
   const change = (text: string) =>
     text

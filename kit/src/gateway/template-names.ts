@@ -12,7 +12,7 @@ export interface TemplateValues {
   readonly stackName?: string | undefined
   /**
    * Parameters, attributes of resources, and dynamic references:
-   * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234', 'resolve:ssm:/id': 'db-…' }`.
+   * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABC', 'resolve:ssm:/id': 'db-ABC' }`.
    */
   readonly parameters: Readonly<Record<string, string>>
   /** What stands in front of a parameter's name on the command line, `network/` for another stack's. */

@@ -27,7 +27,7 @@ const connect = (id: unknown, user: string) => ({
   },
 })
 
-/** What the CDK makes of a function that is granted a connection: a role, a policy of its own, the function. */
+/** What the CDK makes of a function that is granted a connection: a role, its policy, the function. */
 function makeFunction(path: string, statement: unknown, hashes: readonly [string, string, string]) {
   const id = path.split('/').slice(1).join('')
   const [role, policy, handler] = [
