@@ -2,9 +2,15 @@ import { readFileSync } from 'node:fs'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { RdsIamError } from 'middy-rds-iam'
 import type { Endpoint } from 'middy-rds-iam/identifiers'
+import { paint } from './paint.ts'
 
 /** The command line is wrong; the message says what. */
 export class UsageError extends Error {}
+
+/** Says what may be wrong with a command line that is taken all the same. */
+export function warn(message: string): void {
+  process.stderr.write(`${paint('yellow', 'warning', process.stderr)} ${message}\n`)
+}
 
 /** Reads the flags of a command line and, where a command takes them, words. */
 export function readArguments<T extends ParseArgsOptionsConfig>(

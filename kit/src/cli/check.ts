@@ -4,14 +4,7 @@ import { callWithFlags, readArguments, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { paint } from './paint.ts'
 import { partitionFlag } from './partition.ts'
-import { readPolicyFile } from './policy-file.ts'
-import {
-  readTemplateFlags,
-  refuseTemplateFlags,
-  type TemplateFlags,
-  templateFlags,
-  templateHelp,
-} from './template-flags.ts'
+import { refuseTemplateFlags, type TemplateFlags, templateFlags, templateHelp } from './template-flags.ts'
 
 const flags = {
   'resource-id': { type: 'string' },
@@ -97,6 +90,7 @@ interface Line {
 /** What is to be checked, and what the files or the template say of the question. */
 async function readPolicies(values: Values, words: readonly string[]) {
   refuseTemplateFlags(values satisfies TemplateFlags, ['parameter', 'import', 'stack'])
+  const { readPolicyFile, readTemplateFlags } = await import('./policy-sources.ts')
   if (values.template !== undefined) {
     if (words.length > 0) throw new UsageError('a file of a policy and --template exclude each other')
     const region = values.region ?? readVariable('AWS_REGION')

@@ -1,15 +1,7 @@
 import type { GatewayPolicy } from '../gateway/policy.ts'
-import { UsageError } from './arguments.ts'
-import { paint } from './paint.ts'
+import { UsageError, warn } from './arguments.ts'
 import { partitionFlag, warnOfGuess } from './partition.ts'
-import { mergePolicies, readPolicyFile } from './policy-file.ts'
-import {
-  readTemplateFlags,
-  refuseTemplateFlags,
-  type TemplateFlags,
-  templateFlags,
-  templateHelp,
-} from './template-flags.ts'
+import { refuseTemplateFlags, type TemplateFlags, templateFlags, templateHelp } from './template-flags.ts'
 
 /** The flags that say who may connect. */
 export const policyFlags = {
@@ -75,11 +67,12 @@ export async function readPolicyFlags(
 
 async function readDocument(flags: PolicyFlags, region: string) {
   const { policy, role, partition, 'account-id': accountId, 'resource-id': resourceId } = flags
+  const { mergePolicies, readPolicyFile, readTemplateFlags } = await import('./policy-sources.ts')
   if (policy === undefined) {
     const found = await readTemplateFlags(flags, { region, accountId, partition })
     return { ...found, resourceId: resourceId ?? found.resourceId }
   }
   const { documents, notes } = readPolicyFile(`--policy ${policy}`, policy, role)
-  for (const note of notes) process.stderr.write(`${paint('yellow', 'warning', process.stderr)} ${note}\n`)
+  for (const note of notes) warn(note)
   return { document: mergePolicies(documents), resourceId }
 }
