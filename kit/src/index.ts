@@ -19,6 +19,7 @@ export {
   type CloudFormationTemplate,
   readTemplatePolicy,
   type TemplatePolicyOptions,
+  type TemplateStack,
 } from './gateway/template.ts'
 export { parseTemplate } from './gateway/template-file.ts'
 export type {

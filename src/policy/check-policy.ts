@@ -1,11 +1,13 @@
 import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
 import { partitionProblem, regionProblem } from '../identifiers/region.ts'
 import { createChecks, got, refuseProblems } from '../options/checks.ts'
+import { describeDecision } from './policy-decision.ts'
 import {
   connectAction,
-  describeDecision,
   type PolicyStatement,
   readPolicyDocument,
+  sizeLimits,
+  sizeOf,
 } from './policy-document.ts'
 import { findMistakes } from './policy-mistakes.ts'
 import { decideFor, explainRefusal } from './policy-verdict.ts'
@@ -41,13 +43,18 @@ export interface PolicyFinding {
 
 /** What `checkPolicy` found out. */
 export interface PolicyCheck {
-  /** Whether the user may connect, as far as these policies decide. */
+  /** Whether the user may connect, as far as these policies decide. `false` if that depends on something. */
   readonly allowed: boolean
   /** One sentence that names the statement that decided and the ARN in question. */
   readonly detail: string
-  /** What is wrong. It is never empty if the user may not connect. */
+  /**
+   * What the answer depends on and only the request tells: the tags of a role, for example. It is empty if
+   * the answer is certain.
+   */
+  readonly dependsOn: readonly PolicyFinding[]
+  /** What is wrong. It is never empty if the user may certainly not connect. */
   readonly problems: readonly PolicyFinding[]
-  /** What the policies alone do not tell, for example whether a condition holds. */
+  /** What else is worth knowing, for example that the Region was taken from the policy. */
   readonly notes: readonly PolicyFinding[]
 }
 
@@ -80,15 +87,19 @@ export function checkPolicy(policies: unknown, options: CheckPolicyOptions): Pol
   for (const [policy, document] of documents.entries()) {
     const problem = (at: string, message: string) => void problems.push({ policy, at, message })
     const note = (at: string, message: string) => void notes.push({ policy, at, message })
-    const statements = readPolicyDocument(document, problem)
+    const statements = readPolicyDocument(document, problem, options.partition)
     for (const statement of statements) policyOf.set(statement, policy)
-    if (statements.length > 0 && versionOf(document) === undefined)
+    if (statements.length === 0) continue
+    if ((document as { Version?: unknown }).Version === undefined)
       note('.Version', 'is missing, which IAM takes for "2008-10-17"')
+    const size = sizeOf(document)
+    if (size > sizeLimits.managed && size <= sizeLimits.inline)
+      note('', `has ${size} characters, too many for a managed policy (${sizeLimits.managed})`)
   }
   const isMalformed = problems.length > 0
   const statements = [...policyOf.keys()]
   for (const [statement, policy] of policyOf) {
-    findMistakes(statement, versionOf(documents[policy]), options.partition, {
+    findMistakes(statement, options.partition, {
       problem: (at, message) => problems.push({ policy, at, message }),
       note: (at, message) => notes.push({ policy, at, message }),
     })
@@ -99,7 +110,12 @@ export function checkPolicy(policies: unknown, options: CheckPolicyOptions): Pol
   const where =
     documents.length === 1 ? 'the policy' : decider === undefined ? 'the policies' : `policy ${decider + 1}`
   const detail = describeDecision(decision, arn, where)
-  if (!decision.allowed) {
+  const dependsOn = decision.dependsOn.map(({ statement, on }) => ({
+    policy: policyOf.get(statement) ?? 0,
+    at: statement.at,
+    message: `may ${statement.effect === 'Deny' ? 'deny' : 'allow'} it, depending on ${on}`,
+  }))
+  if (!decision.allowed && dependsOn.length === 0) {
     for (const { statement, at, message } of explainRefusal(statements, decision, arn, options))
       problems.push({ policy: policyOf.get(statement) ?? 0, at, message })
     if (problems.length === 0) problems.push({ policy: 0, at: '', message: detail })
@@ -114,12 +130,9 @@ export function checkPolicy(policies: unknown, options: CheckPolicyOptions): Pol
     const message = `denies ${connectAction} on ${denied.arn}; give the Region and the account to have the right one checked`
     notes.push({ policy: policyOf.get(denied.statement) ?? 0, at: denied.statement.at, message })
   }
-  const allowed = decision.allowed && !isMalformed
-  return { allowed, detail: isMalformed ? 'IAM does not take a malformed policy' : detail, problems, notes }
-}
-
-function versionOf(document: unknown): unknown {
-  return (document as { Version?: unknown }).Version
+  return isMalformed
+    ? { allowed: false, detail: 'IAM does not take a malformed policy', dependsOn: [], problems, notes }
+    : { allowed: decision.allowed, detail, dependsOn, problems, notes }
 }
 
 function requireOptions(options: CheckPolicyOptions): void {

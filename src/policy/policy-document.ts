@@ -1,3 +1,7 @@
+import { arnProblem } from './policy-arn.ts'
+import { type ConditionTest, readCondition } from './policy-condition.ts'
+import { describe, isRecord } from './policy-values.ts'
+
 /** The action that an authentication token is for. */
 export const connectAction = 'rds-db:connect'
 
@@ -22,13 +26,10 @@ export interface PolicyStatement {
   readonly effect: 'Allow' | 'Deny' | undefined
   readonly actions: PolicyElement
   readonly resources: PolicyElement
-  readonly condition: Readonly<Record<string, unknown>> | undefined
-}
-
-/** Whether a database user may connect, and the statement that decided; `undefined` if none did. */
-export interface PolicyDecision {
-  readonly allowed: boolean
-  readonly statement: PolicyStatement | undefined
+  /** What has to hold for the statement to count; empty if it always does. */
+  readonly conditions: readonly ConditionTest[]
+  /** Whether policy variables are what they are, as in the Version "2012-10-17" alone. */
+  readonly hasVariables: boolean
 }
 
 /**
@@ -40,14 +41,26 @@ export type ReportPolicyProblem = (at: string, problem: string) => void
 const versions = ['2012-10-17', '2008-10-17']
 const documentKeys = ['Version', 'Id', 'Statement']
 const statementKeys = ['Sid', 'Effect', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition']
+/**
+ * Characters that IAM takes in a role's inline policies together, and in a managed policy. It does not count
+ * white space.
+ *
+ * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ */
+export const sizeLimits = { inline: 10_240, managed: 6_144 } as const
 const nothing: PolicyElement = { negated: false, texts: [] }
 
 /**
  * Reads an identity-based policy, and reports everything that IAM would reject.
  *
+ * @param partition That of a Region which is not known here, if somebody says so.
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
  */
-export function readPolicyDocument(document: unknown, report: ReportPolicyProblem): PolicyStatement[] {
+export function readPolicyDocument(
+  document: unknown,
+  report: ReportPolicyProblem,
+  partition?: string,
+): PolicyStatement[] {
   if (!isRecord(document)) {
     report('', `must be an object with Version and Statement, got ${describe(document)}`)
     return []
@@ -57,15 +70,17 @@ export function readPolicyDocument(document: unknown, report: ReportPolicyProble
   const version = document.Version
   if (version !== undefined && !versions.includes(version as string))
     report('.Version', `must be "2012-10-17", got ${describe(version)}`)
+  if (document.Id !== undefined && typeof document.Id !== 'string')
+    report('.Id', `must be a text, got ${describe(document.Id)}`)
+  const size = sizeOf(document)
+  if (size > sizeLimits.inline)
+    report('', `has ${size} characters; IAM takes ${sizeLimits.managed} at most, ${sizeLimits.inline} inline`)
   const isList = Array.isArray(document.Statement)
   const given: unknown[] = isList ? [...(document.Statement as unknown[])] : [document.Statement]
+  if (given.length === 0) report('.Statement', 'must have a statement, got []')
+  const rules = { report, partition, hasVariables: version === '2012-10-17' }
   const statements = given.map((statement, index) =>
-    readStatement(
-      statement,
-      `statement ${index + 1}`,
-      isList ? `.Statement[${index}]` : '.Statement',
-      report,
-    ),
+    readStatement(statement, `statement ${index + 1}`, isList ? `.Statement[${index}]` : '.Statement', rules),
   )
   const names = statements.map(({ name }) => name)
   for (const [index, { at, name }] of statements.entries())
@@ -73,100 +88,61 @@ export function readPolicyDocument(document: unknown, report: ReportPolicyProble
   return statements
 }
 
-/** Decides as IAM does: a matching Deny wins, then a matching Allow, and without either the answer is no. */
-export function decide(statements: readonly PolicyStatement[], arn: string): PolicyDecision {
-  const matching = statements.filter(
-    statement => coversConnect(statement) && isCovered(statement.resources, arn),
-  )
-  const statement =
-    matching.find(({ effect }) => effect === 'Deny') ?? matching.find(({ effect }) => effect === 'Allow')
-  return { allowed: statement?.effect === 'Allow', statement }
-}
-
-/** Says a decision in one sentence. */
-export function describeDecision(decision: PolicyDecision, arn: string, policy = 'the policy'): string {
-  const { allowed, statement } = decision
-  if (statement === undefined) return `no statement of ${policy} allows ${connectAction} on ${arn}`
-  return `${statement.name} of ${policy} ${allowed ? 'allows' : 'denies'} ${connectAction} on ${arn}`
-}
-
-/** Whether a statement is about `rds-db:connect`, whatever its resources. */
-export function coversConnect({ actions }: PolicyStatement): boolean {
-  // Actions are not case-sensitive, resources are.
-  return actions.texts.some(({ text }) => matches(text, connectAction, 'i')) !== actions.negated
-}
-
-function isCovered({ texts, negated }: PolicyElement, arn: string): boolean {
-  return texts.some(({ text }) => matches(text, arn)) !== negated
-}
-
-/**
- * Whether a text fits a pattern: `*` stands for any characters, `?` for exactly one.
- *
- * Only the last star is ever tried again. A malicious name can therefore not make matching slow, as it could
- * with a regular expression.
- */
-export function matches(pattern: string, text: string, flags: 'i' | '' = ''): boolean {
-  const fold = (given: string) => [...(flags === 'i' ? given.toLowerCase() : given)]
-  const wanted = fold(pattern)
-  const characters = fold(text)
-  let [at, next] = [0, 0]
-  let retry: { readonly next: number; at: number } | undefined
-  while (at < characters.length) {
-    if (wanted[next] === '*') {
-      next += 1
-      retry = { next, at }
-    } else if (wanted[next] === '?' || wanted[next] === characters[at]) {
-      next += 1
-      at += 1
-    } else if (retry !== undefined) {
-      retry.at += 1
-      at = retry.at
-      next = retry.next
-    } else {
-      return false
-    }
+/** How many characters of a policy IAM counts. */
+export function sizeOf(document: unknown): number {
+  try {
+    return JSON.stringify(document).replace(/\s/g, '').length
+  } catch {
+    return 0
   }
-  return wanted.slice(next).every(character => character === '*')
+}
+
+interface ReadingRules {
+  readonly report: ReportPolicyProblem
+  readonly partition: string | undefined
+  readonly hasVariables: boolean
 }
 
 function readStatement(
   statement: unknown,
   number: string,
   at: string,
-  report: ReportPolicyProblem,
+  { report, partition, hasVariables }: ReadingRules,
 ): PolicyStatement {
   if (!isRecord(statement)) {
     report(at, `must be an object, got ${describe(statement)}`)
-    const empty = { actions: nothing, resources: nothing, condition: undefined }
+    const empty = { actions: nothing, resources: nothing, conditions: [], hasVariables }
     return { at, name: number, effect: undefined, ...empty }
   }
   for (const key of Object.keys(statement).filter(key => !statementKeys.includes(key)))
     report(`${at}.${key}`, 'is not an element of a statement in an identity-based policy')
-  const { Sid: sid, Effect: effect, Condition: condition } = statement
+  const { Sid: sid, Effect: effect } = statement
   // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
   if (sid !== undefined && !(typeof sid === 'string' && /^[A-Za-z0-9]*$/.test(sid)))
     report(`${at}.Sid`, `must be letters and digits, got ${describe(sid)}`)
   if (effect !== 'Allow' && effect !== 'Deny')
     report(`${at}.Effect`, `must be "Allow" or "Deny", got ${describe(effect)}`)
-  if (condition !== undefined && !isRecord(condition))
-    report(`${at}.Condition`, `must be an object, got ${describe(condition)}`)
+  const conditions = readCondition(statement.Condition, `${at}.Condition`, report)
   const actions = readElement(statement, 'Action', at, report)
   const resources = readElement(statement, 'Resource', at, report)
   for (const { at, text } of actions.texts) {
-    if (text !== '*' && !/^[\w*?-]+:[\w*?-]+$/.test(text))
+    if (text !== '*' && !/^[\w.*?-]+:[\w*?-]+$/.test(text))
       report(at, `the action ${describe(text)} must have the form "service:action", or be "*"`)
+    else if (!/^\*(?::|$)/.test(text) && /[*?_].*:/.test(text))
+      report(at, `the service of the action ${describe(text)} must be written out, without a wildcard`)
   }
-  for (const { at, text } of resources.texts)
-    if (text !== '*' && !text.startsWith('arn:'))
-      report(at, `the resource ${describe(text)} must be an ARN, or "*"`)
+  for (const { at, text } of resources.texts) {
+    const problem = arnProblem(text, partition)
+    if (problem !== undefined) report(at, problem)
+  }
   return {
     at,
     name: typeof sid === 'string' && sid !== '' ? `statement ${describe(sid)}` : number,
     effect: effect === 'Allow' || effect === 'Deny' ? effect : undefined,
     actions,
     resources,
-    condition: isRecord(condition) ? condition : undefined,
+    conditions,
+    hasVariables,
   }
 }
 
@@ -193,19 +169,5 @@ function readElement(
   return {
     negated,
     texts: (texts as string[]).map((text, index) => ({ at: placeOf(index), text })),
-  }
-}
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** Shows a value of a policy in a message. */
-export function describe(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  try {
-    return (JSON.stringify(value) ?? typeof value).slice(0, 200)
-  } catch {
-    // A number too big for JSON, or an object that holds itself. Neither was parsed from JSON.
-    return typeof value
   }
 }

@@ -1,5 +1,10 @@
-import { connectAction, coversConnect, describe, type PolicyStatement } from './policy-document.ts'
+import { arnProblem } from './policy-arn.ts'
+import { coversConnect } from './policy-decision.ts'
+import { connectAction, type PolicyStatement } from './policy-document.ts'
+import { findUnresolved, variablesOf } from './policy-pattern.ts'
 import { isForConnecting, resourceMistakes, splitResource, unknownRegionOf } from './policy-resource.ts'
+import { sessionOfRole, unsupportedKeys } from './policy-session.ts'
+import { describe } from './policy-values.ts'
 
 /** Called with what was found and its place. */
 export interface FindingSink {
@@ -9,18 +14,6 @@ export interface FindingSink {
   note(at: string, message: string): void
 }
 
-// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
-const unsupportedKeys = ['Referer', 'SourceIp', 'SourceVpc', 'SourceVpce', 'UserAgent', 'VpcSourceIp'].map(
-  key => `aws:${key}`.toLowerCase(),
-)
-
-/**
- * A policy variable, for example `${aws:username}`.
- *
- * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
- */
-export const policyVariable = /\$\{(?:[*?$]|(?!AWS::)[\w-]+:[^}]*)\}/g
-
 /**
  * A placeholder of CloudFormation's `Fn::Sub`, for example `${AWS::Region}` or `${Database.DbiResourceId}`.
  */
@@ -29,17 +22,17 @@ const placeholder = /\$\{(?:AWS::\w+|\w+(?:\.\w+)*)\}/
 /**
  * Finds what is wrong with a statement for every user and every database.
  *
- * @param version The policy's version. Only `2012-10-17` has variables.
  * @param partition That of a Region which is not known here, if somebody says so.
  */
 export function findMistakes(
   statement: PolicyStatement,
-  version: unknown,
   partition: string | undefined,
   sink: FindingSink,
 ): void {
   findInActions(statement, sink)
   for (const { at, text } of resourcesForConnecting(statement)) {
+    // That was reported while reading.
+    if (arnProblem(text, partition) !== undefined) continue
     const [unresolved] = placeholder.exec(text) ?? []
     if (unresolved !== undefined) {
       sink.problem(at, `has ${unresolved} in it, which only Fn::Sub of CloudFormation puts a value for`)
@@ -52,17 +45,21 @@ export function findMistakes(
         at,
         `the Region ${unknown} is not known here, so nobody has checked that its partition is right`,
       )
-    const hasVariable = text.search(policyVariable) >= 0
-    if (hasVariable && version !== '2012-10-17')
-      sink.problem(at, 'has a policy variable, which needs the Version "2012-10-17"')
-    else if (hasVariable) sink.note(at, `depends on policy variables, which were not looked up: ${text}`)
+    findInVariables(statement, at, text, sink)
   }
-  if (coversConnect(statement)) findInCondition(statement, sink)
+  if (coversConnect(statement)) findInConditions(statement, sink)
 }
 
-/** Whether a condition asks for something that RDS never tells IAM. */
-export function hasUnsupportedKey({ condition }: PolicyStatement): boolean {
-  return conditionKeys(condition).some(({ key }) => unsupportedKeys.includes(key.toLowerCase()))
+function findInVariables(statement: PolicyStatement, at: string, text: string, sink: FindingSink): void {
+  if (!statement.hasVariables) {
+    if (variablesOf(text).length > 0)
+      sink.problem(at, 'has a policy variable, which needs the Version "2012-10-17"')
+    return
+  }
+  const missing = findUnresolved(text, sessionOfRole(text))
+  if (missing === undefined) return
+  const effect = statement.resources.negated ? 'AWS does not say what it then matches' : 'it matches nothing'
+  sink.problem(at, `has ${missing.variable} in it, which ${missing.why}: ${effect}`)
 }
 
 function findInActions(statement: PolicyStatement, sink: FindingSink): void {
@@ -95,27 +92,12 @@ function resourcesForConnecting(statement: PolicyStatement): PolicyStatement['re
   )
 }
 
-function findInCondition(statement: PolicyStatement, sink: FindingSink): void {
-  const keys = conditionKeys(statement.condition)
-  for (const { at, key } of keys) {
-    if (unsupportedKeys.includes(key.toLowerCase())) {
-      const effect =
-        statement.effect === 'Deny' ? 'denies nothing by it, or everything' : 'allows nothing by it'
-      sink.problem(
-        `${statement.at}${at}`,
-        `is a condition key that IAM database authentication does not support: the statement ${effect}`,
-      )
-    }
+function findInConditions({ effect, conditions }: PolicyStatement, sink: FindingSink): void {
+  for (const { at } of conditions.filter(({ key }) => unsupportedKeys.includes(key.toLowerCase()))) {
+    const consequence = effect === 'Deny' ? 'denies nothing by it, or everything' : 'allows nothing by it'
+    sink.problem(
+      at,
+      `is a condition key that IAM database authentication does not support: the statement ${consequence}`,
+    )
   }
-  if (keys.some(({ key }) => !unsupportedKeys.includes(key.toLowerCase())))
-    sink.note(`${statement.at}.Condition`, 'is not evaluated: whether it holds depends on the request')
-}
-
-function conditionKeys(condition: PolicyStatement['condition']): { at: string; key: string }[] {
-  return Object.entries(condition ?? {}).flatMap(([operator, tests]) =>
-    Object.keys(typeof tests === 'object' && tests !== null ? tests : {}).map(key => ({
-      at: `.Condition.${operator}.${key}`,
-      key,
-    })),
-  )
 }

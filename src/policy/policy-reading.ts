@@ -4,14 +4,10 @@
  *
  * @module
  */
+export type { ConditionTest } from './policy-condition.ts'
+export { decide, describeDecision, type PolicyDecision, type PolicyDependence } from './policy-decision.ts'
 export {
   connectAction,
-  coversConnect,
-  decide,
-  describe,
-  describeDecision,
-  matches,
-  type PolicyDecision,
   type PolicyElement,
   type PolicyStatement,
   type PolicyText,

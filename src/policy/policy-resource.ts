@@ -1,14 +1,9 @@
 import { accountProblem, resourceIdProblem } from '../identifiers/arn.ts'
-import { isRegionName, knownPartitionOf, partitionNames } from '../identifiers/region.ts'
+import { isRegionName, knownPartitionOf } from '../identifiers/region.ts'
+import { type ArnFields, splitArn } from './policy-arn.ts'
 
 /** The parts of an ARN of `rds-db`. A part may hold wildcards, and may be wrong. */
-export interface ResourceParts {
-  readonly partition: string
-  readonly service: string
-  readonly region: string
-  readonly accountId: string
-  /** Everything behind the account, for example `dbuser:db-ABCDEFGHIJKL01234/orders_app`. */
-  readonly rest: string
+export interface ResourceParts extends ArnFields {
   readonly resourceId: string
   /** `undefined` if there is no `/`. */
   readonly user: string | undefined
@@ -17,17 +12,16 @@ export interface ResourceParts {
 const hasWildcard = (text: string): boolean => /[*?]|\$\{/.test(text)
 const form = 'arn:aws:rds-db:<Region>:<account>:dbuser:<DbiResourceId>/<user>'
 
-/** Splits an ARN into its parts. A part that is missing is empty. */
+/** Splits an ARN into its parts. A part that is not there is empty. */
 export function splitResource(text: string): ResourceParts {
-  const [, partition = '', service = '', region = '', accountId = '', ...others] = text.split(':')
-  const rest = others.join(':')
-  const [, resourceId = '', user] = /^dbuser:([^/]*)(?:\/(.*))?$/s.exec(rest) ?? []
-  return { partition, service, region, accountId, rest, resourceId, user }
+  const fields = splitArn(text)
+  const [, resourceId = '', user] = /^dbuser:([^/]*)(?:\/(.*))?$/s.exec(fields.rest) ?? []
+  return { ...fields, resourceId, user }
 }
 
 /** Whether a resource was written for connecting to a database, rightly or wrongly. */
 export function isForConnecting(text: string): boolean {
-  return /^arn:[^:]*:rds[-_]?db:/i.test(text) || /:db-?user\b/i.test(text)
+  return /^arn:[^:]*:rds[-_]?db(?::|$)/i.test(text) || /:db-?user\b/i.test(text)
 }
 
 /** The Region that a resource names, where it is one that is not known here. */
@@ -44,11 +38,6 @@ export function unknownRegionOf(text: string): string | undefined {
 export function resourceMistakes(text: string, given?: string): string[] {
   const mistakes: string[] = []
   const { partition, service, region, accountId, rest, resourceId, user } = splitResource(text)
-  const isKnown = partition === given || partitionNames.includes(partition)
-  if (!hasWildcard(partition) && !isKnown)
-    mistakes.push(
-      `the partition ${quote(partition)} does not exist; it is one of ${partitionNames.toSorted().join(', ')}`,
-    )
   if (service !== 'rds-db' && !hasWildcard(service)) {
     const isCase = service.toLowerCase() === 'rds-db'
     const why = isCase
@@ -61,7 +50,7 @@ export function resourceMistakes(text: string, given?: string): string[] {
   if (!hasWildcard(region)) {
     const own = knownPartitionOf(region) ?? given
     if (!isRegionName(region)) mistakes.push(`names no Region; got ${quote(region)}`)
-    else if (isKnown && own !== undefined && partition !== own)
+    else if (!hasWildcard(partition) && own !== undefined && partition !== own)
       mistakes.push(`the Region ${region} is in the partition ${own}, not ${partition}`)
   }
   if (!hasWildcard(accountId) && accountProblem(accountId) !== undefined)

@@ -1,16 +1,13 @@
 import { formatConnectArn } from '../identifiers/arn.ts'
 import { knownPartitionOf, partitionOf } from '../identifiers/region.ts'
-import {
-  connectAction,
-  coversConnect,
-  decide,
-  describe,
-  matches,
-  type PolicyDecision,
-  type PolicyStatement,
-} from './policy-document.ts'
-import { hasUnsupportedKey, policyVariable } from './policy-mistakes.ts'
+import { arnProblem } from './policy-arn.ts'
+import { explainFailure, holds } from './policy-condition.ts'
+import { coversConnect, decide, type PolicyDecision } from './policy-decision.ts'
+import { connectAction, type PolicyStatement } from './policy-document.ts'
+import { covers, findUnresolved } from './policy-pattern.ts'
 import { isForConnecting, resourceMistakes, splitResource } from './policy-resource.ts'
+import { type Session, sessionOfRole } from './policy-session.ts'
+import { describe } from './policy-values.ts'
 
 /** The user and the database that a decision is asked for. Where the database is may be unknown. */
 export interface Question {
@@ -38,28 +35,26 @@ export interface Obstacle {
   readonly message: string
 }
 
+const noDecision: PolicyDecision = { allowed: false, statement: undefined, dependsOn: [] }
+
 /**
- * Decides as far as that is possible without a request: a policy variable may stand for anything, and a Deny
- * with a condition is left out. If the Region or the account is not known, it takes one that the statements
- * name, and prefers one that lets the user in.
+ * Decides for the session of a role. If the Region or the account is not known, it takes one that the
+ * statements name, and prefers one that lets the user in, then one where that depends on the request.
  */
 export function decideFor(statements: readonly PolicyStatement[], question: Question): Verdict {
-  const original = new Map(
-    statements.filter(isEvaluated).map(statement => [takeVariablesForAnything(statement), statement]),
-  )
-  const evaluated = [...original.keys()]
   const { resourceId, user } = question
-  const verdicts = placesOf(evaluated, question).map(({ assumed, ...place }) => {
+  const verdicts = placesOf(statements, question).map(({ assumed, ...place }) => {
     const arn = formatConnectArn({ ...place, resourceId, user })
-    const { allowed, statement } = decide(evaluated, arn)
-    return { allowed, statement: statement && original.get(statement), arn, assumed }
+    return { decision: decide(statements, arn), arn, assumed }
   })
-  const refused = verdicts.find(({ allowed, statement }) => !allowed && statement !== undefined)
-  const chosen = verdicts.find(({ allowed }) => allowed) ?? refused ?? verdicts[0]
-  const { allowed = false, statement, arn = '', assumed = '' } = chosen ?? {}
-  const denied =
-    allowed && refused?.statement ? { statement: refused.statement, arn: refused.arn } : undefined
-  return { decision: { allowed, statement }, arn, assumed, denied }
+  const refused = verdicts.find(({ decision }) => !decision.allowed && decision.statement !== undefined)
+  const allowed = verdicts.find(({ decision }) => decision.allowed)
+  const open = verdicts.find(({ decision }) => decision.dependsOn.length > 0)
+  const chosen = allowed ?? open ?? refused ?? verdicts[0]
+  const { decision = noDecision, arn = '', assumed = '' } = chosen ?? {}
+  const isOpen = decision.allowed || decision.dependsOn.length > 0
+  const statement = isOpen ? refused?.decision.statement : undefined
+  return { decision, arn, assumed, denied: statement && { statement, arn: refused?.arn ?? '' } }
 }
 
 /**
@@ -73,30 +68,16 @@ export function explainRefusal(
 ): Obstacle[] {
   const denying = decision.statement
   const allowing = statements.filter(({ effect }) => effect === 'Allow')
-  const explanations = decideFor(allowing, question).decision.allowed
-    ? []
-    : allowing.flatMap(statement =>
-        whyNot(statement, arn, question).map(({ at, message }) => ({ statement, at, message })),
-      )
+  const { allowed, dependsOn } = decideFor(allowing, question).decision
+  const explanations =
+    allowed || dependsOn.length > 0
+      ? []
+      : allowing.flatMap(statement =>
+          whyNot(statement, arn, question).map(({ at, message }) => ({ statement, at, message })),
+        )
   if (denying === undefined) return explanations
   const message = `denies ${connectAction} on ${arn}; a Deny wins over every Allow`
   return [{ statement: denying, at: denying.at, message }, ...explanations]
-}
-
-/**
- * Whether a statement takes part in the decision. An Allow whose condition can never hold allows nothing, and
- * a Deny with a condition may not hold.
- */
-function isEvaluated(statement: PolicyStatement): boolean {
-  if (statement.condition === undefined) return true
-  return statement.effect === 'Allow' && !hasUnsupportedKey(statement)
-}
-
-function takeVariablesForAnything(statement: PolicyStatement): PolicyStatement {
-  const { effect, resources } = statement
-  if (effect !== 'Allow' || resources.negated) return { ...statement }
-  const texts = resources.texts.map(({ at, text }) => ({ at, text: text.replace(policyVariable, '*') }))
-  return { ...statement, resources: { ...resources, texts } }
 }
 
 interface Place {
@@ -156,26 +137,39 @@ function whyNot(
         message: `${describe(text)} does not cover ${connectAction}, of another service`,
       }))
   }
+  const session = sessionOfRole(arn)
+  const { conditions, hasVariables } = statement
+  if (holds(conditions, session, hasVariables) === false) {
+    return conditions.flatMap(test => {
+      const message = explainFailure(test, session, hasVariables)
+      return message === undefined ? [] : [{ at: test.at, message }]
+    })
+  }
   if (resources.negated)
     return [{ at: `${at}.NotResource`, message: `leaves ${arn} out of what ${name} allows` }]
   return resources.texts.flatMap(({ at, text }) => {
-    const differences =
-      resourceMistakes(text, question.partition).length === 0 ? differencesOf(text, question) : []
+    const variables = hasVariables ? session : undefined
+    const isMistaken =
+      arnProblem(text, question.partition) !== undefined ||
+      resourceMistakes(text, question.partition).length > 0 ||
+      (variables !== undefined && findUnresolved(text, variables) !== undefined)
+    const differences = isMistaken ? [] : differencesOf(text, question, variables)
     return differences.length === 0 ? [] : [{ at, message: `is for ${differences.join('; ')}` }]
   })
 }
 
 /** Compares a valid ARN of `rds-db` with the question, and says where the two differ. */
-function differencesOf(text: string, question: Question): string[] {
+function differencesOf(text: string, question: Question, session: Session | undefined): string[] {
   const named = splitResource(text)
   const differs = (pattern: string, wanted: string | undefined): wanted is string =>
-    wanted !== undefined && !matches(pattern, wanted)
+    wanted !== undefined && covers(pattern, wanted, { session }) === false
   const differences: string[] = []
   if (differs(named.region, question.region))
     differences.push(`the Region ${named.region}, not ${question.region}`)
   if (differs(named.accountId, question.accountId))
     differences.push(`the account ${named.accountId}, not ${question.accountId}`)
-  if (differs(named.resourceId, question.resourceId))
+  // An ARN that ends early, or with a star, names no database of its own.
+  if (named.rest.startsWith('dbuser:') && differs(named.resourceId, question.resourceId))
     differences.push(`the database ${named.resourceId}, not ${question.resourceId}`)
   const { user } = named
   if (user !== undefined && differs(user, question.user)) {

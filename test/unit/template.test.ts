@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { keepDatabaseNames } from '../../kit/src/gateway/database-names.ts'
 import { evaluatorOf } from '../../kit/src/gateway/intrinsics.ts'
 import { parseTemplate } from '../../kit/src/gateway/template-file.ts'
 import {
@@ -89,13 +90,18 @@ const either = (created: string, parameter: string) => ({
   'Fn::If': ['CreatesDatabase', { 'Fn::GetAtt': ['DatabaseInstance', created] }, { Ref: parameter }],
 })
 
-/** A value of the template with these parameters, in eu-west-1. */
-function evaluate(value: unknown, parameters: Readonly<Record<string, string>>): unknown {
-  return evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters }).evaluate(
-    value,
-    '',
-  )
-}
+/** The template with these parameters, in eu-west-1. */
+const evaluatorWith = (parameters: Readonly<Record<string, string>>) =>
+  evaluatorOf(template, {
+    region: 'eu-west-1',
+    accountId: '123456789012',
+    parameters,
+    databaseNames: keepDatabaseNames(),
+    importValue: () => assert.fail('nothing is imported'),
+  })
+
+const evaluate = (value: unknown, parameters: Readonly<Record<string, string>>): unknown =>
+  evaluatorWith(parameters).evaluate(value, '')
 
 for (const [parameters, ids] of [
   [{ DbiResourceId: 'cluster-A' }, ['cluster-A']],
@@ -243,7 +249,7 @@ for (const [parameters, dimension] of [
   test(`watches what is connected to: ${Object.values(parameters).join(', ')}`, () => {
     const alarms = Object.values(Resources).filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
     assert.equal(alarms.length, 4)
-    const { isTrue } = evaluatorOf(template, { region: 'eu-west-1', accountId: '123456789012', parameters })
+    const { isTrue } = evaluatorWith(parameters)
     for (const { Condition, Properties } of alarms) {
       const isThere = isTrue(String(Condition), '')
       const seen = isThere

@@ -2,9 +2,15 @@ import { readFileSync } from 'node:fs'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { RdsIamError } from 'middy-rds-iam'
 import type { Endpoint } from 'middy-rds-iam/identifiers'
+import { paint } from './paint.ts'
 
 /** The command line is wrong; the message says what. */
 export class UsageError extends Error {}
+
+/** Says what may be wrong with a command line that is taken all the same. */
+export function warn(message: string): void {
+  process.stderr.write(`${paint('yellow', 'warning', process.stderr)} ${message}\n`)
+}
 
 /** Reads the flags of a command line and, where a command takes them, words. */
 export function readArguments<T extends ParseArgsOptionsConfig>(
@@ -60,7 +66,7 @@ export function readEndpoint(flag: string, text: string): { host: string; port?:
 export function readInput<T>(name: string, path: string, parse: (text: string) => T): T {
   if (path === '-') claimStandardInput(name)
   try {
-    return parse(readFileSync(path === '-' ? 0 : path, 'utf8'))
+    return parse(decodeText(readFileSync(path === '-' ? 0 : path)))
   } catch (error) {
     throw new UsageError(`${name}: ${messageOf(error)}`)
   }
@@ -73,6 +79,19 @@ function claimStandardInput(name: string): void {
   if (inputReader !== undefined)
     throw new UsageError(`${name}: the standard input can be read once, and ${inputReader} has read it`)
   inputReader = name
+}
+
+/** Decodes UTF-8 and UTF-16: what PowerShell writes to a file is UTF-16, with a byte order mark. */
+function decodeText(bytes: Buffer): string {
+  const [first, second] = bytes
+  const isBig = (first === 0xfe && second === 0xff) || (first === 0 && second !== 0)
+  const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0)
+  const encoding = isBig ? 'utf-16be' : isLittle ? 'utf-16le' : 'utf-8'
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error('is neither UTF-8 nor UTF-16')
+  }
 }
 
 /**

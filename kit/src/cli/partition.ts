@@ -1,5 +1,5 @@
 import { isRegionName, knownPartitionOf, partitionOf } from 'middy-rds-iam/identifiers'
-import { paint } from './paint.ts'
+import { warn } from './arguments.ts'
 
 /** The flag for a Region that is not known yet. */
 export const partitionFlag = { partition: { type: 'string' } } as const
@@ -8,8 +8,7 @@ export const partitionFlag = { partition: { type: 'string' } } as const
 export function warnOfGuess(region: string | undefined, partition: string | undefined): void {
   if (region === undefined || partition !== undefined || !isRegionName(region)) return
   if (knownPartitionOf(region) !== undefined) return
-  process.stderr.write(
-    `${paint('yellow', 'warning', process.stderr)} the Region ${region} is not known here; its partition is taken to be ` +
-      `${partitionOf(region)}: give --partition where it is another\n`,
+  warn(
+    `the Region ${region} is not known here; its partition is taken to be ${partitionOf(region)}: give --partition where it is another`,
   )
 }

@@ -6,7 +6,7 @@
  * |---|---|
  * | `InvalidToken` | changed, or signed for another host, port, Region or user or by an unknown key; or no token |
  * | `ExpiredToken` | older than its lifetime, or than the credentials that signed it |
- * | `NotAuthorized` | the policy does not allow it, or denies it |
+ * | `NotAuthorized` | the policy does not allow it, denies it, or depends on what only AWS knows |
  * | `ThrottlingException` | over the limit of new connections a second |
  * | `InternalError` | the upstream cannot be reached, or does not let the gateway in |
  * | `NotEncrypted` | the client did not ask for TLS |

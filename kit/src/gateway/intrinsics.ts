@@ -1,37 +1,15 @@
-import { RdsIamError } from 'middy-rds-iam'
-import { partitionOf, urlSuffixOf } from 'middy-rds-iam/identifiers'
-
-/** A CloudFormation template as parsed: `!Ref X` stands in it as `{ Ref: 'X' }`. */
-export interface CloudFormationTemplate {
-  readonly Parameters?: Readonly<Record<string, { readonly Default?: unknown }>>
-  readonly Mappings?: unknown
-  readonly Conditions?: Readonly<Record<string, unknown>>
-  readonly Resources?: Readonly<Record<string, unknown>>
-}
-
-/** What a template's intrinsic functions are evaluated with. */
-export interface TemplateValues {
-  readonly region: string
-  readonly accountId: string
-  /** @default the one that the Region's name tells, else `aws` */
-  readonly partition?: string | undefined
-  /**
-   * Parameters, and attributes of resources:
-   * `{ DatabaseUser: 'notes_app', 'Database.DbiResourceId': 'db-ABCDEFGHIJKL01234' }`.
-   */
-  readonly parameters: Readonly<Record<string, string>>
-}
+import { noValue, referenceReader, type TemplateValues } from './template-names.ts'
+import { type CloudFormationTemplate, isRecord, listOf, mapTexts, textOf, wrong } from './template-parts.ts'
 
 /** Evaluates parts of one template; `at` names the place for errors. */
 export interface TemplateEvaluator {
   evaluate(value: unknown, at: string): unknown
+  /** As it goes into another template: stand-ins for the names of databases stay. */
+  evaluateExport(value: unknown, at: string): unknown
   isTrue(condition: string, at: string): boolean
   /** What `Fn::If` leaves, with nothing in it evaluated; nothing where that is `!Ref AWS::NoValue`. */
   choose(value: unknown, at: string): unknown
 }
-
-/** What a value that is to be left out evaluates to, `!Ref AWS::NoValue`. */
-const noValue = Symbol('AWS::NoValue')
 
 type Evaluate = (value: unknown, at: string) => unknown
 
@@ -41,26 +19,18 @@ type Evaluate = (value: unknown, at: string) => unknown
  * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
  */
 export function evaluatorOf(template: CloudFormationTemplate, values: TemplateValues): TemplateEvaluator {
-  // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
-  const pseudo: Readonly<Record<string, unknown>> = {
-    'AWS::Region': values.region,
-    'AWS::AccountId': values.accountId,
-    'AWS::Partition': values.partition ?? partitionOf(values.region),
-    'AWS::URLSuffix': urlSuffixOf(values.region),
-    'AWS::StackName': 'local',
-    'AWS::NoValue': noValue,
-  }
+  const refer = referenceReader(template, values)
 
-  const refer = (name: string, at: string): unknown => {
-    if (Object.hasOwn(pseudo, name)) return pseudo[name]
-    const parameters = template.Parameters ?? {}
-    const parameter = Object.hasOwn(parameters, name) ? parameters[name] : undefined
-    const value = Object.hasOwn(values.parameters, name) ? values.parameters[name] : undefined
-    const given = value ?? parameter?.Default
-    if (given !== undefined) return given
-    const what = parameter !== undefined ? 'a parameter without a default' : 'not known'
-    throw wrong(at, `${name} is ${what}: give its value with --parameter ${name}=…`)
-  }
+  /** Puts what stands for the names of databases, and for dynamic references. */
+  const settle = (value: unknown, at: string): unknown =>
+    mapTexts(value, text =>
+      values.databaseNames.reveal(text).replace(/\{\{(resolve:[^{}]*)\}\}/g, (_, reference: string) => {
+        const given = values.parameters[reference]
+        if (given !== undefined) return given
+        const option = `--parameter '${values.prefix ?? ''}${reference}=…'`
+        throw wrong(at, `{{${reference}}} is looked up by CloudFormation: give its value with ${option}`)
+      }),
+    )
 
   const pending = new Set<string>()
   const isTrue = (name: string, at: string): boolean => {
@@ -92,7 +62,10 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
       case 'Condition':
         return isTrue(String(argument), at)
       case 'Fn::Equals': {
-        const [left, right] = list.map((side, index) => evaluate(side, `${at}.${name}[${index}]`))
+        const [left, right] = list.map((side, index) => {
+          const place = `${at}.${name}[${index}]`
+          return settle(evaluate(side, place), place)
+        })
         return String(left) === String(right)
       }
       case 'Fn::Not':
@@ -128,17 +101,23 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
     'Fn::Join': (argument, at) => {
       const [separator, list] = listOf(argument, 2, at)
       const items = evaluate(list, `${at}[1]`)
-      return (Array.isArray(items) ? items : []).map(item => textOf(item, at)).join(String(separator))
+      if (!Array.isArray(items)) throw wrong(at, `takes a list to join, got ${JSON.stringify(items)}`)
+      return items.map(item => textOf(item, at)).join(String(separator))
     },
     'Fn::FindInMap': (argument, at) => {
-      const path = listOf(argument, 3, at).map((key, index) => textOf(evaluate(key, `${at}[${index}]`), at))
+      const fallback = Array.isArray(argument) && argument.length === 4 ? argument[3] : undefined
+      const keys = fallback === undefined ? argument : (argument as unknown[]).slice(0, 3)
+      const path = listOf(keys, 3, at).map((key, index) => textOf(evaluate(key, `${at}[${index}]`), at))
       const found = path.reduce<unknown>(
         (map, key) => (isRecord(map) ? map[key] : undefined),
         template.Mappings,
       )
-      if (found === undefined) throw wrong(at, `Mappings has no ${path.join('.')}`)
-      return found
+      if (found !== undefined) return found
+      if (isRecord(fallback)) return evaluate(fallback.DefaultValue, `${at}[3].DefaultValue`)
+      throw wrong(at, `Mappings has no ${path.join('.')}`)
     },
+    'Fn::ImportValue': (argument, at) =>
+      values.importValue(textOf(settle(evaluate(argument, at), at), at), at),
   }
 
   const evaluate: Evaluate = (value, at) => {
@@ -149,14 +128,20 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
     const [name, argument] = functionOf(value) ?? []
     if (name !== undefined) {
       const call = functions[name]
-      if (call === undefined) throw wrong(at, `${name} cannot be evaluated here`)
+      if (call === undefined)
+        throw wrong(at, `${name} cannot be evaluated here: put what it gives in its place`)
       return call(argument, `${at}.${name}`)
     }
     const entries = Object.entries(value).map(([key, item]) => [key, evaluate(item, `${at}.${key}`)] as const)
     return Object.fromEntries(entries.filter(([, item]) => item !== noValue))
   }
 
-  return { evaluate, isTrue, choose }
+  return {
+    evaluate: (value, at) => settle(evaluate(value, at), at),
+    evaluateExport: evaluate,
+    isTrue,
+    choose,
+  }
 }
 
 /** Replaces `${Name}` and `${Resource.Attribute}`; `${!Literal}` stays as `${Literal}`. */
@@ -184,23 +169,4 @@ function functionOf(value: unknown): readonly [string, unknown] | undefined {
 function onlyEntryOf(value: unknown): readonly [string, unknown] | undefined {
   const [entry, ...more] = isRecord(value) ? Object.entries(value) : []
   return more.length === 0 ? entry : undefined
-}
-
-function listOf(argument: unknown, length: number, at: string): readonly unknown[] {
-  if (Array.isArray(argument) && argument.length === length) return argument
-  throw wrong(at, `takes a list of ${length}, got ${JSON.stringify(argument)}`)
-}
-
-function textOf(value: unknown, at: string): string {
-  if (typeof value === 'string' || typeof value === 'number') return String(value)
-  throw wrong(at, `is not a text: ${JSON.stringify(value)}`)
-}
-
-/** @param at The place in the template, `Resources.NotesRole` for example. */
-export function wrong(at: string, problem: string): RdsIamError {
-  return new RdsIamError('RDS_IAM_OPTIONS', `The template cannot be used: ${at}: ${problem}`)
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

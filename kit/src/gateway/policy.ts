@@ -1,5 +1,5 @@
 import { formatConnectArn } from 'middy-rds-iam/identifiers'
-import { decide, describe, describeDecision, readPolicyDocument } from 'middy-rds-iam/policy'
+import { decide, describeDecision, readPolicyDocument } from 'middy-rds-iam/policy'
 
 /** An IAM policy, and what database it is evaluated for. */
 export interface GatewayPolicy {
@@ -16,11 +16,14 @@ export interface GatewayPolicy {
   readonly partition?: string | undefined
 }
 
-/** Whether a database user may connect, and the sentence for the decision log. */
+/**
+ * Whether a database user may connect, and the sentence for the decision log. What depends on something that
+ * only AWS knows is not allowed, and the sentence says what it depends on.
+ */
 export type PolicyEvaluation = { readonly allowed: boolean; readonly detail: string }
 
 /**
- * Reads a policy once and gives a function that evaluates it for a user as IAM does.
+ * Reads a policy once and gives a function that evaluates it for a user as IAM does for the session of a role.
  *
  * @param report Called with everything that is wrong with the document: where, `.Statement[0]` for example,
  * and what.
@@ -31,14 +34,7 @@ export function readPolicy(
   region: string,
   report: (at: string, problem: string) => void,
 ): (user: string) => PolicyEvaluation {
-  const statements = readPolicyDocument(document, report)
-  // Better no start than an answer that IAM would not give.
-  for (const { at, condition, resources } of statements) {
-    if (condition !== undefined) report(`${at}.Condition`, 'is not supported: the gateway evaluates none')
-    for (const { at, text } of resources.texts)
-      if (text.includes('$' + '{'))
-        report(at, `the resource ${describe(text)} has a policy variable; the gateway has no values for them`)
-  }
+  const statements = readPolicyDocument(document, report, partition)
   return user => {
     const arn = formatConnectArn({ partition, region, accountId, resourceId, user })
     const decision = decide(statements, arn)

@@ -1,5 +1,5 @@
 import { type CollectionTag, parseDocument, type ScalarTag, YAMLMap } from 'yaml'
-import type { CloudFormationTemplate } from './intrinsics.ts'
+import type { CloudFormationTemplate } from './template-parts.ts'
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 const functions =

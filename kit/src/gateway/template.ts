@@ -1,13 +1,12 @@
-import {
-  type CloudFormationTemplate,
-  evaluatorOf,
-  isRecord,
-  type TemplateEvaluator,
-  type TemplateValues,
-  wrong,
-} from './intrinsics.ts'
+import { keepDatabaseNames, refuseArnAsId } from './database-names.ts'
+import { type MergedPolicy, mergeStatements } from './merged-policy.ts'
+import { type CloudFormationTemplate, isRecord, wrong } from './template-parts.ts'
+import { findRole } from './template-roles.ts'
+import { importReader, openTemplate, type TemplateStack } from './template-stacks.ts'
+import { mayConcernConnecting, statementsOf, type WrittenStatement } from './template-statements.ts'
 
-export type { CloudFormationTemplate } from './intrinsics.ts'
+export type { CloudFormationTemplate } from './template-parts.ts'
+export type { TemplateStack } from './template-stacks.ts'
 
 /** Whose permissions are taken out of a template, and with which values. */
 export interface TemplatePolicyOptions {
@@ -27,18 +26,15 @@ export interface TemplatePolicyOptions {
    * @default {} the defaults of the template
    */
   readonly parameters?: Readonly<Record<string, string>> | undefined
+  /** Values of what `Fn::ImportValue` imports, by the name of the export. @default {} */
+  readonly imports?: Readonly<Record<string, string>> | undefined
+  /** Other stacks that export what is imported. @default [] */
+  readonly stacks?: readonly TemplateStack[] | undefined
   /**
-   * The logical id of the role, or of the function that has it. Not needed where only one in the
-   * template may connect.
+   * The logical id of the role, or of the function that has it; of a template of the CDK also without its
+   * hash, or the path of the construct. Not needed where only one in the template may connect.
    */
   readonly role?: string | undefined
-}
-
-/** A statement as it is written, whose it is, and where it stands. */
-interface WrittenStatement {
-  readonly roles: readonly string[]
-  readonly statement: unknown
-  readonly at: string
 }
 
 /**
@@ -59,45 +55,51 @@ interface WrittenStatement {
  */
 export function readTemplatePolicy(
   template: CloudFormationTemplate,
-  { region, accountId = '123456789012', partition, parameters = {}, role }: TemplatePolicyOptions,
-): { readonly Version: '2012-10-17'; readonly Statement: readonly unknown[] } {
-  if (!isRecord(template) || !isRecord(template.Resources)) throw wrong('Resources', 'there are none')
-  refuseUnknown(parameters, template)
-  const values: TemplateValues = { region, accountId, partition, parameters }
-  const evaluator = evaluatorOf(template, values)
-  const resources = template.Resources
+  { region, accountId = '123456789012', partition, parameters = {}, role, ...others }: TemplatePolicyOptions,
+): MergedPolicy {
+  const { imports = {}, stacks = [] } = others
+  refuseUnknown(parameters, template, '')
+  for (const stack of stacks) refuseUnknown(stack.parameters ?? {}, stack.template, `${stack.name}: `)
+  const databaseNames = keepDatabaseNames()
+  const place = { region, accountId, partition }
+  const importValue = importReader({ imports, stacks }, place, databaseNames)
+  const opened = openTemplate(template, { ...place, parameters, databaseNames, importValue })
+  const { evaluator } = opened
+  const resources = opened.template.Resources ?? {}
   const written = Object.entries(resources).flatMap(([name, resource]) =>
     statementsOf(name, resource, evaluator, resources),
   )
   const connecting = written.filter(({ statement }) => mayConcernConnecting(statement))
-  const wanted = role === undefined ? onlyRoleOf(connecting) : roleOf(role, resources)
+  const attached = written.flatMap(({ roles }) => roles)
+  const wanted = role === undefined ? onlyRoleOf(connecting) : findRole(role, resources, attached)
   const chosen = connecting.filter(({ roles }) => roles.includes(wanted))
   if (chosen.length === 0) throw wrong(`Resources.${wanted}`, 'has no statement for rds-db:connect')
-  return {
-    Version: '2012-10-17',
-    Statement: chosen.map(({ statement, at }) => evaluator.evaluate(statement, at)),
-  }
+  return mergeStatements(
+    chosen.map(({ statement, at, hasVariables }) => {
+      const evaluated = evaluator.evaluate(statement, at)
+      refuseArnAsId(evaluated, at)
+      return { statement: evaluated, hasVariables }
+    }),
+  )
 }
 
 /**
- * A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, has none:
- * its reference says so.
+ * Refuses what is no template, and values that nothing takes.
+ *
+ * A misspelled parameter would leave the default in force without a word. An attribute, `X.Arn`, and a dynamic
+ * reference, `resolve:ssm:/x`, have none: what needs them says so.
  */
 function refuseUnknown(
   parameters: Readonly<Record<string, string>>,
-  { Parameters = {}, Resources = {} }: CloudFormationTemplate,
+  template: CloudFormationTemplate,
+  prefix: string,
 ): void {
+  if (!isRecord(template) || !isRecord(template.Resources))
+    throw wrong(`${prefix}Resources`, 'there are none')
+  const { Parameters = {}, Resources = {} }: CloudFormationTemplate = template
   const isKnown = (name: string) => Object.hasOwn(Parameters, name) || Object.hasOwn(Resources, name)
-  const unknown = Object.keys(parameters).find(name => !name.includes('.') && !isKnown(name))
-  if (unknown !== undefined) throw wrong('Parameters', `there is no ${unknown} to give a value to`)
-}
-
-/** The role that a function names, or what was asked for itself. */
-function roleOf(name: string, resources: Readonly<Record<string, unknown>>): string {
-  const resource = resources[name]
-  if (!isRecord(resource)) throw wrong(`Resources.${name}`, 'there is no such role or function')
-  const { Role } = isRecord(resource.Properties) ? resource.Properties : {}
-  return referredBy(Role) ?? name
+  const unknown = Object.keys(parameters).find(name => !/[.:]/.test(name) && !isKnown(name))
+  if (unknown !== undefined) throw wrong(`${prefix}Parameters`, `there is no ${unknown} to give a value to`)
 }
 
 function onlyRoleOf(statements: readonly WrittenStatement[]): string {
@@ -106,110 +108,4 @@ function onlyRoleOf(statements: readonly WrittenStatement[]): string {
   if (name === undefined) throw wrong('Resources', 'no role has a statement for rds-db:connect')
   if (names.length > 1) throw wrong('Resources', `${names.join(' and ')} may connect: say which is meant`)
   return name
-}
-
-function statementsOf(
-  name: string,
-  resource: unknown,
-  evaluator: TemplateEvaluator,
-  resources: Readonly<Record<string, unknown>>,
-): WrittenStatement[] {
-  if (!isRecord(resource) || !isRecord(resource.Properties)) return []
-  const at = `Resources.${name}`
-  const { Type, Condition, Properties } = resource
-  if (typeof Condition === 'string' && !evaluator.isTrue(Condition, at)) return []
-  const { Policies, PolicyDocument, Roles, RoleName } = Properties
-  switch (Type) {
-    case 'AWS::IAM::Role':
-      return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
-        documentOf(isRecord(item) ? item.PolicyDocument : undefined, [name], at, evaluator),
-      )
-    // Names of managed policies and SAM's own policy templates, none of which is for
-    // rds-db:connect, have no statements.
-    case 'AWS::Serverless::Function':
-      return itemsOf(Policies, `${at}.Policies`, evaluator).flatMap(({ item, at }) =>
-        documentOf(item, [name], at, evaluator),
-      )
-    case 'AWS::IAM::Policy':
-    case 'AWS::IAM::ManagedPolicy':
-    case 'AWS::IAM::RolePolicy': {
-      const named = [...asList(Roles), RoleName].map(referredBy).filter(role => role !== undefined)
-      const roles = [...new Set([...named, ...attachersOf(name, resources, evaluator)])]
-      return documentOf(PolicyDocument, roles, `${at}.PolicyDocument`, evaluator)
-    }
-    default:
-      return []
-  }
-}
-
-/**
- * The roles, and the functions with a role of their own, that say themselves that a managed policy is theirs.
- */
-function attachersOf(
-  policy: string,
-  resources: Readonly<Record<string, unknown>>,
-  evaluator: TemplateEvaluator,
-): string[] {
-  return Object.entries(resources).flatMap(([name, resource]) => {
-    const { Type, Condition, Properties } = isRecord(resource) ? resource : {}
-    const property = { 'AWS::IAM::Role': 'ManagedPolicyArns', 'AWS::Serverless::Function': 'Policies' }[
-      String(Type)
-    ]
-    if (property === undefined || !isRecord(Properties)) return []
-    const at = `Resources.${name}`
-    if (typeof Condition === 'string' && !evaluator.isTrue(Condition, at)) return []
-    const items = itemsOf(Properties[property], `${at}.Properties.${property}`, evaluator)
-    return items.some(({ item }) => referredBy(item) === policy) ? [name] : []
-  })
-}
-
-function documentOf(
-  given: unknown,
-  roles: readonly string[],
-  at: string,
-  evaluator: TemplateEvaluator,
-): WrittenStatement[] {
-  const document = evaluator.choose(given, at)
-  if (!isRecord(document)) return []
-  return itemsOf(document.Statement, `${at}.Statement`, evaluator).map(({ item, at }) => ({
-    roles,
-    statement: item,
-    at,
-  }))
-}
-
-/** The items of a list, or the only one, that conditions leave, and where each stands. */
-function itemsOf(
-  value: unknown,
-  at: string,
-  evaluator: TemplateEvaluator,
-): readonly { readonly item: unknown; readonly at: string }[] {
-  return asList(evaluator.choose(value, at))
-    .map((item, index) => ({ item: evaluator.choose(item, `${at}[${index}]`), at: `${at}[${index}]` }))
-    .filter(({ item }) => item !== undefined)
-}
-
-/**
- * Whether a statement can be about connecting, `Deny` too. What it is exactly, the gateway's policy decides.
- */
-function mayConcernConnecting(statement: unknown): boolean {
-  if (!isRecord(statement)) return false
-  // Without an action, it is malformed or made by a function: neither may be passed over.
-  if (statement.Action === undefined) return true
-  return asList(statement.Action).some(
-    action => typeof action !== 'string' || /^(rds-db:|[^:]*[*?])/i.test(action),
-  )
-}
-
-/** The logical id that `!Ref X` or `!GetAtt X.Arn` leads to. */
-function referredBy(value: unknown): string | undefined {
-  if (!isRecord(value)) return undefined
-  const path = value['Fn::GetAtt']
-  const name = value.Ref ?? (Array.isArray(path) ? path[0] : path)
-  return typeof name === 'string' ? name.split('.')[0] : undefined
-}
-
-function asList(value: unknown): readonly unknown[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
 }

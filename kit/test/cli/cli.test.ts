@@ -311,6 +311,7 @@ describe('rds-iam check', () => {
     assert.deepEqual(JSON.parse(stdout), {
       allowed: false,
       detail: expected.detail,
+      dependsOn: [],
       problems: expected.problems.map(({ at, message }) => ({ file: 'deny.json', at, message })),
       notes: [],
     })

@@ -289,6 +289,53 @@ it('beyond loopback does not take the pair that everybody knows beside one of it
   assert.equal((await connect(await signToken(gateway)))?.code, '28000')
 })
 
+describe('a gateway with the templates of two stacks', () => {
+  const orders = join(folder, 'orders.yaml')
+  const network = join(folder, 'network.yaml')
+  const arn = 'arn:aws:rds-db:*:*:dbuser:'
+  writeFileSync(
+    orders,
+    `
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyDocument:
+            Version: 2012-10-17
+            Statement:
+              - { Effect: Allow, Action: rds-db:connect, Resource: !Sub ["${arn}\${Id}/app", { Id: !ImportValue network-Id }] }
+              - { Effect: Allow, Action: rds-db:connect, Resource: !Sub "${arn}*/\${!aws:PrincipalTag/user}" }
+`,
+  )
+  writeFileSync(
+    network,
+    `
+Resources: { Cluster: { Type: AWS::RDS::DBCluster } }
+Outputs: { Id: { Value: !GetAtt Cluster.DBClusterResourceId, Export: { Name: network-Id } } }
+`,
+  )
+
+  it('lets in by what the other exports, for which one value serves all, and nobody on "depends"', async t => {
+    const postgres = await openPostgres(t)
+    const base = ['--upstream', `127.0.0.1:${postgres.port}`, '--region', region, '--template', orders]
+    for (const values of [
+      ['--import', 'network-Id=cluster-ABC'],
+      ['--stack', network, '--parameter', 'network/Cluster.DBClusterResourceId=cluster-ABC'],
+    ]) {
+      const { gateway, nextLine } = await start(t, [...base, ...values])
+      assert.equal(await tryConnect(makeClient(gateway)), undefined)
+      assert.match(await nextLine(), / admitted "app" .*dbuser:cluster-ABC\/app$/)
+      const token = await signToken(gateway, { username: 'App' })
+      assert.equal((await tryConnect(makeClient(gateway, token, { user: 'App' })))?.code, '28000')
+      assert.match(
+        await nextLine(),
+        / refused "App" .*: NotAuthorized: .*; whether .* depends on the policy variable \$\{aws:PrincipalTag\/user\} in statement 2$/,
+      )
+    }
+  })
+})
+
 describe('a wrong command line ends with 2 and says what is wrong', () => {
   const broken = join(folder, 'broken.json')
   writeFileSync(broken, '{ "Version": ')
@@ -342,6 +389,26 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
       /--template needs --resource-id/,
     ],
     [
+      'a template that imports what has no value',
+      [...upstream, '--region', region, '--template', join(folder, 'orders.yaml'), '--resource-id', 'db-X'],
+      /the export network-Id has no value: give it with --import 'network-Id=…', or the template of the stack/,
+    ],
+    [
+      'a policy for a template',
+      [...upstream, '--region', region, '--template', right, '--resource-id', 'db-X'],
+      /--template .*right\.json: is an IAM policy and no template/,
+    ],
+    [
+      'a template for a policy',
+      [...upstream, '--region', region, '--policy', unresolved, '--resource-id', 'db-X'],
+      /--policy .*unresolved\.yaml: is a template of CloudFormation: give it with --template/,
+    ],
+    [
+      'an import without a template',
+      [...upstream, '--region', region, '--import', 'a=b'],
+      /--import goes with --template/,
+    ],
+    [
       'a policy and a template',
       [...upstream, '--region', region, '--policy', 'p', '--template', 't', '--resource-id', 'db-X'],
       /--policy and --template exclude each other/,
@@ -363,7 +430,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'a parameter without a template',
       [...upstream, '--region', region, '--parameter', 'User=app'],
-      /--parameter and --role go with --template/,
+      /--parameter goes with --template/,
     ],
     [
       'a parameter without a value',
@@ -393,7 +460,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'a resource without a policy',
       [...upstream, '--region', region, '--resource-id', 'db-X'],
-      /go with --policy/,
+      /--resource-id goes with --policy or --template/,
     ],
     [
       'the name of an instance in place of its resource id',

@@ -66,14 +66,13 @@ describe('a policy allows', () => {
     assert.equal(evaluate(cloud, 'app', {}, 'eusc-de-east-1').allowed, true)
     const future = named('aws-future', 'xx-future-1')
     assert.equal(evaluate(future, 'app', { partition: 'aws-future' }, 'xx-future-1').allowed, true)
-    assert.equal(evaluate(future, 'app', {}, 'xx-future-1').allowed, false)
     assert.equal(evaluate(named('aws', 'xx-future-1'), 'app', {}, 'xx-future-1').allowed, true)
   })
 })
 
 describe('a policy does not allow', () => {
   const cases: Record<string, unknown> = {
-    'anything without statements': [],
+    'what no statement is about': { ...allow, Action: 's3:*', Resource: '*' },
     'what is denied, first': [deny, allow],
     'what is denied, last': [{ ...allow, Action: '*', Resource: '*' }, deny],
     'what is denied by a wildcard': [allow, { Effect: 'Deny', Action: '*', Resource: '*' }],
@@ -105,7 +104,10 @@ describe('a policy does not allow', () => {
   })
 
   it('and says what would have to be allowed, or what denies', () => {
-    assert.equal(evaluate([]).detail, `no statement of the policy allows rds-db:connect on ${arn}`)
+    assert.equal(
+      evaluate({ ...allow, Action: 's3:*' }).detail,
+      `no statement of the policy allows rds-db:connect on ${arn}`,
+    )
     assert.equal(
       evaluate([allow, { ...deny, Sid: 'NoApp' }]).detail,
       `statement "NoApp" of the policy denies rds-db:connect on ${arn}`,
@@ -160,11 +162,25 @@ describe('a malformed policy keeps the gateway from starting, and the error says
     ],
     ['a resource that is no ARN', statement({ Resource: 'orders' }), 'the resource "orders" must be an ARN'],
     [
-      'a policy variable',
-      statement({ Resource: `${arn.slice(0, -3)}\${aws:username}` }),
-      'has a policy variable',
+      'a partition that there is not',
+      statement({ Resource: arn.replace('arn:aws:', 'arn:aws-future:') }),
+      '.Statement[1].Resource` the partition "aws-future" does not exist',
     ],
-    ['a condition', statement({ Condition: { Bool: {} } }), '.Statement[1].Condition` is not supported'],
+    [
+      'a wildcard in the service of an action',
+      statement({ Action: 'rds*:connect' }),
+      '.Statement[1].Action` the service of the action "rds*:connect" must be written out',
+    ],
+    [
+      'a wildcard in the service of an ARN',
+      statement({ Resource: 'arn:aws:rds*:*' }),
+      '.Statement[1].Resource` the service must be written out',
+    ],
+    [
+      'a condition that is none',
+      statement({ Condition: { Bool: 'true' } }),
+      '.Statement[1].Condition.Bool` must be an object',
+    ],
     ['a principal', statement({ Principal: '*' }), '.Statement[1].Principal` is not an element'],
   ]
   for (const [what, document, message] of cases) {
@@ -195,4 +211,33 @@ it('decides about connections', async t => {
   assert.match(decisions[1]?.detail ?? '', /no statement of the policy allows rds-db:connect on arn:.*\/App$/)
   await tryConnect(makeClient(gateway, await signToken(gateway), { user: 'App' }))
   assert.equal(decisions[2]?.reason, 'InvalidToken', 'the policy is not asked about a bad token')
+})
+
+it('admits nobody where the answer depends on what only AWS knows, and says in the log on what', async t => {
+  const postgres = await openPostgres({ after })
+  const condition = { StringEquals: { 'aws:PrincipalTag/team': 'orders' } }
+  const variable = arn.replace('/app', () => '/$' + '{aws:PrincipalTag/team}')
+  const cases = [
+    [
+      { ...allow, Condition: condition },
+      /depends on the condition StringEquals of aws:PrincipalTag\/team in statement 1$/,
+    ],
+    [
+      { ...allow, Resource: variable },
+      /depends on the policy variable \$\{aws:PrincipalTag\/team\} in statement 1$/,
+    ],
+    [[allow, { ...deny, Condition: condition }], /depends on the condition .* in statement 2$/],
+    [
+      { ...allow, Resource: arn.replace('/app', () => '/$' + '{aws:username}') },
+      /no statement of the policy allows/,
+    ],
+  ] as const
+  for (const [Statement, detail] of cases) {
+    const document = { Version: '2012-10-17', Statement }
+    const { gateway, decisions } = await openGateway(t, postgres, { policy: { document, resourceId } })
+    const error = await tryConnect(makeClient(gateway))
+    assert.equal(error?.message, 'PAM authentication failed for user "app"')
+    assert.equal(decisions[0]?.reason, 'NotAuthorized')
+    assert.match(decisions[0]?.detail ?? '', detail)
+  }
 })

@@ -127,10 +127,11 @@ for (const [title, template, message] of [
   ],
   [
     'a function that only AWS can evaluate',
-    templateWith('!ImportValue Shared'),
-    /Resource: Fn::ImportValue cannot be evaluated here/,
+    templateWith('!GetAZs eu-west-1'),
+    /Resource: Fn::GetAZs cannot be evaluated here: put what it gives in its place/,
   ],
   ['a condition that there is none of', templateWith('!If [Gone, a, b]'), /there is no condition Gone/],
+  ['a !Join of no list', templateWith('!Join ["", text]'), /Fn::Join: takes a list to join, got "text"/],
   ['an !If of two', templateWith('!If [IsApp, a]'), /Fn::If: takes a list of 3/],
   [
     'a !Select beyond the end',
