@@ -55,7 +55,7 @@ async function testDeletions(name: ServerName): Promise<void> {
   for (const [what, given] of [
     ['of another version', { ServiceToken: 'x', Endpoint: 'localhost', Username: 'notes_app' }],
     ['that no creation would take', { ...properties, Port: 'x', Grants: 'all', Extra: '1' }],
-    ['missing', undefined],
+    ['null', null],
   ] as const) {
     test(`${name}: a deletion needs no properties: ${what}`, async () => {
       const id = await create()
