@@ -61,6 +61,12 @@ export interface Template {
     Record<string, { readonly Type: string; readonly Default?: unknown; readonly AllowedPattern?: string }>
   >
   readonly Rules: { readonly DatabaseIsKnown: Rule }
+  /** What the database user is for, by engine. */
+  readonly Mappings: {
+    readonly NotesSql: Readonly<
+      Record<'postgres' | 'mysql', Readonly<Record<'Setup' | 'Grants', readonly string[]>>>
+    >
+  }
   readonly Conditions: Readonly<Record<string, unknown>>
   readonly Resources: Readonly<Record<FunctionName, FunctionResource>> & Readonly<Record<string, Resource>>
   readonly Outputs: Readonly<Record<string, { readonly Value: unknown }>>

@@ -4,7 +4,14 @@ import { TaskFailure } from './user-task.ts'
 const remedy =
   "Lambda's Node.js runtimes bring it; for a container image of your own, install it beside middy-rds-iam"
 
-/** @returns The text of a secret. @throws {TaskFailure} Why it could not be read. */
+/** A secret that is deleted, or about to be: nobody can read it any more. */
+export class SecretGone extends TaskFailure {}
+
+/**
+ * @returns The text of a secret.
+ * @throws {TaskFailure} Why it could not be read: {@link SecretGone} where it is not there.
+ * @see https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+ */
 export async function readSecret(id: string, abortSignal: AbortSignal): Promise<string | undefined> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import(
     '@aws-sdk/client-secrets-manager'
@@ -14,7 +21,13 @@ export async function readSecret(id: string, abortSignal: AbortSignal): Promise<
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: id }), { abortSignal })
     return SecretString
   } catch (error) {
-    throw new TaskFailure(`The secret ${id} could not be read: ${describeRefusal(error)}`)
+    const { name, message } = error as Error
+    // The second is said of a secret in its days before the deletion.
+    const isGone =
+      name === 'ResourceNotFoundException' ||
+      (name === 'InvalidRequestException' && /marked for deletion|scheduled for deletion/i.test(message))
+    const Failure = isGone ? SecretGone : TaskFailure
+    throw new Failure(`The secret ${id} could not be read: ${describeRefusal(error)}`)
   } finally {
     client.destroy()
   }

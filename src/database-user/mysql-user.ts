@@ -1,100 +1,160 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { quoteMysqlAccount } from '../identifiers/sql.ts'
 import { createUserSql, dropUserSql } from '../users/user-sql.ts'
-import { refuseMissing } from './missing-package.ts'
-import { formatMark, type Mark, readOwnMark, refuseForeign } from './ownership-mark.ts'
-import { connectTimeoutMs, describeError, TaskFailure, type TaskRun, type UserTask } from './user-task.ts'
-
-// What nobody but the master user sees: no other user is given any right in it.
-const createMarks = [
-  'CREATE DATABASE IF NOT EXISTS middy_rds_iam',
-  'CREATE TABLE IF NOT EXISTS middy_rds_iam.database_users (' +
-    'name varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, ' +
-    'mark text CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB',
-]
+import { createMarks, findMarks, type Marks } from './mysql-marks.ts'
+import { type Right, readRights, revokeRights } from './mysql-rights.ts'
+import { waitForOthers, withMysql } from './mysql-session.ts'
+import { dropTrial, tryGrants } from './mysql-trial.ts'
+import {
+  formatGranted,
+  formatMark,
+  grantedIn,
+  type Mark,
+  readOwnMark,
+  refuseForeign,
+  withoutDatabase,
+} from './ownership-mark.ts'
+import {
+  ConnectFailure,
+  describeError,
+  describeGone,
+  isServerGone,
+  TaskFailure,
+  type TaskRun,
+  type UserTask,
+} from './user-task.ts'
 
 /**
- * Keeps or drops a user of MySQL's or MariaDB's. Each of these statements commits by itself, so that what was
- * begun is taken back by others.
+ * Keeps or drops a user of MySQL's or MariaDB's. Each of these statements commits by itself, so that grants
+ * are tried before, and what was begun is taken back by others.
  *
  * @returns What was done.
  */
 export async function runMysqlTask(run: TaskRun): Promise<string> {
-  const timeoutSeconds = Math.ceil(run.statementTimeoutMs / 1000)
-  const connection = await connect(run)
+  const { task } = run
+  if (task.action === 'keep') return withMysql(run, task.database, connection => keep(connection, run))
   try {
-    // By default, a statement waits a year for a table that another session uses.
-    await connection.query(`SET SESSION lock_wait_timeout = ${timeoutSeconds}`)
-    // A request that Lambda delivers twice finds what the first one did.
-    const [rows] = await connection.query<RowDataPacket[]>(
-      `SELECT GET_LOCK('middy-rds-iam', ${timeoutSeconds}) AS isMine`,
-    )
-    if (rows[0]?.isMine !== 1) throw new TaskFailure('Another request has not ended')
-    return await (run.task.action === 'keep' ? keep(connection, run.task) : drop(connection, run.task))
-  } finally {
-    await connection.end()
-  }
-}
-
-async function connect({ task: { host, port, master, database }, tls }: TaskRun): Promise<Connection> {
-  const { createConnection } = await import('mysql2/promise').catch(
-    refuseMissing('Install mysql2 beside middy-rds-iam'),
-  )
-  const { username: user, password } = master
-  const options = { host, port, user, password, database, ssl: tls, connectTimeout: connectTimeoutMs }
-  const connection = await createConnection(options).catch(error => {
-    throw new TaskFailure(`${user}@${host}:${port}/${database}: ${describeError(error)}`)
-  })
-  // What broke is said by the query that fails; without a listener, it would end the process.
-  connection.on('error', () => {})
-  return connection
-}
-
-async function keep(connection: Connection, task: UserTask): Promise<string> {
-  const { user, setup, grants, revokes } = task
-  const account = quoteMysqlAccount(user)
-  const { isThere, isTaken, mark } = await find(connection, task)
-  const isOwn = isThere && mark !== undefined
-  if (isTaken && !isOwn) throw new TaskFailure(refuseForeign(task))
-  if (!isOwn) await create(connection, task)
-  try {
-    for (const sql of setup) await connection.query(sql)
-    for (const grant of revokes) await revoke(connection, grant, account)
-    for (const grant of grants) await connection.query(`GRANT ${grant} TO ${account}`)
-    await writeMark(connection, task)
+    // The user is the server's: the database may be gone.
+    return await withMysql(run, undefined, connection => drop(connection, run))
   } catch (error) {
-    const undo = isOwn ? undefined : takeBack(connection, task, true)
-    throw await failureOf(error, undo)
+    if (error instanceof ConnectFailure && isServerGone(error.cause)) return describeGone(task)
+    throw error
   }
-  return isOwn ? `Kept ${account}.` : `Created ${account}.`
+}
+
+async function keep(connection: Connection, run: TaskRun): Promise<string> {
+  const { task } = run
+  const account = quoteMysqlAccount(task.user)
+  const marks = await createMarks(connection)
+  await waitForOthers(connection, marks.lockName, run)
+  const { isThere, isTaken, mark } = await find(connection, marks, task)
+  const own = isThere ? mark : undefined
+  if (isTaken && own === undefined) throw new TaskFailure(refuseForeign(task))
+  try {
+    for (const sql of task.setup) await connection.query(sql)
+    const wanted = await tryGrants(connection, task)
+    if (own === undefined) await create(connection, marks, task, wanted)
+    else await change(connection, marks, task, own, wanted)
+  } catch (error) {
+    const mayRemain = own !== undefined || (error instanceof TaskFailure && error.mayRemain)
+    throw new TaskFailure(describeError(error), { mayRemain })
+  }
+  return own === undefined ? `Created ${account}.` : `Kept ${account}.`
 }
 
 /** The mark first: a user without one would never be dropped. */
-async function create(connection: Connection, task: UserTask): Promise<void> {
-  const { engine, user, master } = task
-  for (const sql of createMarks) await connection.query(sql)
+async function create(
+  connection: Connection,
+  marks: Marks,
+  task: UserTask,
+  wanted: readonly Right[],
+): Promise<void> {
+  const { engine, user, master, database, grants } = task
+  const account = quoteMysqlAccount(user)
+  let isCreated = false
   try {
-    await writeMark(connection, task)
+    await marks.write(user, formatMark(task, { [database]: wanted }))
     for (const sql of createUserSql({ engine, user, masterUser: master.username }))
       await connection.query(sql)
+    isCreated = true
+    for (const grant of grants) await connection.query(`GRANT ${grant} TO ${account}`)
   } catch (error) {
-    throw await failureOf(error, takeBack(connection, task, false))
+    await takeBack(error, async () => {
+      if (isCreated) for (const sql of dropUserSql({ engine, user }).once) await connection.query(sql)
+      await marks.remove(user)
+    })
   }
 }
 
-async function drop(connection: Connection, task: UserTask): Promise<string> {
-  const { engine, user, master, owner, database, grants } = task
+/** First what is added, then what is taken away. What the mark says is at no time less than what is granted. */
+async function change(
+  connection: Connection,
+  marks: Marks,
+  task: UserTask,
+  mark: Mark,
+  wanted: readonly Right[],
+): Promise<void> {
+  const { user, database, grants } = task
   const account = quoteMysqlAccount(user)
-  const { isThere, isTaken, mark } = await find(connection, task)
-  if (mark === undefined)
+  const before = await readRights(connection, account)
+  const granted = grantedIn(mark, database)
+  const grantAll = async () => {
+    for (const grant of grants) await connection.query(`GRANT ${grant} TO ${account}`)
+  }
+  try {
+    const both = [...new Set([...granted, ...wanted])]
+    await marks.write(user, formatMark(task, { ...mark.granted, [database]: both }))
+    await grantAll()
+    const gone = await findGranted(connection, granted, wanted, account)
+    await revokeRights(connection, gone, account)
+    // ALL PRIVILEGES may have held one that is wanted.
+    if (gone.length > 0) await grantAll()
+    await marks.write(user, formatMark(task, { ...mark.granted, [database]: wanted }))
+  } catch (error) {
+    await takeBack(error, async () => {
+      const now = await readRights(connection, account)
+      for (const right of before.filter(right => !now.includes(right)))
+        await connection.query(`GRANT ${right} TO ${account}`)
+      await revokeRights(
+        connection,
+        now.filter(right => !before.includes(right)),
+        account,
+      )
+      await marks.write(user, formatGranted(mark, mark.granted))
+    })
+  }
+}
+
+/** Of the rights that are remembered, those that the user has and is not to keep. The text is the server's own. */
+async function findGranted(
+  connection: Connection,
+  remembered: readonly Right[],
+  kept: readonly Right[],
+  account: string,
+): Promise<readonly Right[]> {
+  const rights = await readRights(connection, account)
+  return rights.filter(right => remembered.includes(right) && !kept.includes(right))
+}
+
+async function drop(connection: Connection, run: TaskRun): Promise<string> {
+  const { engine, user, master, owner, database } = run.task
+  const account = quoteMysqlAccount(user)
+  const marks = await findMarks(connection)
+  if (marks !== undefined) await waitForOthers(connection, marks.lockName, run)
+  const { isThere, isTaken, mark } = await find(connection, marks, run.task)
+  if (marks === undefined || mark === undefined)
     return isTaken
       ? `Left ${account} alone: ${owner.resource} of this stack did not make it.`
       : `${account} is not there.`
+  await dropTrial(connection)
   if (mark.id !== owner.id) {
     // The same user of the same server, which the stack goes on with in another database or under another
     // name of the server.
     if (mark.database !== database && isThere) {
-      for (const grant of grants) await revoke(connection, grant, account)
+      const kept = grantedIn(mark, mark.database)
+      const gone = await findGranted(connection, grantedIn(mark, database), kept, account)
+      await revokeRights(connection, gone, account)
+      await marks.write(user, formatGranted(mark, withoutDatabase(mark, database)))
     }
     return `Left ${account} to ${mark.id}.`
   }
@@ -102,7 +162,7 @@ async function drop(connection: Connection, task: UserTask): Promise<string> {
     for (const sql of dropUserSql({ engine, user, masterUser: master.username }).once)
       await connection.query(sql)
   }
-  await removeMark(connection, task)
+  await marks.remove(user)
   return isThere ? `Dropped ${account}.` : `${account} is not there.`
 }
 
@@ -113,7 +173,7 @@ interface Found {
   readonly mark: Mark | undefined
 }
 
-async function find(connection: Connection, task: UserTask): Promise<Found> {
+async function find(connection: Connection, marks: Marks | undefined, task: UserTask): Promise<Found> {
   const [users] = await connection.execute<RowDataPacket[]>(
     'SELECT host AS host FROM mysql.user WHERE user = ?',
     [task.user],
@@ -121,67 +181,15 @@ async function find(connection: Connection, task: UserTask): Promise<Found> {
   return {
     isThere: users.some(({ host }) => host === '%'),
     isTaken: users.length > 0,
-    mark: await readMark(connection, task),
+    mark: readOwnMark(await marks?.read(task.user), task),
   }
 }
 
-async function readMark(connection: Connection, task: UserTask): Promise<Mark | undefined> {
-  try {
-    const select = 'SELECT mark AS mark FROM middy_rds_iam.database_users WHERE name = ?'
-    const [marks] = await connection.execute<RowDataPacket[]>(select, [task.user])
-    return readOwnMark(marks[0]?.mark, task)
-  } catch (error) {
-    if (isOneOf(error, ['ER_BAD_DB_ERROR', 'ER_NO_SUCH_TABLE'])) return undefined
-    throw error
-  }
-}
-
-async function writeMark(connection: Connection, task: UserTask): Promise<void> {
-  const replace = 'REPLACE INTO middy_rds_iam.database_users (name, mark) VALUES (?, ?)'
-  await connection.execute(replace, [task.user, formatMark(task)])
-}
-
-async function removeMark(connection: Connection, { user }: UserTask): Promise<void> {
-  await connection.execute('DELETE FROM middy_rds_iam.database_users WHERE name = ?', [user])
-}
-
-async function takeBack(connection: Connection, task: UserTask, isCreated: boolean): Promise<void> {
-  const { engine, user } = task
-  if (isCreated) for (const sql of dropUserSql({ engine, user }).once) await connection.query(sql)
-  await removeMark(connection, task)
-}
-
-/**
- * What to say of an error, and whether all was taken back. Without `undo`, the user was there before, and
- * stays.
- */
-async function failureOf(error: unknown, undo: Promise<void> | undefined): Promise<TaskFailure> {
-  const isUndone = await undo?.then(
+/** @throws {TaskFailure} What to say of the error, and whether the user is as before. */
+async function takeBack(error: unknown, undo: () => Promise<void>): Promise<never> {
+  const isUndone = await undo().then(
     () => true,
     () => false,
   )
-  return new TaskFailure(describeError(error), { mayRemain: isUndone !== true })
-}
-
-// A grant, a table's grant, a routine's grant, a table, a routine, a database that is not there.
-const undefinedCodes = [
-  'ER_NONEXISTING_GRANT',
-  'ER_NONEXISTING_TABLE_GRANT',
-  'ER_NONEXISTING_PROC_GRANT',
-  'ER_NO_SUCH_TABLE',
-  'ER_SP_DOES_NOT_EXIST',
-  'ER_BAD_DB_ERROR',
-]
-
-/** Takes away what is not there any more, too. */
-async function revoke(connection: Connection, grant: string, account: string): Promise<void> {
-  try {
-    await connection.query(`REVOKE ${grant} FROM ${account}`)
-  } catch (error) {
-    if (!isOneOf(error, undefinedCodes)) throw error
-  }
-}
-
-function isOneOf(error: unknown, codes: readonly string[]): boolean {
-  return codes.includes((error as { code?: string }).code ?? '')
+  throw new TaskFailure(describeError(error), { mayRemain: !isUndone })
 }

@@ -1,6 +1,8 @@
-import { isIpAddress } from '../identifiers/endpoint.ts'
+import { hostProblem, isIpAddress } from '../identifiers/endpoint.ts'
 import { userNameProblem } from '../identifiers/user-names.ts'
 import { createChecks, gotName } from '../options/checks.ts'
+import { type OwnUser, separator } from './own-stack.ts'
+import { answerAddressProblem } from './stack-address.ts'
 import { type DatabaseUser, TaskFailure } from './user-task.ts'
 
 /**
@@ -19,7 +21,6 @@ export interface ResourceRequest {
   /** Missing in the first request. */
   readonly PhysicalResourceId?: string
   readonly ResourceProperties?: unknown
-  readonly OldResourceProperties?: unknown
 }
 
 /** The properties of a `Custom::DatabaseUser`. */
@@ -32,14 +33,17 @@ export interface UserProperties extends DatabaseUser {
 const needed = ['Engine', 'Host', 'Port', 'Database', 'MasterSecretArn', 'User']
 const known = [...needed, 'Setup', 'Grants', 'ServiceToken', 'ServiceTimeout']
 
-/** @throws Where it is none: there is nobody to answer to then. */
-export function readRequest(event: unknown): ResourceRequest {
+/** @throws Where it is none, or has no address that CloudFormation could be answered at. */
+export function readRequest(event: unknown, region: string): ResourceRequest {
   const request = (event ?? {}) as ResourceRequest
   const texts = ['RequestType', 'ResponseURL', 'StackId', 'RequestId', 'LogicalResourceId'] as const
   const missing = texts.filter(name => typeof request[name] !== 'string')
   if (missing.length > 0) throw new Error(`Not a request of CloudFormation: without ${missing.join(', ')}`)
-  if (!URL.canParse(request.ResponseURL))
-    throw new Error('Not a request of CloudFormation: ResponseURL is no URL')
+  const problem = answerAddressProblem(request.ResponseURL, region)
+  if (problem !== undefined) throw new Error(`Not a request of CloudFormation: its ResponseURL ${problem}`)
+  const { PhysicalResourceId } = request
+  if (PhysicalResourceId !== undefined && typeof PhysicalResourceId !== 'string')
+    throw new Error('Not a request of CloudFormation: its PhysicalResourceId is no text')
   return request
 }
 
@@ -65,10 +69,13 @@ export function readProperties({ LogicalResourceId, ResourceProperties }: Resour
   if (isTooLong) checks.complain('Database', 'is longer than the name of a database')
   const texts = (name: string): readonly string[] => {
     const value = given[name] ?? []
-    if (Array.isArray(value) && value.every(text => typeof text === 'string' && text.trim() !== ''))
-      return value
-    checks.complain(name, 'is not a list of texts that are not empty')
-    return []
+    if (!Array.isArray(value) || !value.every(text => typeof text === 'string' && text.trim() !== '')) {
+      checks.complain(name, 'is not a list of texts that are not empty')
+      return []
+    }
+    if (value.some(text => text.includes(separator)))
+      checks.complain(name, `has "${separator}" within a text, which stands between two of them`)
+    return value
   }
   const properties: UserProperties = {
     engine,
@@ -86,18 +93,27 @@ export function readProperties({ LogicalResourceId, ResourceProperties }: Resour
 }
 
 /**
- * What was granted before this update and is no longer listed. Nothing where the user or the database was
- * another one: CloudFormation has that one deleted.
+ * Refuses what the stack's own template does not ask for: whoever may invoke the function could send any
+ * SQL, and an old request that comes late would undo a newer one.
+ *
+ * @throws {TaskFailure} Naming every property that is another one.
  */
-export function revokedGrants(
-  request: ResourceRequest,
-  { user, database, grants }: UserProperties,
-): readonly string[] {
-  const { User, Database, Grants } = (request.OldResourceProperties ?? {}) as Readonly<
-    Record<string, unknown>
-  >
-  if (User !== user || Database !== database || !Array.isArray(Grants)) return []
-  return Grants.filter(grant => typeof grant === 'string' && !grants.includes(grant))
+export function requireOwn(properties: UserProperties, own: OwnUser): void {
+  const pairs = [
+    ['Host', properties.host, own.host, 'DATABASE_HOST'],
+    ['Port', properties.port, own.port, 'DATABASE_PORT'],
+    ['Database', properties.database, own.database, 'DATABASE_NAME'],
+    ['User', properties.user, own.user, 'DATABASE_USER'],
+    ['MasterSecretArn', properties.masterSecretArn, own.masterSecretArn, 'MASTER_SECRET_ARN'],
+    ['Setup', properties.setup.join(separator), own.setup, 'SETUP'],
+    ['Grants', properties.grants.join(separator), own.grants, 'GRANTS'],
+  ] as const
+  const others = pairs.filter(([, given, wanted]) => given !== wanted)
+  if (others.length === 0) return
+  const list = others.map(([name, , , variable]) => `\`${name}\` is not ${variable}`).join('; ')
+  throw new TaskFailure(
+    `The stack's template asks for something else, as the function's environment variables have it: ${list}`,
+  )
 }
 
 /**
@@ -105,6 +121,26 @@ export function revokedGrants(
  */
 export function physicalIdOf({ engine, host, port, database, user }: DatabaseUser): string {
   return `${engine}://${host}:${port}/${encodeURIComponent(database)}/${encodeURIComponent(user)}`
+}
+
+/** What a physical ID is that of; `undefined` for one that {@link physicalIdOf} never makes. */
+export function readPhysicalId(id: string): DatabaseUser | undefined {
+  const [, engine, host, port, database, user] =
+    /^(postgres|mysql):\/\/([^/:]+):(\d{1,5})\/([^/]+)\/([^/]+)$/.exec(id) ?? []
+  try {
+    const read: DatabaseUser = {
+      engine: engine as DatabaseUser['engine'],
+      host: String(host),
+      port: Number(port),
+      database: decodeURIComponent(String(database)),
+      user: decodeURIComponent(String(user)),
+    }
+    const isOurs = engine !== undefined && hostProblem(read.host) === undefined && physicalIdOf(read) === id
+    return isOurs ? read : undefined
+  } catch {
+    // No text that was encoded so.
+    return undefined
+  }
 }
 
 /** The physical ID of what was not created: there is nothing to delete. */

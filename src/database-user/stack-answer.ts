@@ -41,7 +41,13 @@ export async function sendAnswer(request: ResourceRequest, answer: Answer): Prom
 
 async function put(url: string, body: Buffer<ArrayBuffer>): Promise<string | undefined> {
   try {
-    const response = await fetch(url, { method: 'PUT', body, signal: AbortSignal.timeout(attemptTimeoutMs) })
+    const response = await fetch(url, {
+      method: 'PUT',
+      body,
+      // What is at another address is not CloudFormation.
+      redirect: 'error',
+      signal: AbortSignal.timeout(attemptTimeoutMs),
+    })
     await response.body?.cancel()
     return response.ok ? undefined : `HTTP ${response.status}`
   } catch (error) {

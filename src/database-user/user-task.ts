@@ -27,10 +27,8 @@ export interface UserTask extends DatabaseUser {
   readonly owner: TaskOwner
   /** Statements that may be repeated. */
   readonly setup: readonly string[]
-  /** `SELECT, INSERT ON notes` for example. */
+  /** All that the user may do, `SELECT, INSERT ON notes` for example. What is not among them is revoked. */
   readonly grants: readonly string[]
-  /** What was granted and no longer should be. */
-  readonly revokes: readonly string[]
   readonly master: { readonly username: string; readonly password: string }
 }
 
@@ -45,6 +43,14 @@ export interface TaskRun {
 /** For connecting, all of it. */
 export const connectTimeoutMs = 10_000
 
+/**
+ * How long a statement waits for what another session keeps to itself: half of its time, so that the server
+ * says what it waited for, and no longer than an update of a stack is worth.
+ */
+export function lockTimeoutMs(statementTimeoutMs: number): number {
+  return Math.min(10_000, Math.ceil(statementTimeoutMs / 2))
+}
+
 /** What came of a task. */
 export type TaskOutcome =
   | { readonly done: string }
@@ -58,11 +64,21 @@ export type TaskOutcome =
 export class TaskFailure extends Error {
   override name = 'TaskFailure'
   readonly mayRemain: boolean
-  constructor(message: string, { mayRemain = false }: { readonly mayRemain?: boolean } = {}) {
-    super(message)
+  constructor(
+    message: string,
+    { mayRemain = false, cause }: { readonly mayRemain?: boolean; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause })
     this.mayRemain = mayRemain
   }
 }
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, query_canceled.
+// https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html: 1205.
+const waitedFor = ['55P03', '57014', 'ER_LOCK_WAIT_TIMEOUT']
+
+/** A connection as the master user that could not be opened; its cause says why. */
+export class ConnectFailure extends TaskFailure {}
 
 /** What an error says; those of a host with several addresses say nothing themselves. */
 export function describeError(error: unknown): string {
@@ -72,5 +88,23 @@ export function describeError(error: unknown): string {
   const parts = [typeof code === 'string' ? `${error.message} (${code})` : error.message]
   // PostgreSQL names here what a role is still needed for.
   if (typeof detail === 'string') parts.push(detail)
+  if (waitedFor.includes(String(code)))
+    parts.push(
+      'another session kept something to itself for too long; end it, or try again when it has ended',
+    )
   return parts.join(': ')
+}
+
+/**
+ * Whether an error of connecting says that the server is deleted: the name of an endpoint goes with it.
+ *
+ * @see https://nodejs.org/api/dns.html#error-codes
+ */
+export function isServerGone(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'ENOTFOUND'
+}
+
+/** What a deletion says where the server is gone, and the user with it. */
+export function describeGone({ host, user }: DatabaseUser): string {
+  return `${host} is not there any more, and so neither is ${JSON.stringify(user)}.`
 }

@@ -6,6 +6,7 @@ import {
 } from '../identifiers/sql.ts'
 import { takenNameProblem, userNameProblem } from '../identifiers/user-names.ts'
 import { createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
+import { disarmOwnedCode } from './owned-code.ts'
 
 /** A database user, and the engine of its server. */
 export interface UserSqlOptions {
@@ -80,7 +81,7 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
   // in use.
   return [
     doBlock([
-      `IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${text}) THEN`,
+      `IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) ${text}) THEN`,
       ...statements.map(statement => `  ${statement}`),
       `ELSIF NOT pg_catalog.pg_has_role(${text}, 'rds_iam', 'MEMBER') THEN`,
       `  RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = ${quotePostgresText(`The role "${user}" is there and is no IAM user`)},`,
@@ -95,7 +96,10 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
  * role first. Open connections stay open.
  *
  * PostgreSQL does not drop a role that owns something or has privileges. The first step therefore gives what
- * it owns to another role and takes its privileges away, in every database. It cannot take away privileges on
+ * it owns to another role and takes its privileges away, in every database. What would run with the rights of
+ * its new owner is disarmed before: routines with `SECURITY DEFINER` get `SECURITY INVOKER`, nobody else keeps
+ * privileges on its views and on tables with rules, and indexes and statistics over functions or operators that
+ * PostgreSQL does not bring are dropped. It cannot take away privileges on
  * an object that neither of the two roles owns. PostgreSQL's error names these; the owner of the object has
  * to revoke them.
  *
@@ -111,19 +115,23 @@ export function dropUserSql(options: DropUserSqlOptions): DropUserSql {
   if (engine === 'mysql')
     return { inEveryDatabase: [], once: [`DROP USER ${guard}${quoteMysqlAccount(user)};`] }
   const name = quotePostgresName(user)
-  const statements = [
+  const beforehand = [
     // Revoked first, because the next statement makes the master user a member of the role: with rds_iam in
     // the role, IAM would decide about the master user.
     `REVOKE rds_iam FROM ${name};`,
     // The master user of RDS is no superuser. Only a member of a role may give away what the role owns.
     `GRANT ${name} TO CURRENT_USER;`,
+  ]
+  const takeOver = [
     `REASSIGN OWNED BY ${name} TO ${reassignTo === undefined ? 'CURRENT_USER' : quotePostgresName(reassignTo)};`,
     `DROP OWNED BY ${name};`,
   ]
-  const condition = `EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quotePostgresText(user)})`
-  const guarded = [`IF ${condition} THEN`, ...statements.map(statement => `  ${statement}`), 'END IF;']
+  const disarm = disarmOwnedCode(user)
+  const condition = `EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) ${quotePostgresText(user)})`
+  const all = [...beforehand, ...disarm, ...takeOver]
+  const guarded = [`IF ${condition} THEN`, ...all.map(statement => `  ${statement}`), 'END IF;']
   return {
-    inEveryDatabase: ifExists ? [doBlock(guarded)] : statements,
+    inEveryDatabase: ifExists ? [doBlock(guarded)] : [...beforehand, doBlock(disarm), ...takeOver],
     once: [`DROP USER ${guard}${name};`],
   }
 }

@@ -147,12 +147,17 @@ test('bundles the function for the SQL with one driver alone, and it says which 
     name,
     folder: await buildFunction(name, resource, alone),
     handler: resource.Properties.Handler,
-    environment: { AWS_REGION: standInIdentity.AWS_REGION },
+    environment: {
+      AWS_REGION: standInIdentity.AWS_REGION,
+      STACK_ID: 'stack',
+      DATABASE_HOST: 'localhost',
+      DATABASE_PORT: '1',
+    },
   })
   t.after(() => inner.stop())
   const owner = { stack: 'stack', resource: 'NotesUser', id: 'id' }
   const user = { engine: 'mysql', host: 'localhost', port: 1, database: 'notes', user: 'notes_app' }
-  const task = { ...user, owner, action: 'keep', setup: [], grants: [], revokes: [] }
+  const task = { ...user, owner, action: 'keep', setup: [], grants: [] }
   const { payload } = await inner.invoke({ ...task, master: { username: 'admin', password: 'secret' } })
   const { failed, mayRemain } = payload as { failed: string; mayRemain: boolean }
   assert.match(failed, /^Cannot find package 'mysql2'.*\. Install mysql2 beside middy-rds-iam$/s)

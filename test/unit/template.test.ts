@@ -369,14 +369,34 @@ test('creates an instance that is encrypted, private, for IAM and TLS only, and 
 })
 
 test('creates the table that the SQL for doing it by hand creates', () => {
-  const { Setup } = propertiesOf('NotesUser') as { Setup: [{ 'Fn::If': [string, string, string] }] }
-  const [, ...created] = Setup[0]['Fn::If']
+  const { postgres, mysql } = template.Mappings.NotesSql
+  const created = [postgres.Setup[0], mysql.Setup[0]]
   const written = ['postgres', 'mysql'].map(engine => {
     const sql = readFileSync(join(root, 'src/sample', `notes-${engine}.sql`), 'utf8')
     return /CREATE TABLE[^;]*/.exec(sql)?.[0]
   })
   const flat = (sql: string | undefined) => sql?.replace('IF NOT EXISTS ', '').replace(/\s+/g, ' ')
   assert.deepEqual(created.map(flat), written.map(flat))
+})
+
+test('tells the functions of the database user what the stack may ask for: the same as the resource does', () => {
+  const { ServiceToken, ServiceTimeout, Engine, ...user } = propertiesOf('NotesUser')
+  const { Host, Port, Database, User, MasterSecretArn, Setup, Grants, ...others } = user
+  assert.deepEqual(others, {})
+  const server = { STACK_ID: { Ref: 'AWS::StackId' }, DATABASE_HOST: Host, DATABASE_PORT: Port }
+  assert.deepEqual(Resources.DatabaseUserFunction.Properties.Environment.Variables, {
+    SQL_FUNCTION: { Ref: 'DatabaseUserSqlFunction' },
+    ...server,
+    DATABASE_NAME: Database,
+    DATABASE_USER: User,
+    MASTER_SECRET_ARN: MasterSecretArn,
+    SETUP: { 'Fn::Join': [';;', Setup] },
+    GRANTS: { 'Fn::Join': [';;', Grants] },
+  })
+  assert.deepEqual(Resources.DatabaseUserSqlFunction.Properties.Environment.Variables, {
+    ...server,
+    DATABASE_CA: '',
+  })
 })
 
 test('has the function of the engine that was asked for, and not the other', () => {
@@ -437,7 +457,18 @@ test("the README has the same custom resource for a template of one's own", () =
   }
   assert.deepEqual(inner.VpcConfig, Resources.DatabaseUserSqlFunction.Properties.VpcConfig)
   assert.deepEqual(outer.EventInvokeConfig, propertiesOf('DatabaseUserFunction').EventInvokeConfig)
-  assert.deepEqual(outer.Environment.Variables, { SQL_FUNCTION: { Ref: 'OrdersUserSqlFunction' } })
+  const { SQL_FUNCTION, ...variables } = outer.Environment.Variables
+  assert.deepEqual(SQL_FUNCTION, { Ref: 'OrdersUserSqlFunction' })
+  const server = { STACK_ID: { Ref: 'AWS::StackId' }, DATABASE_HOST: user.Host, DATABASE_PORT: user.Port }
+  assert.deepEqual(variables, {
+    ...server,
+    DATABASE_NAME: user.Database,
+    DATABASE_USER: user.User,
+    MASTER_SECRET_ARN: user.MasterSecretArn,
+    SETUP: (user.Setup as string[]).join(';;'),
+    GRANTS: (user.Grants as string[]).join(';;'),
+  })
+  assert.deepEqual(inner.Environment.Variables, server)
   const allowed = outer.Policies?.flatMap(({ Statement }) => Statement.map(({ Action }) => Action))
   const [secret, invoke] = allowedBy('DatabaseUserRole')
   assert.deepEqual([allowed, inner.Policies], [[secret?.Action, invoke?.Action], undefined])

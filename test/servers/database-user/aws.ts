@@ -1,20 +1,31 @@
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, connect, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text as readText } from 'node:stream/consumers'
+import { makeAuthority } from '../../../kit/src/index.ts'
 import type { Invocation } from '../../../local/runtime-api.ts'
 
 /** What the custom resource speaks to on AWS, on loopback. */
 export interface Aws {
   /** The environment variables of a function that speaks to it. */
   readonly environment: Readonly<Record<string, string>>
-  /** For CloudFormation's requests; signed, as the real one is. */
+  /** For CloudFormation's requests: at the name of the real one, and signed as it is. */
   readonly responseUrl: string
+  /** The hosts that a function wanted to reach, CloudFormation's own left out. */
+  readonly strangers: readonly string[]
   /** Of Secrets Manager, by ARN. */
   readonly secrets: Map<string, string>
   /** Of Lambda, by name. */
   readonly functions: Map<string, (event: unknown) => Promise<Pick<Invocation, 'payload' | 'error'>>>
-  /** How the next answers to CloudFormation end, before it takes one: a status, or the connection cut off. */
-  readonly mishaps: (number | 'cut')[]
+  /**
+   * How the next answers to CloudFormation end, before it takes one: a status, the connection cut off, or to
+   * be sent elsewhere.
+   */
+  readonly mishaps: (number | 'cut' | { readonly location: string })[]
   /** How many answers CloudFormation got, those that went wrong among them. */
   readonly attempts: () => number
   /** What CloudFormation got and took, in the order of time. */
@@ -30,6 +41,9 @@ export interface StackAnswer {
 
 export const signature = 'X-Amz-Signature=0123456789abcdef'
 
+/** CloudFormation's bucket in the Region of the tests. */
+export const answerHost = 'cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com'
+
 export async function startAws(): Promise<Aws> {
   const secrets: Aws['secrets'] = new Map()
   const functions: Aws['functions'] = new Map()
@@ -43,8 +57,6 @@ export async function startAws(): Promise<Aws> {
     const name = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(request.url ?? '')?.[1]
     if (target === 'secretsmanager.GetSecretValue') return giveSecret(JSON.parse(text).SecretId, response)
     if (name !== undefined) return invoke(decodeURIComponent(name), JSON.parse(text), response)
-    if (request.method === 'PUT' && request.url === `/answer?${signature}`)
-      return takeAnswer(text, request, response)
     response.writeHead(500).end()
   }
 
@@ -78,7 +90,8 @@ export async function startAws(): Promise<Aws> {
       response.destroy()
       return
     }
-    response.writeHead(mishap ?? 200).end()
+    if (typeof mishap === 'object') response.writeHead(307, { location: mishap.location }).end()
+    else response.writeHead(mishap ?? 200).end()
     if (mishap !== undefined) return
     answers.push({ text, headers, body: JSON.parse(text) as StackAnswer['body'] })
   }
@@ -86,21 +99,63 @@ export async function startAws(): Promise<Aws> {
   const server = createServer((request, response) => {
     serve(request, response).catch(error => response.writeHead(500).end(String(error)))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  const { ca, issue } = await makeAuthority('Amazon')
+  const bucket = createHttpsServer(await issue({ names: [answerHost] }), async (request, response) => {
+    const text = await readText(request)
+    if (request.method === 'PUT' && request.url === `/answer?${signature}`)
+      return takeAnswer(text, request, response)
+    response.writeHead(403).end()
+  })
+  // The way to the bucket's own name, which DNS would lead to Amazon.
+  const strangers: string[] = []
+  const proxy = createServer().on('connect', (request, client) => {
+    client.on('error', () => {})
+    if (request.url !== `${answerHost}:443`) {
+      strangers.push(String(request.url))
+      client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
+      return
+    }
+    const upstream = connect(portOf(bucket), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n')
+      client.pipe(upstream).pipe(client)
+    })
+    upstream.on('error', () => client.destroy())
+    client.on('close', () => upstream.destroy())
+  })
+  const servers = [server, bucket, proxy]
+  for (const each of servers) {
+    each.listen(0, '127.0.0.1')
+    await once(each, 'listening')
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-aws-'))
+  writeFileSync(join(folder, 'ca.pem'), ca)
+  const url = `http://127.0.0.1:${portOf(server)}`
   return {
-    environment: { AWS_ENDPOINT_URL_LAMBDA: url, AWS_ENDPOINT_URL_SECRETS_MANAGER: url },
-    responseUrl: `${url}/answer?${signature}`,
+    environment: {
+      AWS_ENDPOINT_URL_LAMBDA: url,
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: url,
+      NODE_USE_ENV_PROXY: '1',
+      HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}`,
+      NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),
+    },
+    responseUrl: `https://${answerHost}/answer?${signature}`,
+    strangers,
     secrets,
     functions,
     mishaps,
     attempts: () => attempts,
     answers,
     async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
+      for (const each of servers) {
+        each.closeAllConnections()
+        each.close()
+        await once(each, 'close')
+      }
+      rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
 }

@@ -79,6 +79,11 @@ async function testLife(name: ServerName): Promise<void> {
       resource: 'NotesUser',
       id,
       database: 'notes',
+      granted: {
+        notes: isPostgres
+          ? ['SELECT, INSERT ON notes']
+          : ['SELECT ON `notes`.`notes`', 'INSERT ON `notes`.`notes`'],
+      },
     })
     if (isPostgres) {
       const [row] = await query("SELECT pg_has_role('notes_app', 'rds_iam', 'USAGE') AS is_iam")
@@ -111,7 +116,8 @@ async function testLife(name: ServerName): Promise<void> {
     assert.deepEqual(await rights('twin'), ['notes INSERT', 'notes SELECT'])
     // The one that came last has the user.
     const last = JSON.parse(String(await markOf('twin'))).id
-    await send({ RequestType: 'Delete', PhysicalResourceId: last, ResourceProperties: twin })
+    const lastResource = last.includes(`:${front.port}/`) ? resource : other
+    await lastResource.send({ RequestType: 'Delete', PhysicalResourceId: last })
     assert.equal(await exists('twin'), false)
   })
 
@@ -283,7 +289,13 @@ async function testLife(name: ServerName): Promise<void> {
       OldResourceProperties: properties,
     })
     assert.equal(answer.Status, 'SUCCESS', answer.Reason)
-    await send({ RequestType: 'Delete', PhysicalResourceId: created.PhysicalResourceId ?? '' })
+    // The function knows the new name alone by now.
+    const deleted = await other.send({
+      RequestType: 'Delete',
+      PhysicalResourceId: created.PhysicalResourceId ?? '',
+    })
+    assert.equal(deleted.Status, 'FAILED')
+    assert.match(deleted.Reason, /^The stack's server is localhost:\d+ now.*Not dropped: .*"notes_app"/)
     assert.deepEqual(await rights('notes_app'), ['notes INSERT', 'notes SELECT'])
     await other.send({
       RequestType: 'Delete',

@@ -1,3 +1,4 @@
+import { createConnection } from 'mysql2/promise'
 import { type MysqlKind, startMysql } from '../../../kit/src/database/mysql.ts'
 import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
@@ -57,11 +58,13 @@ const masterPrivileges =
   'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, CREATE TEMPORARY TABLES, ' +
   'LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER'
 
-async function prepareMysql({ query }: MasterServer): Promise<void> {
+async function prepareMysql({ query, port }: MasterServer): Promise<void> {
   for (const database of ['notes', 'other']) await query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
   const secret = `'${password.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
   await query(`CREATE USER '${master}'@'%' IDENTIFIED BY ${secret}`)
   await query(`GRANT ${masterPrivileges} ON *.* TO '${master}'@'%' WITH GRANT OPTION`)
+  // MySQL 8 and newer want to see a password once, over TLS of their own or encrypted, which the front's is not.
+  await (await createConnection({ host: '127.0.0.1', port, user: master, password })).end()
 }
 
 /** Bundles both functions, as `template.yaml` says. */
@@ -81,11 +84,13 @@ export interface CustomResource {
   readonly front: RdsFront
   /** The properties that `template.yaml` gives, for this server. */
   readonly properties: Properties
-  /** Asks as CloudFormation does; `timeoutMs` is the time that Lambda gives the function. */
-  send(
-    request: Partial<StackRequest>,
-    options?: { readonly timeoutMs?: number },
-  ): Promise<StackAnswer['body']>
+  /**
+   * Asks as CloudFormation does, which changes the functions first: to what the properties say that are asked
+   * for.
+   */
+  send(request: Partial<StackRequest>, options?: SendOptions): Promise<StackAnswer['body']>
+  /** What came of the event alone, whether or not anybody was answered. */
+  invoke(event: unknown): Promise<Invocation>
   /** Starts another function for the SQL: what is changed is its environment variables and the time that Lambda gives it. */
   startInner(environment?: Readonly<Record<string, string>>, timeoutMs?: number): Promise<FunctionProcess>
   /** All that both functions wrote. */
@@ -98,8 +103,18 @@ export interface CustomResource {
 
 export type Properties = Readonly<Record<string, unknown>>
 
+export interface SendOptions {
+  /** The time that Lambda gives the function. */
+  readonly timeoutMs?: number
+  /** What the template says in place of what is asked for. */
+  readonly template?: Properties
+}
+
 export interface StackRequest {
   readonly RequestType: string
+  readonly ResponseURL: string
+  readonly RequestId: string
+  readonly LogicalResourceId: string
   readonly StackId: string
   readonly PhysicalResourceId: string
   readonly ResourceProperties: Properties
@@ -132,23 +147,45 @@ export async function startCustomResource(
     processes.push(made)
     return made
   }
-  const outer = await start('DatabaseUserFunction', folders.outer, {
-    ...standInIdentity,
-    ...aws.environment,
-    SQL_FUNCTION: 'sql',
-  })
-  const startInner: CustomResource['startInner'] = async (environment = {}, timeoutMs) => {
-    // A Region, and no credentials: it has no permission that they could give it.
-    const own = { AWS_REGION: standInIdentity.AWS_REGION, DATABASE_CA: front.ca, ...environment }
-    const inner = await start('DatabaseUserSqlFunction', folders.inner, own)
-    aws.functions.set('sql', (event): Promise<Invocation> => {
-      tasks.push(event)
-      return inner.invoke(event, timeoutMs === undefined ? {} : { timeoutMs })
-    })
-    return inner
-  }
-  await startInner()
   const properties = { ...readProperties(server.engine), Port: String(front.port) }
+  /** Starts a function anew where its environment variables are to be other ones, as an update of the stack does. */
+  const keepRunning = (name: FunctionName, folder: string) => {
+    let current: { readonly process: FunctionProcess; readonly key: string } | undefined
+    return async (environment: Readonly<Record<string, string>>): Promise<FunctionProcess> => {
+      const key = JSON.stringify(environment)
+      if (current?.key === key) return current.process
+      await current?.process.stop()
+      current = { key, process: await start(name, folder, environment) }
+      return current.process
+    }
+  }
+  const runOuter = keepRunning('DatabaseUserFunction', folders.outer)
+  const updateOuter = (template: Properties) =>
+    runOuter({ ...standInIdentity, ...aws.environment, SQL_FUNCTION: 'sql', ...variablesOf(template) })
+  const runInner = keepRunning('DatabaseUserSqlFunction', folders.inner)
+  let innerChanges: Readonly<Record<string, string>> = {}
+  let innerTimeoutMs: number | undefined
+  const updateInner = async ({ Host, Port }: Properties): Promise<FunctionProcess> => {
+    // A Region, and no credentials: it has no permission that they could give it.
+    const own = { AWS_REGION: standInIdentity.AWS_REGION, DATABASE_CA: front.ca, STACK_ID: stackId }
+    const address = { DATABASE_HOST: String(Host), DATABASE_PORT: String(Port) }
+    return runInner({ ...own, ...address, ...innerChanges })
+  }
+  const inner = async (event: unknown): Promise<Invocation> => {
+    tasks.push(event)
+    const process = await updateInner(template)
+    return process.invoke(event, innerTimeoutMs === undefined ? {} : { timeoutMs: innerTimeoutMs })
+  }
+  const startInner: CustomResource['startInner'] = async (environment = {}, timeoutMs) => {
+    // Another variable, so that it is started anew in any case.
+    innerChanges = { ...environment, STARTED_AS: String(processes.length) }
+    innerTimeoutMs = timeoutMs
+    aws.functions.set('sql', inner)
+    return updateInner(template)
+  }
+  let template: Properties = properties
+  await startInner()
+  await updateOuter(template)
   let requests = 0
   let closing: Promise<void> | undefined
   return {
@@ -157,7 +194,7 @@ export async function startCustomResource(
     properties,
     tasks,
     startInner,
-    async send(request, options) {
+    async send(request, { timeoutMs, template: given } = {}) {
       requests += 1
       const event = {
         RequestType: 'Create',
@@ -169,12 +206,16 @@ export async function startCustomResource(
         ResourceProperties: properties,
         ...request,
       }
-      const { error } = await outer.invoke(event, options)
+      // The cleanup after an update has the properties from before it.
+      if (event.RequestType !== 'Delete' || given !== undefined) template = given ?? event.ResourceProperties
+      const outer = await updateOuter(template)
+      const { error } = await outer.invoke(event, timeoutMs === undefined ? {} : { timeoutMs })
       if (error !== undefined) throw new Error(`${error.errorType}: ${error.errorMessage}`)
-      const answer = aws.answers.find(({ body }) => body.RequestId === event.RequestId)
+      const answer = aws.answers.findLast(({ body }) => body.RequestId === event.RequestId)
       if (answer === undefined) throw new Error('CloudFormation was not answered')
       return answer.body
     },
+    invoke: async event => (await updateOuter(template)).invoke(event),
     logs: () => processes.map(process => process.logs()).join(''),
     close() {
       closing ??= Promise.all(processes.map(process => process.stop())).then(async () => {
@@ -185,19 +226,24 @@ export async function startCustomResource(
   }
 }
 
-interface NotesUserResource {
-  readonly Properties: {
-    readonly Setup: readonly [{ readonly 'Fn::If': readonly [string, string, string] }]
-    readonly Grants: readonly string[]
+/** The environment variables by which `template.yaml` tells the function what the stack may ask for. */
+export function variablesOf(properties: Properties): Readonly<Record<string, string>> {
+  const join = (value: unknown) => (Array.isArray(value) ? value.join(';;') : '')
+  const { Host, Port, Database, User, MasterSecretArn, Setup, Grants } = properties
+  return {
+    STACK_ID: stackId,
+    DATABASE_HOST: String(Host ?? 'localhost'),
+    DATABASE_PORT: String(Port ?? ''),
+    DATABASE_NAME: String(Database ?? ''),
+    DATABASE_USER: String(User ?? ''),
+    MASTER_SECRET_ARN: String(MasterSecretArn ?? ''),
+    SETUP: join(Setup),
+    GRANTS: join(Grants),
   }
 }
 
 /** As CloudFormation resolves them, which makes a text of everything that is no list. */
 function readProperties(engine: 'postgres' | 'mysql'): Properties {
-  const { NotesUser } = readTemplate().Resources as unknown as Readonly<Record<string, NotesUserResource>>
-  if (NotesUser === undefined) throw new Error('template.yaml has no NotesUser')
-  const { Setup, Grants } = NotesUser.Properties
-  const [, postgres, mysql] = Setup[0]['Fn::If']
   return {
     ServiceToken: 'arn:aws:lambda:eu-west-1:123456789012:function:notes-DatabaseUserFunction',
     ServiceTimeout: '180',
@@ -206,7 +252,6 @@ function readProperties(engine: 'postgres' | 'mysql'): Properties {
     Database: 'notes',
     MasterSecretArn: secretArn,
     User: 'notes_app',
-    Setup: [engine === 'postgres' ? postgres : mysql],
-    Grants,
+    ...readTemplate().Mappings.NotesSql[engine],
   }
 }

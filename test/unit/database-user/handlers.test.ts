@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { createHandlerInsideVpc, createHandlerOutsideVpc } from '../../../src/database-user/handlers.ts'
+import { setEnvironment } from '../../support/environment.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 
@@ -26,6 +27,18 @@ test('the entry loads no package before an invocation needs one', async () => {
   )
 })
 
+const database = { engine: 'postgres', host: 'localhost', port: 1, database: 'notes' } as const
+const task = {
+  ...database,
+  action: 'keep',
+  owner: { stack: 'stack', resource: 'NotesUser', id: 'id' },
+  master: { username: 'admin', password: 'hunter2' },
+  user: 'admin',
+  setup: [],
+  grants: [],
+} as const
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
 for (const [name, create] of Object.entries({ createHandlerInsideVpc, createHandlerOutsideVpc })) {
   test(`${name} names every option that is wrong`, () => {
     const options = { logger: { info() {} }, log: console } as unknown as Parameters<typeof create>[0]
@@ -42,16 +55,22 @@ for (const [name, create] of Object.entries({ createHandlerInsideVpc, createHand
   })
 }
 
+test('the handler inside of the VPC refuses any task where nothing says whose it is', async () => {
+  const outcome = await createHandlerInsideVpc({ logger: silent })(task, {
+    getRemainingTimeInMillis: () => 60_000,
+  })
+  const names = '`STACK_ID` is missing; `DATABASE_HOST` is missing; `DATABASE_PORT` is missing'
+  assert.ok((outcome as { failed: string }).failed.endsWith(names))
+})
+
 test('a logger of the user gets what would be a line of JSON, and nothing goes to standard output', async t => {
   const info = t.mock.fn()
   const logger = { debug() {}, info, warn() {}, error() {} }
   const write = t.mock.method(process.stdout, 'write')
   const handler = createHandlerInsideVpc({ logger })
-  const database = { engine: 'postgres', host: 'localhost', port: 1, database: 'notes' } as const
-  const owner = { stack: 'stack', resource: 'NotesUser', id: 'id' }
-  const master = { username: 'admin', password: 'hunter2' }
-  const task = { ...database, owner, master, user: 'admin', setup: [], grants: [], revokes: [] }
-  const outcome = await handler({ ...task, action: 'keep' }, { getRemainingTimeInMillis: () => 60_000 })
+  const variables = { STACK_ID: 'stack', DATABASE_HOST: 'localhost', DATABASE_PORT: '1' }
+  setEnvironment(t, variables)
+  const outcome = await handler(task, { getRemainingTimeInMillis: () => 60_000 })
   assert.match((outcome as { failed: string }).failed, /master user/)
   assert.deepEqual(
     info.mock.calls.map(call => call.arguments),
