@@ -1,4 +1,4 @@
-import { startDatabaseWithAuthority } from '../kit/src/database/database.ts'
+import { startDatabaseWith } from '../kit/src/database/database.ts'
 import {
   type Authority,
   type Database,
@@ -93,7 +93,7 @@ export async function startStack(
     region: standInIdentity.AWS_REGION,
     policy: policyOf(template, engine),
   }
-  const database = await startDatabaseWithAuthority(databaseOptions, getAuthority)
+  const database = await startDatabaseWith(databaseOptions, getAuthority)
   const { functionName, variables } = samples[engine]
   return {
     engine,

@@ -1,4 +1,4 @@
-import { type startDatabase, startDatabaseWithAuthority } from '../database/database.ts'
+import { type startDatabase, startDatabaseWith } from '../database/database.ts'
 import { callWithFlags, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
 import { formatDecision } from './decision-line.ts'
@@ -71,7 +71,7 @@ which is the same at each start. Removing authority.pem makes a new one.
       return kept.authority
     }
     const flags = { ...policyFlagNames(values), users: 'user' }
-    const running = await callWithFlags(() => startDatabaseWithAuthority(options, getAuthority), flags)
+    const running = await callWithFlags(() => startDatabaseWith(options, getAuthority), flags)
     try {
       const file = writeEnvironmentFile(folder, running, caFile)
       console.log(

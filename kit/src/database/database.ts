@@ -7,7 +7,7 @@ import { startWithAuthority } from '../gateway/gateway.ts'
 import { readOptions } from '../gateway/settings.ts'
 import type { DatabaseOptions } from './database-options.ts'
 import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
-import { engines } from './engines.ts'
+import { engines, type Programs } from './engines.ts'
 
 /** A database that runs on this machine behind a gateway, and is reached as one on RDS is. */
 export interface Database {
@@ -70,17 +70,19 @@ export interface Database {
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
 export function startDatabase(options: DatabaseOptions): Promise<Database> {
-  return startDatabaseWithAuthority(options, makeAuthority)
+  return startDatabaseWith(options)
 }
 
 /**
- * Starts a database whose gateway has its certificate from an authority that is kept elsewhere.
+ * Starts a database whose gateway has its certificate from an authority that is kept elsewhere, or whose server
+ * need not be installed.
  *
  * @internal
  */
-export async function startDatabaseWithAuthority(
+export async function startDatabaseWith(
   options: DatabaseOptions,
-  getAuthority: () => Promise<Authority>,
+  getAuthority: () => Promise<Authority> = makeAuthority,
+  programs: Programs = {},
 ): Promise<Database> {
   const settings = readDatabaseOptions(options)
   const { users, database, region, credentials } = settings
@@ -93,7 +95,7 @@ export async function startDatabaseWithAuthority(
     return closing
   }
   try {
-    const server = await engine.start(settings.kind)
+    const server = await engine.start(settings.kind, programs)
     ends.push(() => server.stop())
     await engine.create(server, database, users, settings.setup)
     const upstream = { host: '127.0.0.1', port: server.port }

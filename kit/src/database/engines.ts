@@ -1,9 +1,16 @@
 import { startMysql } from './mysql.ts'
 import { createMysqlDatabase } from './mysql-database.ts'
-import type { MysqlKind } from './mysql-program.ts'
+import type { MysqlKind, MysqlProgram } from './mysql-program.ts'
 import { startPostgres } from './postgres.ts'
 import { createPostgresDatabase } from './postgres-database.ts'
 import type { Server } from './server.ts'
+
+/** The servers to start, in place of those that are found. */
+export interface Programs {
+  /** The folder of a PostgreSQL, with its programs in `bin`. */
+  readonly postgres?: string | undefined
+  readonly mysql?: MysqlProgram | undefined
+}
 
 /** What differs between the engines in starting a database. */
 export interface Engine {
@@ -15,7 +22,7 @@ export interface Engine {
   readonly maxNameLength: number
   /** The environment variables that functions read their database from. */
   readonly variables: Readonly<Record<'host' | 'port' | 'user' | 'database' | 'caFile', string>>
-  start(kind: MysqlKind | undefined): Promise<Server>
+  start(kind: MysqlKind | undefined, programs: Programs): Promise<Server>
   create(server: Server, database: string, users: readonly string[], setup: string): Promise<void>
 }
 
@@ -31,7 +38,7 @@ export const engines: Readonly<Record<'postgres' | 'mysql', Engine>> = {
       database: 'PGDATABASE',
       caFile: 'PGSSLROOTCERT',
     },
-    start: () => startPostgres(),
+    start: (_, { postgres }) => startPostgres({ installation: postgres }),
     create: createPostgresDatabase,
   },
   mysql: {
@@ -45,7 +52,7 @@ export const engines: Readonly<Record<'postgres' | 'mysql', Engine>> = {
       database: 'MYSQL_DATABASE',
       caFile: 'MYSQL_SSL_CA',
     },
-    start: kind => startMysql(kind === undefined ? {} : { kind }),
+    start: (kind, { mysql }) => startMysql({ ...(kind !== undefined && { kind }), program: mysql }),
     create: createMysqlDatabase,
   },
 }

