@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import pg from 'pg'
-import { type Mysql, startMysql } from '../../kit/src/database/mysql.ts'
-import { type Postgres, startPostgres } from '../../kit/src/database/postgres.ts'
+import type { Mysql } from '../../kit/src/database/mysql.ts'
+import type { Postgres } from '../../kit/src/database/postgres.ts'
 import { explain } from '../../src/errors/explain.ts'
 import { mysqlFailures } from '../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../src/errors/postgres-failures.ts'
 import { createUserSql, dropUserSql, RdsIamError } from '../../src/index.ts'
 import { findMysqlKinds } from '../support/database.ts'
+import { startMysql, startPostgres } from '../support/servers.ts'
 
 /** Names that both engines take, and that SQL would come apart over. */
 const names = [

@@ -1,14 +1,11 @@
 import { after } from 'node:test'
-import { findMysqlProgram, type MysqlKind } from '../../kit/src/database/mysql-program.ts'
-import {
-  type Database,
-  type Decision,
-  type Gateway,
-  type GatewayOptions,
-  NotInstalled,
-  startDatabase,
-} from '../../kit/src/index.ts'
+import { startDatabaseWith } from '../../kit/src/database/database.ts'
+import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
+import type { Database, Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
 import { startGateway } from './gateway.ts'
+import { programs } from './servers.ts'
+
+export { findMysqlKinds } from './servers.ts'
 
 /** The key pair that the gateway knows unless told otherwise. */
 export const credentials = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
@@ -44,7 +41,7 @@ const common = { users: ['notes_app'], database: 'notes', setup: 'CREATE TABLE n
 
 /** A real PostgreSQL for one test file, stopped after its last test. */
 export async function usePostgres(): Promise<{ readonly postgres: TestServer; readonly gate: Gate }> {
-  const database = await startDatabase({ engine: 'postgres', ...common })
+  const database = await startDatabaseWith(programs, { engine: 'postgres', ...common })
   return { postgres: serverOf(database), gate: useGates(database) }
 }
 
@@ -52,28 +49,12 @@ export async function usePostgres(): Promise<{ readonly postgres: TestServer; re
 export async function useMysql(
   kind?: MysqlKind,
 ): Promise<{ readonly mysql: TestServer; readonly gate: Gate }> {
-  const database = await startDatabase({ engine: 'mysql', kind, ...common })
+  const database = await startDatabaseWith(programs, { engine: 'mysql', kind, ...common })
   return { mysql: serverOf(database), gate: useGates(database) }
 }
 
 function serverOf({ server, upstream, query }: Database): TestServer {
   return { version: server.split(' ')[1] ?? '', port: upstream.port, query }
-}
-
-/** The servers of this machine that speak MySQL's protocol, or none and why. */
-export function findMysqlKinds(): { readonly kinds: readonly MysqlKind[]; readonly missing: string } {
-  const kinds: MysqlKind[] = []
-  const missing: string[] = []
-  for (const kind of ['mysql', 'mariadb'] as const) {
-    try {
-      findMysqlProgram(kind)
-      kinds.push(kind)
-    } catch (error) {
-      if (!(error instanceof NotInstalled)) throw error
-      missing.push(error.message)
-    }
-  }
-  return { kinds, missing: missing.join('; ') }
 }
 
 function useGates({ engine, upstream, user, database, region, close }: Database): Gate {

@@ -1,5 +1,4 @@
-import { type MysqlKind, startMysql } from '../../../kit/src/database/mysql.ts'
-import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import type { MysqlKind } from '../../../kit/src/database/mysql.ts'
 import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
 import { buildFunction } from '../../../local/build-function.ts'
 import { type FunctionProcess, startFunction } from '../../../local/function-process.ts'
@@ -7,6 +6,7 @@ import type { Invocation } from '../../../local/runtime-api.ts'
 import { standInIdentity } from '../../../local/stack.ts'
 import { type FunctionName, readTemplate } from '../../../local/template.ts'
 import { type RdsFront, startRdsFront } from '../../support/rds-front.ts'
+import { startMysql, startPostgres } from '../../support/servers.ts'
 import { type Aws, type StackAnswer, startAws } from './aws.ts'
 
 export type ServerName = 'postgres' | MysqlKind

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { after, test } from 'node:test'
 import mysql, { type Connection, type Pool, type PoolConnection } from 'mysql2'
-import { startMysql } from '../../../kit/src/database/mysql.ts'
 import { NotInstalled } from '../../../kit/src/database/not-installed.ts'
 import {
   addSent,
@@ -30,6 +29,7 @@ import {
   watchCommands,
   watchPackets,
 } from '../../../src/drivers/mysql2/internals.ts'
+import { startMysql } from '../../support/servers.ts'
 
 const server = await startMysql().catch((error: unknown) => {
   if (error instanceof NotInstalled) return error
