@@ -177,7 +177,8 @@ await describeMysql({ after }, (server, isLast) => {
         const stuck = async () =>
           (await queryRow(
             watcher,
-            "SELECT 1 FROM information_schema.processlist WHERE user = 'app' AND state = 'Writing to net'",
+            // MariaDB and MySQL have a word of their own for it.
+            "SELECT 1 FROM information_schema.processlist WHERE user = 'app' AND state IN ('Writing to net', 'Sending to client')",
           )) !== undefined
         wire.socket.removeAllListeners('data').pause()
         const before = measureKept()
