@@ -1,19 +1,17 @@
 // What MySQL and MariaDB say to whom they do not let in, and the gateway in place of RDS.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import mysql from 'mysql2/promise'
 import type { Mysql, MysqlKind, MysqlOptions } from '../../../kit/src/database/mysql.ts'
-import { type Gateway, type GatewayOptions, makeAuthority } from '../../../kit/src/index.ts'
+import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startMysql } from '../../support/servers.ts'
+import { startTlsMysql } from '../../support/tls-mysql.ts'
 import { assertFails, type Options } from './connecting.ts'
 import { knownFailures, saidByAnyServer, target } from './known.ts'
 
@@ -118,19 +116,11 @@ const through =
   (changes: Options = {}): Provoke =>
   async server => ({ ...(await open(server)).options, ...changes })
 
-/** The file of a server's certificate and key, which it can read whoever it runs as. */
+/** A server with TLS of its own, without a gateway before it. */
 async function startTls(kind: MysqlKind): Promise<{ readonly server: Mysql; readonly direct: Options }> {
-  const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-tls-'))
-  after(() => rmSync(folder, { recursive: true, force: true }))
-  chmodSync(folder, 0o755)
-  const paths = { 'ssl-cert': join(folder, 'server.crt'), 'ssl-key': join(folder, 'server.key') }
-  writeFileSync(paths['ssl-cert'], cert)
-  writeFileSync(paths['ssl-key'], key)
-  const server = await start(kind, { settings: { ...paths, ssl: 'ON', 'plugin-maturity': 'unknown' } })
+  const { server, ca } = await startTlsMysql(kind, { 'loose-plugin-maturity': 'unknown' })
   await server.query('CREATE DATABASE orders')
-  return { server, direct: { port: server.port, tls: { ca: authority.ca } } }
+  return { server, direct: { port: server.port, tls: { ca } } }
 }
 
 /** What the server says first to a client that comes from another address and leaves at once. */
