@@ -7,6 +7,7 @@ import { explain } from '../../src/errors/explain.ts'
 import { mysqlFailures } from '../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../src/errors/postgres-failures.ts'
 import { createUserSql, dropUserSql, RdsIamError } from '../../src/index.ts'
+import { hasMembershipOptions } from '../support/capabilities.ts'
 import { findMysqlKinds } from '../support/database.ts'
 import { startMysql, startPostgres } from '../support/servers.ts'
 
@@ -58,9 +59,10 @@ describe('PostgreSQL', async () => {
   // As the master user of RDS is: no superuser, but one who makes roles and may grant rds_iam.
   await postgres.query(
     `CREATE ROLE master LOGIN CREATEROLE CREATEDB NOSUPERUSER;
-     GRANT rds_iam TO master WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
      GRANT CREATE ON DATABASE orders TO master WITH GRANT OPTION; GRANT CREATE ON DATABASE postgres TO master`,
   )
+  if (await hasMembershipOptions(postgres.query))
+    await postgres.query('GRANT rds_iam TO master WITH ADMIN TRUE, INHERIT FALSE, SET FALSE')
   for (const database of ['postgres', 'orders'])
     await postgres.query('CREATE TABLE note (id int); ALTER TABLE note OWNER TO master', database)
 

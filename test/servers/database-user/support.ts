@@ -5,6 +5,7 @@ import { type FunctionProcess, startFunction } from '../../../local/function-pro
 import type { Invocation } from '../../../local/runtime-api.ts'
 import { standInIdentity } from '../../../local/stack.ts'
 import { type FunctionName, readTemplate } from '../../../local/template.ts'
+import { hasMembershipOptions } from '../../support/capabilities.ts'
 import { type RdsFront, startRdsFront } from '../../support/rds-front.ts'
 import { startMysql, startPostgres } from '../../support/servers.ts'
 import { type Aws, type StackAnswer, startAws } from './aws.ts'
@@ -49,7 +50,8 @@ async function preparePostgres({ query }: MasterServer): Promise<void> {
     await createPostgresDatabase({ query }, database)
     await query(`ALTER DATABASE ${database} OWNER TO ${master}`)
   }
-  await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
+  if (await hasMembershipOptions(query))
+    await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
 }
 
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MySQL 5.6 knows them.

@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test'
 import mysql from 'mysql2/promise'
 import type { Mysql, MysqlKind, MysqlOptions } from '../../../kit/src/database/mysql.ts'
 import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
+import { createMysqlUser } from '../../support/capabilities.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { holdTests } from '../../support/registration.ts'
@@ -202,13 +203,13 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
     return (await open(server)).options
   },
   "User 'orders_app' has exceeded the 'max_user_connections' resource (current value: …)": async server => {
-    await server.query('CREATE USER single; GRANT USAGE ON *.* TO single WITH MAX_USER_CONNECTIONS 1')
+    await createMysqlUser(server.query, 'single', 'WITH MAX_USER_CONNECTIONS 1')
     await hold(server, 'single')
     return { ...(await open(server)).options, user: 'single' }
   },
   "User 'orders_app' has exceeded the 'max_connections_per_hour' resource (current value: …)":
     async server => {
-      await server.query('CREATE USER hourly; GRANT USAGE ON *.* TO hourly WITH MAX_CONNECTIONS_PER_HOUR 1')
+      await createMysqlUser(server.query, 'hourly', 'WITH MAX_CONNECTIONS_PER_HOUR 1')
       await hold(server, 'hourly')
       return { ...(await open(server)).options, user: 'hourly' }
     },
@@ -258,7 +259,7 @@ for (const kind of kinds) {
     }
 
     test('takes the same words for a refused token once the token was sent: a user whose TLS ends on the way', async () => {
-      await server.query(`CREATE USER secure; GRANT USAGE ON *.* TO secure REQUIRE SSL`)
+      await createMysqlUser(server.query, 'secure', 'REQUIRE SSL')
       const { options } = await open(server)
       await assertFails('mysql', ambiguous[0], { ...options, user: 'secure' }, 'sent')
     })
