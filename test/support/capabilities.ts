@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
+import mysql from 'mysql2/promise'
 
 type Query = (sql: string) => Promise<readonly Record<string, unknown>[]>
 
@@ -47,4 +48,34 @@ export async function createMysqlUser(query: Query, user: string, clause: string
     if ((error as NodeJS.ErrnoException).code !== 'ER_PARSE_ERROR') throw error
     await query(`CREATE USER ${user}; GRANT USAGE ON *.* TO ${user} ${clause}`)
   }
+}
+
+/** Whether MySQL or MariaDB can put a session back: has COM_RESET_CONNECTION. */
+export async function canResetSession(port: number): Promise<boolean> {
+  const connection = await mysql.createConnection({ host: '127.0.0.1', port, user: 'root' })
+  try {
+    await connection.reset()
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ER_UNKNOWN_COM_ERROR') throw error
+    return false
+  } finally {
+    connection.destroy()
+  }
+}
+
+/** Whether MySQL or MariaDB has roles. */
+export const hasMysqlRoles = (query: Query): Promise<boolean> =>
+  query('SELECT CURRENT_ROLE()').then(
+    () => true,
+    () => false,
+  )
+
+/** How many characters the name of a user of MySQL or MariaDB may have. */
+export async function findNameLimit(query: Query): Promise<number> {
+  const [row] = await query(
+    `SELECT character_maximum_length AS value FROM information_schema.columns
+     WHERE table_schema = 'mysql' AND table_name = 'user' AND LOWER(column_name) = 'user'`,
+  )
+  return Number(row?.value)
 }
