@@ -1,9 +1,8 @@
 import { after } from 'node:test'
-import { startDatabaseWith } from '../../kit/src/database/database.ts'
 import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
 import type { Database, Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
 import { startGateway } from './gateway.ts'
-import { programs } from './servers.ts'
+import { startDatabase } from './servers.ts'
 
 export { findMysqlKinds } from './servers.ts'
 
@@ -41,7 +40,7 @@ const common = { users: ['notes_app'], database: 'notes', setup: 'CREATE TABLE n
 
 /** A real PostgreSQL for one test file, stopped after its last test. */
 export async function usePostgres(): Promise<{ readonly postgres: TestServer; readonly gate: Gate }> {
-  const database = await startDatabaseWith(programs, { engine: 'postgres', ...common })
+  const database = await startDatabase({ engine: 'postgres', ...common })
   return { postgres: serverOf(database), gate: useGates(database) }
 }
 
@@ -49,7 +48,7 @@ export async function usePostgres(): Promise<{ readonly postgres: TestServer; re
 export async function useMysql(
   kind?: MysqlKind,
 ): Promise<{ readonly mysql: TestServer; readonly gate: Gate }> {
-  const database = await startDatabaseWith(programs, { engine: 'mysql', kind, ...common })
+  const database = await startDatabase({ engine: 'mysql', kind, ...common })
   return { mysql: serverOf(database), gate: useGates(database) }
 }
 

@@ -1,3 +1,4 @@
+import { startDatabaseWith } from '../../kit/src/database/database.ts'
 import type { Programs } from '../../kit/src/database/engines.ts'
 import { type Mysql, type MysqlOptions, startMysql as start } from '../../kit/src/database/mysql.ts'
 import { findMysqlProgram, type MysqlKind } from '../../kit/src/database/mysql-program.ts'
@@ -6,7 +7,7 @@ import {
   type PostgresOptions,
   startPostgres as startAny,
 } from '../../kit/src/database/postgres.ts'
-import { NotInstalled } from '../../kit/src/index.ts'
+import { type Database, type DatabaseOptions, NotInstalled } from '../../kit/src/index.ts'
 import { chooseServers, defaultFolder, findServer } from '../../local/servers/catalogue.ts'
 
 /**
@@ -19,8 +20,12 @@ const chosen =
   names &&
   chooseServers(names).map(server => findServer(server, process.env.TEST_SERVERS_FOLDER ?? defaultFolder))
 
-/** For `startDatabaseWith`. */
-export const programs: Programs = Object.assign({}, ...(chosen ?? []).map(server => server.programs))
+const programs: Programs = Object.assign({}, ...(chosen ?? []).map(server => server.programs))
+
+/** As the kit's own `startDatabase`, on a server that this run is for. */
+export function startDatabase(options: DatabaseOptions): Promise<Database> {
+  return startDatabaseWith(options, undefined, programs)
+}
 
 /** Starts the PostgreSQL that this run is for. */
 export function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {

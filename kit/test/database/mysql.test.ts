@@ -25,7 +25,9 @@ for (const kind of kinds) {
       assert.match(server.version, kind === 'mysql' ? /^\d+\.\d+\.\d+(-\d+)?$/ : /^1\d\.\d+\.\d+-MariaDB/)
       const [row] = await server.query('SELECT CURRENT_USER() AS user, @@bind_address AS address')
       assert.deepEqual(row, { user: 'root@localhost', address: '127.0.0.1' })
-      const users = await server.query("SELECT user AS user FROM mysql.user WHERE user NOT REGEXP '^(mysql|mariadb)[.]'")
+      const users = await server.query(
+        "SELECT user AS user FROM mysql.user WHERE user NOT REGEXP '^(mysql|mariadb)[.]'",
+      )
       assert.deepEqual(new Set(users.map(({ user }) => user)), new Set(['root']))
       await server.stop()
       assert.throws(() => process.kill(server.pid, 0), { code: 'ESRCH' })
