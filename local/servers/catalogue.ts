@@ -59,7 +59,8 @@ export const catalogue: readonly CataloguedServer[] = [
   {
     name: 'mariadb-11.8',
     kind: 'mariadb',
-    source: { from: 'debian', suite: 'trixie', packages: ['mariadb-server-core', 'mariadb-client-core'] },
+    // Its plugins for authentication are not in mariadb-server-core.
+    source: { from: 'debian', suite: 'trixie', packages: ['mariadb-server'] },
   },
 ]
 
