@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import type { FoundServer } from '../local/servers/catalogue.ts'
 import { root } from '../local/template.ts'
@@ -26,7 +26,8 @@ export function findServerTests(servers: readonly FoundServer[]): readonly strin
 /** Whether a file imports the starter, itself or by others. */
 function reaches(file: string, seen: Set<string>): boolean {
   if (file === starter) return true
-  if (seen.has(file) || !/^(kit\/)?test\//.test(file)) return false
+  // What a test writes for another process looks like an import, too.
+  if (seen.has(file) || !/^(kit\/)?test\//.test(file) || !existsSync(join(root, file))) return false
   seen.add(file)
   const imports = readFileSync(join(root, file), 'utf8').matchAll(/\bfrom '(\.[^']+)'/g)
   return [...imports].some(([, path = '']) => reaches(relative(root, join(root, dirname(file), path)), seen))

@@ -200,7 +200,9 @@ await describeMysql({ after }, (server, isLast) => {
       it('serves 200 clients at once, each with a session of its own', async t => {
         // Time enough for all of them, however busy the machine is.
         const { gateway } = await openMysqlGateway(t, server, { handshakeTimeoutMs: 60_000 })
-        const connections = await Promise.all(Array.from({ length: 200 }, () => connectMysql(gateway)))
+        const connections = await Promise.all(
+          Array.from({ length: 200 }, () => connectMysql(gateway, { connectTimeout: 60_000 })),
+        )
         assert.equal(gateway.stats().open, 200)
         const rows = await Promise.all(
           connections.map(connection => queryRow(connection, 'SELECT CONNECTION_ID() AS id')),
