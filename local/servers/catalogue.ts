@@ -81,8 +81,9 @@ export interface FoundServer extends CataloguedServer {
  * @throws {Error} Where it is not there, or does not run here.
  */
 export function findServer(server: CataloguedServer, folder: string): FoundServer {
-  const programs = findPrograms(server, join(folder, server.name))
-  const version = askVersion(programs)
+  const own = join(folder, server.name)
+  const programs = findPrograms(server, own)
+  const version = askVersion(programs, own)
   const label = { postgres: 'PostgreSQL', mysql: 'MySQL', mariadb: 'MariaDB' }[server.kind]
   return { ...server, programs, title: `${label} ${version}` }
 }
@@ -98,12 +99,20 @@ function findPrograms({ name, kind, source }: CataloguedServer, folder: string):
   return { mysql }
 }
 
-function askVersion({ postgres, mysql }: Programs): string {
+function askVersion({ postgres, mysql }: Programs, folder: string): string {
   const user = pickUser()
   const program = mysql?.server ?? findBinaries(undefined, tmpdir(), postgres).postgres
   // PostgreSQL's are copied to where its user can run them; MySQL's have to be in its reach.
   const options = { cwd: tmpdir(), encoding: 'utf8', stdio: 'pipe', ...(mysql && user) } as const
-  const said = execFileSync(program, mysql ? ['--no-defaults', '--version'] : ['--version'], options)
+  let said: string
+  try {
+    said = execFileSync(program, mysql ? ['--no-defaults', '--version'] : ['--version'], options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || user === undefined) throw error
+    throw new Error(
+      `nobody, whom root has servers run as, cannot enter ${folder}; name another folder with --folder`,
+    )
+  }
   return /\b\d+(\.\d+)+/.exec(said.replace(program, ''))?.[0] ?? said.trim()
 }
 

@@ -57,6 +57,8 @@ function writeAptFolder(work: string, suite: string): string {
     'Dir::Etc::preferencesparts': join(work, 'etc/preferences.d'),
     'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
     'Acquire::http::Timeout': '30',
+    // Without the network, it would go on with nothing.
+    'APT::Update::Error-Mode': 'any',
     // It would lower itself to a user who cannot enter the folder; what it loads is verified by the keyring.
     'APT::Sandbox::User': 'root',
   }
