@@ -19,25 +19,25 @@ export async function runChild(
   const child = spawn(program, args, {
     env: { ...process.env, LC_ALL: 'C', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: limitMs,
+    // Its timer keeps no process from ending, unlike that of the option `timeout` where there is no such program.
+    signal: AbortSignal.timeout(limitMs),
   })
   let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', text => (said += text))
-  const [code, signal] = await once(child, 'close').catch((error: NodeJS.ErrnoException) => {
+  const [code] = await once(child, 'close').catch((error: NodeJS.ErrnoException) => {
+    if (error.name === 'AbortError') throw new Error(`${program} was ended after ${limitMs / 1000} s`)
     if (error.code !== 'ENOENT') throw error
     throw new Error(`${program} is not there; on Debian: apt-get install ${packages[program] ?? program}`)
   })
-  if (code === 0) return
-  const after = signal === null ? `ended with ${code}` : `was ended after ${limitMs / 1000} s`
-  throw new Error(`${program} ${after}: ${lastWords(said)}`)
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${lastWords(said)}`)
 }
 
 /** The line that says what is wrong: the last one of errors, else the last one. */
 function lastWords(said: string): string {
   const lines = said.split('\n').filter(line => line.trim() !== '')
   return (
-    lines.findLast(line => /^(\[ERROR\]|E:|.*error)/i.test(line)) ??
+    lines.findLast(line => /^(\[ERROR\] |E: |.*error: )/i.test(line)) ??
     lines.at(-1) ??
     'without a word'
   ).trim()
