@@ -1,7 +1,7 @@
-import { type MysqlKind, startMysql } from '../../kit/src/database/mysql.ts'
+import type { MysqlKind } from '../../kit/src/database/mysql.ts'
 import { createMysqlDatabase } from '../../kit/src/database/mysql-database.ts'
-import { startPostgres } from '../../kit/src/database/postgres.ts'
 import { createPostgresDatabase } from '../../kit/src/database/postgres-database.ts'
+import { startMysql, startPostgres } from '../support/servers.ts'
 import { mysqlSql, postgresSql, type Sql } from '../support/sql.ts'
 
 /** A real server with the database of the faults in it. */

@@ -1,14 +1,10 @@
 import { after } from 'node:test'
-import { findMysqlProgram, type MysqlKind } from '../../kit/src/database/mysql-program.ts'
-import {
-  type Database,
-  type Decision,
-  type Gateway,
-  type GatewayOptions,
-  NotInstalled,
-  startDatabase,
-} from '../../kit/src/index.ts'
+import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
+import type { Database, Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
 import { startGateway } from './gateway.ts'
+import { startDatabase } from './servers.ts'
+
+export { findMysqlKinds } from './servers.ts'
 
 /** The key pair that the gateway knows unless told otherwise. */
 export const credentials = { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
@@ -58,22 +54,6 @@ export async function useMysql(
 
 function serverOf({ server, upstream, query }: Database): TestServer {
   return { version: server.split(' ')[1] ?? '', port: upstream.port, query }
-}
-
-/** The servers of this machine that speak MySQL's protocol, or none and why. */
-export function findMysqlKinds(): { readonly kinds: readonly MysqlKind[]; readonly missing: string } {
-  const kinds: MysqlKind[] = []
-  const missing: string[] = []
-  for (const kind of ['mysql', 'mariadb'] as const) {
-    try {
-      findMysqlProgram(kind)
-      kinds.push(kind)
-    } catch (error) {
-      if (!(error instanceof NotInstalled)) throw error
-      missing.push(error.message)
-    }
-  }
-  return { kinds, missing: missing.join('; ') }
 }
 
 function useGates({ engine, upstream, user, database, region, close }: Database): Gate {

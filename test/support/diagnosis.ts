@@ -29,6 +29,8 @@ export type StepName = (typeof stepNames)[number]
 export interface DiagnosisKind {
   /** `PostgreSQL` for example. */
   readonly name: string
+  /** With its version: `PostgreSQL 18.4`. */
+  readonly server: string
   readonly engine: 'postgres' | 'mysql'
   readonly gate: Gate
   /** The port behind the gateway. */
@@ -84,6 +86,7 @@ export async function useDiagnosisKinds(): Promise<{
   const kinds: DiagnosisKind[] = [
     {
       name: 'PostgreSQL',
+      server: `PostgreSQL ${postgres.version}`,
       engine: 'postgres',
       gate,
       port: postgres.port,
@@ -96,6 +99,7 @@ export async function useDiagnosisKinds(): Promise<{
     const { mysql, gate } = await useMysql(server)
     kinds.push({
       name: server === 'mysql' ? `MySQL ${mysql.version}` : 'MariaDB',
+      server: `${server === 'mysql' ? 'MySQL' : 'MariaDB'} ${mysql.version}`,
       engine: 'mysql',
       gate,
       port: mysql.port,

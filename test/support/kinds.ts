@@ -2,7 +2,8 @@ import middy, { type MiddlewareObj } from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type IamMysqlOptions, iamMysql, iamMysqlPool } from '../../src/mysql2.ts'
 import { iamPg, iamPgPool, type RdsIamOptions } from '../../src/pg.ts'
-import { findMysqlKinds, type Gate, useMysql, usePostgres } from './database.ts'
+import { canResetSession, hasMysqlRoles } from './capabilities.ts'
+import { findMysqlKinds, type Gate, type TestServer, useMysql, usePostgres } from './database.ts'
 import { type Db, mysqlDb, pgDb, type Row } from './db.ts'
 import { mysqlSql, postgresSql, type Sql } from './sql.ts'
 
@@ -13,6 +14,7 @@ export interface Kind {
   readonly isPool: boolean
   readonly gate: Gate
   readonly sql: Sql
+  readonly hasRoles: boolean
   /** Runs SQL as the superuser, on a connection of its own. */
   administer(sql: string): Promise<readonly Row[]>
   /** Ends sessions at the server. */
@@ -60,6 +62,7 @@ export async function usePostgresKinds(): Promise<readonly Kind[]> {
     isPool: create === iamPgPool,
     gate,
     sql: postgresSql,
+    hasRoles: true,
     administer: sql => postgres.query(sql, 'notes'),
     end: sessions =>
       postgres.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest(ARRAY[${sessions}]) AS pid`),
@@ -76,12 +79,15 @@ export async function useMysqlKinds(
   const { kinds: servers, missing } = findMysqlKinds()
   for (const server of isOneEnough ? servers.slice(-1) : servers) {
     const { mysql, gate } = await useMysql(server)
+    const sql = await askSql(mysql)
+    const hasRoles = await hasMysqlRoles(mysql.query)
     for (const create of [iamMysql, iamMysqlPool] as ((options: IamMysqlOptions) => object)[]) {
       kinds.push({
         name: `${create.name} on ${server === 'mysql' ? `MySQL ${mysql.version}` : 'MariaDB'}`,
         isPool: create !== iamMysql,
         gate,
-        sql: { ...mysqlSql, canReset: !/^5\.[56]\./.test(mysql.version) },
+        sql,
+        hasRoles,
         administer: sql => mysql.query(sql, 'notes'),
         end: async sessions => {
           for (const session of sessions) await mysql.query(`KILL ${session}`)
@@ -93,3 +99,9 @@ export async function useMysqlKinds(
   }
   return { kinds, missing: isOneEnough && servers.length > 0 ? '' : missing }
 }
+
+/** What is asked of a server of MySQL or MariaDB, as far as it can. */
+export const askSql = async ({ port }: TestServer): Promise<Sql> => ({
+  ...mysqlSql,
+  canReset: await canResetSession(port),
+})

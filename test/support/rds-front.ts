@@ -102,7 +102,8 @@ function serveMysql(
         if (isFirst) body.writeUInt32LE((body.readUInt32LE(0) & ~ssl) >>> 0, 0)
         isFirst = false
         const isQuery = isLoggedIn && sequence === 0 && body[0] === 3
-        if (isQuery) onStatement(body.toString('utf8', 1))
+        // Before the text, no attributes in one set, where there may be any.
+        if (isQuery) onStatement(body.toString('utf8', body[1] === 0 ? 3 : 1))
         const sent = isQuery ? Buffer.from(body.toString('utf8').replace(plugin, '')) : body
         // The request for TLS was a packet of its own, of which the server knows nothing.
         upstream.write(packet(isLoggedIn ? sequence : sequence - 1, sent))

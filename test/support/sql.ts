@@ -39,11 +39,12 @@ export const mysqlSql: Omit<Sql, 'canReset'> = {
     "SET @mine = 'x'",
     'SET SESSION wait_timeout = 1234',
     'SET NAMES latin1',
-    "SELECT GET_LOCK('news', 0)",
+    // A lock of this session's alone: an earlier one may still be on its way out.
+    "SELECT GET_LOCK(CONCAT('news', CONNECTION_ID()), 0)",
     'USE information_schema',
   ],
   look: `SELECT @mine AS mine, @@wait_timeout = 1234 AS timeout, @@character_set_client AS charset,
-    @@collation_connection AS collation, IS_USED_LOCK('news') = CONNECTION_ID() AS locked, DATABASE() AS path`,
+    @@collation_connection AS collation, IS_USED_LOCK(CONCAT('news', CONNECTION_ID())) = CONNECTION_ID() AS locked, DATABASE() AS path`,
   changed: {
     mine: 'x',
     timeout: 1,

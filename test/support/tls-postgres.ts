@@ -1,6 +1,7 @@
 import { after } from 'node:test'
-import { type Postgres, type PostgresOptions, startPostgres } from '../../kit/src/database/postgres.ts'
+import type { Postgres, PostgresOptions } from '../../kit/src/database/postgres.ts'
 import { makeAuthority } from '../../kit/src/gateway/certificate.ts'
+import { startPostgres } from './servers.ts'
 
 /**
  * A PostgreSQL server that speaks TLS itself, stopped after the test file's last test.

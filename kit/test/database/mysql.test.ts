@@ -7,28 +7,27 @@ import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
 import { nodeFlags } from '../../../test/support/node-process.ts'
-import { type Mysql, startMysql } from '../../src/database/mysql.ts'
+import { findMysqlKinds, startMysql } from '../../../test/support/servers.ts'
+import type { Mysql } from '../../src/database/mysql.ts'
 import { createMysqlDatabase } from '../../src/database/mysql-database.ts'
-import { findMysqlProgram, type MysqlKind } from '../../src/database/mysql-program.ts'
-import { NotInstalled } from '../../src/database/not-installed.ts'
 
-const module = new URL('../../src/database/mysql.ts', import.meta.url).href
+const module = new URL('../../../test/support/servers.ts', import.meta.url).href
 
-for (const kind of ['mysql', 'mariadb'] as const) {
-  const reason = whyMissing(kind)
-  if (reason !== undefined) {
-    it(kind, { skip: reason }, () => {})
-    continue
-  }
+const { kinds, missing } = findMysqlKinds()
+if (missing !== '') it('MySQL and MariaDB', { skip: missing }, () => {})
+
+for (const kind of kinds) {
   describe(kind, () => {
     it('starts on loopback, without TLS and without users but root, and leaves neither a process nor a file', async () => {
       const server = await startMysql({ kind })
       const folder = await dataFolder(server)
       assert.equal(server.kind, kind)
-      assert.match(server.version, kind === 'mysql' ? /^\d+\.\d+\.\d+$/ : /^1\d\.\d+\.\d+-MariaDB/)
+      assert.match(server.version, kind === 'mysql' ? /^\d+\.\d+\.\d+(-\d+)?$/ : /^1\d\.\d+\.\d+-MariaDB/)
       const [row] = await server.query('SELECT CURRENT_USER() AS user, @@bind_address AS address')
       assert.deepEqual(row, { user: 'root@localhost', address: '127.0.0.1' })
-      const users = await server.query("SELECT user AS user FROM mysql.user WHERE user NOT LIKE 'ma%.sys'")
+      const users = await server.query(
+        "SELECT user AS user FROM mysql.user WHERE user NOT REGEXP '^(mysql|mariadb)[.]'",
+      )
       assert.deepEqual(new Set(users.map(({ user }) => user)), new Set(['root']))
       await server.stop()
       assert.throws(() => process.kill(server.pid, 0), { code: 'ESRCH' })
@@ -119,16 +118,6 @@ for (const kind of ['mysql', 'mariadb'] as const) {
       while (await isOpen(Number(port))) await setImmediate()
     })
   })
-}
-
-function whyMissing(kind: MysqlKind): string | undefined {
-  try {
-    findMysqlProgram(kind)
-    return undefined
-  } catch (error) {
-    if (!(error instanceof NotInstalled)) throw error
-    return error.message
-  }
 }
 
 async function isOpen(port: number): Promise<boolean> {

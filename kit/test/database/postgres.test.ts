@@ -6,7 +6,8 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { nodeFlags } from '../../../test/support/node-process.ts'
-import { type Postgres, startPostgres } from '../../src/database/postgres.ts'
+import { startPostgres } from '../../../test/support/servers.ts'
+import type { Postgres } from '../../src/database/postgres.ts'
 import { createPostgresDatabase } from '../../src/database/postgres-database.ts'
 
 async function isOpen(port: number): Promise<boolean> {
@@ -26,12 +27,12 @@ async function dataFolder(postgres: Postgres): Promise<string> {
   return String(row?.folder)
 }
 
-test('starts PostgreSQL 18 on loopback and leaves neither a process nor a file', async () => {
+test('starts PostgreSQL on loopback and leaves neither a process nor a file', async () => {
   const postgres = await startPostgres()
   const [row] = await postgres.query(
     'SELECT version() AS version, current_user AS user, inet_server_addr() AS address',
   )
-  assert.match(String(row?.version), /^PostgreSQL 18/)
+  assert.ok(String(row?.version).startsWith(`${postgres.name} `))
   assert.deepEqual({ user: row?.user, address: row?.address }, { user: 'postgres', address: '127.0.0.1' })
   const folder = await dataFolder(postgres)
   await postgres.stop()
@@ -79,7 +80,7 @@ for (const [signal, status] of [
   ['SIGKILL', null],
 ] as const) {
   test(`leaves nothing when ${signal} ends the process that started it`, { timeout: 30_000 }, async () => {
-    const module = new URL('../../src/database/postgres.ts', import.meta.url).href
+    const module = new URL('../../../test/support/servers.ts', import.meta.url).href
     const script = `
       import { startPostgres } from ${JSON.stringify(module)}
       const postgres = await startPostgres()
@@ -103,7 +104,7 @@ for (const [signal, status] of [
 }
 
 test('does not keep a process from ending that forgot to stop it', async () => {
-  const module = new URL('../../src/database/postgres.ts', import.meta.url).href
+  const module = new URL('../../../test/support/servers.ts', import.meta.url).href
   const script = `import { startPostgres } from ${JSON.stringify(module)}; console.log((await startPostgres()).port)`
   const child = spawn(process.execPath, [...nodeFlags, '--input-type=module', '--eval', script], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -13,7 +13,7 @@ import {
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { findMysqlKinds } from '../../../test/support/database.ts'
-import { startMysql } from '../../src/database/mysql.ts'
+import { startMysql } from '../../../test/support/servers.ts'
 import { signByPassword } from '../../src/gateway/ed25519.ts'
 import { answerMore, answerPlugin } from '../../src/gateway/mysql-passwords.ts'
 import { openMysqlGateway, tryMysql } from './mysql-support.ts'

@@ -197,11 +197,13 @@ describe('packets', () => {
       const startup = packets.startup({ user: 'app', database: 'orders', '_pq_.unknown': '1' }, version)
       wire.socket.write(Buffer.concat([startup, packets.password(await signToken(gateway))]))
       // NegotiateProtocolVersion comes before all else, for the option that nobody knows.
-      assert.match((await takeUntil(wire, 'v')).toString(), /_pq_\.unknown/)
+      const answer = await takeUntil(wire, 'v')
+      assert.match(answer.toString(), /_pq_\.unknown/)
       assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 3)
       assert.equal((await takeUntil(wire, 'R')).readInt32BE(), 0)
-      // Cancel keys are longer from 3.2 on.
-      assert.ok((await takeUntil(wire, 'K')).length > 8)
+      // Of a server that speaks 3.2, cancel keys are longer.
+      const minor = answer.readInt32BE() & 0xffff
+      assert.equal((await takeUntil(wire, 'K')).length > 8, minor >= 2)
     }
   })
 
@@ -214,7 +216,9 @@ describe('packets', () => {
     const { rows } = await client.query(
       `select current_setting('application_name') as name, current_setting('statement_timeout') as timeout`,
     )
-    assert.deepEqual(rows, [{ name: '\\xc3\\xbcn\\xc3\\xafcode', timeout: '4321ms' }])
+    // Each server has its own way with a name that is not in ASCII.
+    const [direct] = await postgres.query(`set application_name = 'ünïcode'; show application_name`)
+    assert.deepEqual(rows, [{ name: direct?.application_name, timeout: '4321ms' }])
     await client.end()
   })
 

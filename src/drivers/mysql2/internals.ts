@@ -14,7 +14,6 @@ interface ConnectionInternals {
   clientEncoding: string
   readonly _statements: { values(): Iterable<{ close(): void }>; clear(): void }
   readonly serverCapabilityFlags: number
-  readonly _isMariaDB: boolean
   sequenceId: number
   _resetSequenceId(): void
   /** Tells the commands that are running or waiting. */
@@ -249,10 +248,6 @@ export function ignoresSpace(core: CoreConnection): boolean {
 function hasAgreedOn(core: CoreConnection, flag: number): boolean {
   const { clientFlags = 0 } = core.config as { clientFlags?: number }
   return (clientFlags & internalsOf(core).serverCapabilityFlags & flag) !== 0
-}
-
-export function isMariaDb(core: CoreConnection): boolean {
-  return internalsOf(core)._isMariaDB
 }
 
 /** Whether all that runs is a query whose rows nobody hears of: its stream was destroyed, or left. */

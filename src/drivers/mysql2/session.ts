@@ -14,7 +14,6 @@ import {
   forgetStatements,
   ignoresSpace,
   isGivenUp,
-  isMariaDb,
   isRunning,
   setCharacterSet,
   streamOf,
@@ -86,7 +85,7 @@ export function createSession(
     // The connection may be another's, and in the midst of a transaction. Nobody may wait for it any more, so
     // that an error would end the process.
     if (callers?.isLate(session)) return false
-    if (changesForGood(core, command, database !== '')) isSpent = true
+    if (changesForGood(command, database !== '')) isSpent = true
     if (hasBegun) isTouched = true
     else rememberSuccess(beginning, command)
     bindContext(command)
@@ -186,12 +185,12 @@ function sendAgain(core: CoreConnection, { sql, values, statement }: Command): P
 }
 
 /**
- * Whether a command changes what a reset leaves as it is, and nobody can put back: the role of MariaDB, because
- * the one that the user has by default is not known, and the default database where there was none.
+ * Whether a command changes what a reset leaves as it is, and nobody can put back: the role, because those that
+ * the user had at login are not known, and the default database where there was none.
  */
-function changesForGood(core: CoreConnection, { sql, database }: Command, hadDatabase: boolean): boolean {
+function changesForGood({ sql, database }: Command, hadDatabase: boolean): boolean {
   if (typeof sql !== 'string') return !hadDatabase && typeof database === 'string' && database !== ''
-  return (isMariaDb(core) && setsRole.test(sql)) || (!hadDatabase && usesDatabase.test(sql))
+  return setsRole.test(sql) || (!hadDatabase && usesDatabase.test(sql))
 }
 
 /** Keeps a command in a list unless it fails. */

@@ -1,13 +1,14 @@
 import { createConnection } from 'mysql2/promise'
-import { type MysqlKind, startMysql } from '../../../kit/src/database/mysql.ts'
-import { startPostgres } from '../../../kit/src/database/postgres.ts'
+import type { MysqlKind } from '../../../kit/src/database/mysql.ts'
 import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
 import { buildFunction } from '../../../local/build-function.ts'
 import { type FunctionProcess, startFunction } from '../../../local/function-process.ts'
 import type { Invocation } from '../../../local/runtime-api.ts'
 import { standInIdentity } from '../../../local/stack.ts'
 import { type FunctionName, readTemplate } from '../../../local/template.ts'
+import { hasMembershipOptions } from '../../support/capabilities.ts'
 import { type RdsFront, startRdsFront } from '../../support/rds-front.ts'
+import { startMysql, startPostgres } from '../../support/servers.ts'
 import { type Aws, type StackAnswer, startAws } from './aws.ts'
 
 export type ServerName = 'postgres' | MysqlKind
@@ -50,7 +51,8 @@ async function preparePostgres({ query }: MasterServer): Promise<void> {
     await createPostgresDatabase({ query }, database)
     await query(`ALTER DATABASE ${database} OWNER TO ${master}`)
   }
-  await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
+  if (await hasMembershipOptions(query))
+    await query(`GRANT rds_iam TO ${master} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
 }
 
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MySQL 5.6 knows them.

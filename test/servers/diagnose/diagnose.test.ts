@@ -273,7 +273,7 @@ const breakages: Readonly<Record<string, Breakage>> = {
 }
 
 for (const kind of kinds) {
-  const { name, diagnose, gate, engine } = kind
+  const { name, server, diagnose, gate, engine } = kind
 
   test(`${name}: goes the whole way where all is well`, async () => {
     const { gateway, options } = await gate({ credentials: [secret] })
@@ -301,7 +301,7 @@ for (const kind of kinds) {
 
     assert.match(stepOf(report, 'session').finding, /^notes_app(@%)? in the database notes$/)
     assert.match(stepOf(report, 'encryption').finding, /^TLSv1\.3, .*a proxy or a gateway stands in between$/)
-    assert.match(stepOf(report, 'version').finding, /^(PostgreSQL 18|MySQL 5\.6|MariaDB 1\d)/)
+    assert.ok(stepOf(report, 'version').finding.startsWith(server), server)
     assert.equal(stepOf(report, 'writes').finding, 'takes writes')
 
     while (gateway.stats().open > 0) await new Promise(resolve => setImmediate(resolve))

@@ -325,6 +325,7 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       server: [
         ['sorry, too many clients already', '53300'],
         ['remaining connection slots are reserved for roles with the SUPERUSER attribute', '53300'],
+        ['remaining connection slots are reserved for non-replication superuser connections', '53300'],
         [
           'remaining connection slots are reserved for roles with privileges of the "pg_use_reserved_connections" role',
           '53300',

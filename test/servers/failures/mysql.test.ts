@@ -1,18 +1,18 @@
 // What MySQL and MariaDB say to whom they do not let in, and the gateway in place of RDS.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import mysql from 'mysql2/promise'
-import { type Mysql, type MysqlKind, type MysqlOptions, startMysql } from '../../../kit/src/database/mysql.ts'
-import { type Gateway, type GatewayOptions, makeAuthority } from '../../../kit/src/index.ts'
+import type { Mysql, MysqlKind, MysqlOptions } from '../../../kit/src/database/mysql.ts'
+import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
+import { createMysqlUser } from '../../support/capabilities.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
+import { startMysql } from '../../support/servers.ts'
+import { speaksTls, startTlsMysql } from '../../support/tls-mysql.ts'
 import { assertFails, type Options } from './connecting.ts'
 import { knownFailures, saidByAnyServer, target } from './known.ts'
 
@@ -117,19 +117,11 @@ const through =
   (changes: Options = {}): Provoke =>
   async server => ({ ...(await open(server)).options, ...changes })
 
-/** The file of a server's certificate and key, which it can read whoever it runs as. */
+/** A server with TLS of its own, without a gateway before it. */
 async function startTls(kind: MysqlKind): Promise<{ readonly server: Mysql; readonly direct: Options }> {
-  const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost'] })
-  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-tls-'))
-  after(() => rmSync(folder, { recursive: true, force: true }))
-  chmodSync(folder, 0o755)
-  const paths = { 'ssl-cert': join(folder, 'server.crt'), 'ssl-key': join(folder, 'server.key') }
-  writeFileSync(paths['ssl-cert'], cert)
-  writeFileSync(paths['ssl-key'], key)
-  const server = await start(kind, { settings: { ...paths, ssl: 'ON', 'plugin-maturity': 'unknown' } })
+  const { server, ca } = await startTlsMysql(kind, { 'loose-plugin-maturity': 'unknown' })
   await server.query('CREATE DATABASE orders')
-  return { server, direct: { port: server.port, tls: { ca: authority.ca } } }
+  return { server, direct: { port: server.port, tls: { ca } } }
 }
 
 /** What the server says first to a client that comes from another address and leaves at once. */
@@ -211,13 +203,13 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
     return (await open(server)).options
   },
   "User 'orders_app' has exceeded the 'max_user_connections' resource (current value: …)": async server => {
-    await server.query('CREATE USER single; GRANT USAGE ON *.* TO single WITH MAX_USER_CONNECTIONS 1')
+    await createMysqlUser(server.query, 'single', 'WITH MAX_USER_CONNECTIONS 1')
     await hold(server, 'single')
     return { ...(await open(server)).options, user: 'single' }
   },
   "User 'orders_app' has exceeded the 'max_connections_per_hour' resource (current value: …)":
     async server => {
-      await server.query('CREATE USER hourly; GRANT USAGE ON *.* TO hourly WITH MAX_CONNECTIONS_PER_HOUR 1')
+      await createMysqlUser(server.query, 'hourly', 'WITH MAX_CONNECTIONS_PER_HOUR 1')
       await hold(server, 'hourly')
       return { ...(await open(server)).options, user: 'hourly' }
     },
@@ -246,6 +238,8 @@ for (const kind of kinds) {
     `CREATE DATABASE orders; CREATE USER ${user}; CREATE USER manager; GRANT ALL PRIVILEGES ON *.* TO manager`,
   )
 
+  const hasTls = await speaksTls(server)
+
   describe(`${kind} ${server.version}`, () => {
     for (const [reason, prepare] of Object.entries(refusals)) {
       test(`says which ARN the role needs for ${reason}`, async () => {
@@ -256,7 +250,9 @@ for (const kind of kinds) {
     }
 
     for (const [who, literal, identified] of withoutToken) {
-      const skip = kind === 'mysql' && 'this server speaks no TLS of today'
+      const skip =
+        (!hasTls && 'this server speaks no TLS of today') ||
+        (kind === 'mysql' && 'this server says so in other words')
       test(`names the SQL that makes an IAM user for ${who}, who was not asked for the token`, {
         skip,
       }, async () => {
@@ -267,7 +263,7 @@ for (const kind of kinds) {
     }
 
     test('takes the same words for a refused token once the token was sent: a user whose TLS ends on the way', async () => {
-      await server.query(`CREATE USER secure; GRANT USAGE ON *.* TO secure REQUIRE SSL`)
+      await createMysqlUser(server.query, 'secure', 'REQUIRE SSL')
       const { options } = await open(server)
       await assertFails('mysql', ambiguous[0], { ...options, user: 'secure' }, 'sent')
     })

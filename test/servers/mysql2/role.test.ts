@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import mysql, { type Connection } from 'mysql2'
-import { type Mysql, startMysql } from '../../../kit/src/database/mysql.ts'
+import type { Mysql } from '../../../kit/src/database/mysql.ts'
 import { takesWrites } from '../../../src/drivers/mysql2/role.ts'
 import { findMysqlKinds } from '../../support/database.ts'
+import { startMysql } from '../../support/servers.ts'
 
 const { kinds, missing } = findMysqlKinds()
 if (missing !== '') test('the role of a server of MySQL and MariaDB', { skip: missing }, () => {})

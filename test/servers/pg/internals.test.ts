@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { after, test } from 'node:test'
 import pg from 'pg'
-import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import {
   askTlsFor,
   dropQueries,
@@ -19,6 +18,7 @@ import {
   runningSql,
   streamOf,
 } from '../../../src/drivers/pg/internals.ts'
+import { startPostgres } from '../../support/servers.ts'
 
 const server = await startPostgres()
 after(() => server.stop())

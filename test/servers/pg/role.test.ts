@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import pg from 'pg'
-import { startPostgres } from '../../../kit/src/database/postgres.ts'
 import { protocolOf } from '../../../src/drivers/pg/internals.ts'
 import { watchRole } from '../../../src/drivers/pg/role.ts'
+import { startPostgres } from '../../support/servers.ts'
 
 const [primary, standby] = await Promise.all([startPostgres(), startPostgres({ isStandby: true })])
 after(() => Promise.all([primary.stop(), standby.stop()]))

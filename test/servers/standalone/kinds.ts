@@ -3,6 +3,7 @@ import { createMysqlPool } from '../../../src/mysql2.ts'
 import { type CreatePgPoolOptions, createPgPool } from '../../../src/pg.ts'
 import { findMysqlKinds, type Gate, useMysql, usePostgres } from '../../support/database.ts'
 import { type Db, mysqlDb, pgDb } from '../../support/db.ts'
+import { askSql } from '../../support/kinds.ts'
 import { mysqlSql, postgresSql, type Sql } from '../../support/sql.ts'
 
 /** Options that both kinds of pools take. */
@@ -56,7 +57,7 @@ export async function useStandaloneKinds(): Promise<{
     kinds.push({
       name: 'createMysqlPool',
       gate,
-      sql: { ...mysqlSql, canReset: !/^5\.[56]\./.test(mysql.version) },
+      sql: await askSql(mysql),
       create: options => {
         const pool = createMysqlPool(options)
         return {

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+const limitMs = 300_000
+
+/** What Debian calls the packages that have these programs. */
+const packages: Readonly<Record<string, string>> = { mvn: 'maven', 'apt-get': 'apt', 'dpkg-deb': 'dpkg' }
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws {Error} With its last words where it fails, or with what to install where it is not there.
+ */
+export async function runChild(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<void> {
+  const child = spawn(program, args, {
+    env: { ...process.env, LC_ALL: 'C', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Its timer keeps no process from ending, unlike that of the option `timeout` where there is no such program.
+    signal: AbortSignal.timeout(limitMs),
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', text => (said += text))
+  const [code] = await once(child, 'close').catch((error: NodeJS.ErrnoException) => {
+    if (error.name === 'AbortError') throw new Error(`${program} was ended after ${limitMs / 1000} s`)
+    if (error.code !== 'ENOENT') throw error
+    throw new Error(`${program} is not there; on Debian: apt-get install ${packages[program] ?? program}`)
+  })
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${lastWords(said)}`)
+}
+
+/** The line that says what is wrong: the last one of errors, else the last one. */
+function lastWords(said: string): string {
+  const lines = said.split('\n').filter(line => line.trim() !== '')
+  return (
+    lines.findLast(line => /^(\[ERROR\] |E: |.*error: )/i.test(line)) ??
+    lines.at(-1) ??
+    'without a word'
+  ).trim()
+}

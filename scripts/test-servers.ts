@@ -1,0 +1,72 @@
+// npm run test:servers: the tests that need a server, on each server that Amazon RDS has and that can be had
+// here. Prints what holds on which of them. Exit 1 where a test failed.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { readArguments } from '../kit/src/cli/arguments.ts'
+import { runProgram } from '../kit/src/cli/program.ts'
+import { catalogue, chooseServers, defaultFolder, type FoundServer } from '../local/servers/catalogue.ts'
+import { fetchServers } from '../local/servers/fetch.ts'
+import { root } from '../local/template.ts'
+import type { Result } from '../test/support/results-reporter.ts'
+import { printPromises, type Run } from './server-table.ts'
+import { findServerTests } from './server-tests.ts'
+
+const help = `npm run test:servers -- [NAME …] [--folder DIR]
+
+NAME      ${catalogue.map(({ name }) => name).join(', ')}; without any, all of them.
+--folder  Where \`npm run servers\` keeps them. Without it, .local/servers of the checkout.
+`
+
+/** Two of them at a time, one of each protocol: most tests that need a server need both. */
+function pair(servers: readonly FoundServer[]): FoundServer[][] {
+  const postgres = servers.filter(({ kind }) => kind === 'postgres')
+  const others = servers.filter(({ kind }) => kind !== 'postgres')
+  return Array.from({ length: Math.max(postgres.length, others.length) }, (_, index) =>
+    [postgres[index], others[index]].filter(server => server !== undefined),
+  )
+}
+
+async function test(servers: readonly FoundServer[], folder: string): Promise<Run> {
+  const title = servers.map(server => server.title).join(', ')
+  console.log(`\n== ${title}`)
+  const startedMs = Date.now()
+  const files = findServerTests(servers)
+  const flags = ['--test', '--test-concurrency=4', '--test-timeout=180000']
+  const reporter = `--test-reporter=${resolve(root, 'test/support/results-reporter.ts')}`
+  const child = spawn(process.execPath, [...process.execArgv, ...flags, reporter, ...files], {
+    cwd: root,
+    env: {
+      ...process.env,
+      TEST_SERVERS: servers.map(({ name }) => name).join(),
+      TEST_SERVERS_FOLDER: folder,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'close')
+  const results: Result[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const result = JSON.parse(line) as Result
+    results.push(result)
+    if (result.failed !== undefined) console.log(`✖ ${result.file}: ${result.name}\n  ${result.failed}`)
+  }
+  await ended
+  const seconds = Math.round((Date.now() - startedMs) / 1000)
+  const failed = results.filter(result => result.failed !== undefined).length
+  console.log(`${results.length} tests, ${failed} failed, in ${seconds} s`)
+  return { title, results }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, words } = readArguments(args, { folder: { type: 'string' } }, { words: true })
+  const folder = resolve(values.folder ?? defaultFolder)
+  const { found, missing } = await fetchServers(chooseServers(words), folder)
+  const runs: Run[] = []
+  for (const servers of pair(found)) runs.push(await test(servers, folder))
+  printPromises(runs)
+  if (missing.length > 0) console.log(`\nNot tested:\n${missing.map(line => `- ${line}`).join('\n')}`)
+  return runs.some(({ results }) => results.some(({ failed }) => failed !== undefined)) ? 1 : 0
+}
+
+await runProgram('npm run test:servers --', { help, run })

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { root } from '../../local/template.ts'
+import { nodeFlags } from '../support/node-process.ts'
+
+const script = join(root, 'scripts', 'servers.ts')
+
+/** Runs `npm run servers` where there is no package client but what `PATH` leads to. */
+function run(args: readonly string[], path: string) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeFlags, script, ...args], {
+    encoding: 'utf8',
+    env: { PATH: path },
+  })
+  return { status, stdout, stderr }
+}
+
+/** @returns A folder that ends with the test. */
+function makeFolder(t: { after(end: () => unknown): void }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-servers-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const skip =
+  (process.platform !== 'linux' || process.arch !== 'x64') && 'servers are fetched for linux-x64 alone'
+
+test('names what cannot be fetched, with the reason, and goes on', { skip }, t => {
+  const [folder, path] = [makeFolder(t), makeFolder(t)]
+  // Root asks it for the user that servers run as.
+  writeFileSync(join(path, 'id'), '#!/bin/sh\necho 65534\n', { mode: 0o755 })
+  // What another machine left, or an interrupted run.
+  mkdirSync(join(folder, 'postgresql-14', 'bin'), { recursive: true })
+  writeFileSync(join(folder, 'postgresql-14', 'bin', 'postgres'), 'no program', { mode: 0o755 })
+  const { status, stdout } = run(['postgresql-14', 'mysql-8.0', 'postgresql-npm', '--folder', folder], path)
+  assert.equal(status, 0)
+  assert.match(stdout, /^postgresql-npm +PostgreSQL \d/)
+  assert.match(
+    stdout,
+    /^postgresql-14 could not be had: mvn is not there; on Debian: apt-get install maven$/m,
+  )
+  assert.match(stdout, /^mysql-8.0 could not be had: mvn is not there/m)
+  assert.deepEqual(readdirSync(folder), ['postgresql-14'], 'nothing half filled is left')
+})
+
+test('says in one line why a client failed', { skip }, t => {
+  const [folder, path] = [makeFolder(t), makeFolder(t)]
+  writeFileSync(join(path, 'id'), '#!/bin/sh\necho 65534\n', { mode: 0o755 })
+  const says = '#!/bin/sh\necho "[ERROR] Unknown host central"\necho "[ERROR]"\nexit 1\n'
+  writeFileSync(join(path, 'mvn'), says, { mode: 0o755 })
+  const { status, stdout } = run(['mysql-8.0', '--folder', folder], `${path}:/bin`)
+  assert.deepEqual(
+    [status, stdout.trim()],
+    [0, 'mysql-8.0 could not be had: mvn ended with 1: [ERROR] Unknown host central'],
+  )
+})
+
+test('knows no other servers', () => {
+  const { status, stderr } = run(['oracle'], '')
+  assert.equal(status, 2)
+  assert.match(stderr, /there is no server "oracle"; there are postgresql-14, /)
+})
