@@ -1,5 +1,6 @@
 // npm run gateway: keeps the sample's database and the gateway in front of it up until Ctrl-C, for `sam local
 // invoke`, or a handler in a debugger. The data lasts as long.
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { callWithFlags, readArguments, readEngine, readNumber } from '../kit/src/cli/arguments.ts'
 import { formatDecision } from '../kit/src/cli/decision-line.ts'
@@ -9,6 +10,7 @@ import { writeWhole } from '../kit/src/cli/kept-files.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { quoteForShell } from '../kit/src/cli/shell.ts'
 import type { Decision } from '../kit/src/index.ts'
+import { samCommands, samProblem } from '../local/sam-commands.ts'
 import { type Stack, standInIdentity, startStack } from '../local/stack.ts'
 import { root } from '../local/template.ts'
 
@@ -51,24 +53,24 @@ interface Files {
   readonly file: string
 }
 
-function explain({ database, engine, functionName }: Stack, host: string, { samFile, file }: Files): void {
-  // The user's own credentials, where the shell has some, would not be known to the gateway.
-  const { AWS_REGION, ...keys } = standInIdentity
-  const samCommand = [
-    ...Object.entries(keys).map(([name, value]) => `${name}=${value}`),
-    `AWS_SESSION_TOKEN= sam local invoke ${functionName}`,
-    `--env-vars ${samFile}`,
-    '--event events/add-note.json',
-    `--region ${AWS_REGION}`,
-    // Docker Desktop knows the name by itself.
-    ...(process.platform === 'linux' ? ['--add-host host.docker.internal:host-gateway'] : []),
-  ].join(' ')
+function explain(stack: Stack, host: string, { samFile, file }: Files): void {
+  const { database, engine, functionName } = stack
+  const { AWS_REGION: region, ...credentials } = standInIdentity
+  const target = { engine, functionName, environmentFile: samFile, region, credentials }
+  const commands = samCommands(target, process)
   console.log(`The gateway listens on ${host}:${database.port}, with ${database.server} behind it. Ctrl-C ends both.
 
 In Docker, after npm exec -c 'sam build':
 
-  ${samCommand}
+  ${commands.invoke}
+
+or, for a container that stays and keeps its connection, this and then, as often as you like, the second:
+
+  ${commands.start}
+  ${commands.call}
 `)
+  const problem = samProblem(readSamVersion())
+  if (problem !== undefined) console.log(`  ${problem}.\n`)
   if (process.platform === 'linux' && host === '127.0.0.1') {
     console.log(
       '  On Linux, containers do not reach 127.0.0.1: start again with --host 172.17.0.1 (see --help).\n',
@@ -79,6 +81,11 @@ In Docker, after npm exec -c 'sam build':
 
   . ${quoteForShell(file)}
 `)
+}
+
+/** Empty where there is no SAM CLI. */
+function readSamVersion(): string {
+  return spawnSync('sam', ['--version'], { encoding: 'utf8', timeout: 10_000 }).stdout ?? ''
 }
 
 await runProgram('npm run gateway --', { help, run })
