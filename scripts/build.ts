@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 import { packageFolders, readManifest, restoreManifest, root, sourceCondition } from './packages.ts'
 
@@ -35,14 +35,15 @@ const builtOf = (source: string) => source.replace(/^\.\/src\//, './dist/').repl
 /**
  * Modules that come into a file of their own, because they import what only some functions need: a bundler
  * leaves a file out that nothing is taken of, but not the import of another package in a file that is needed.
+ * `beside` is needed by whoever needs one of them, and stays in one file for that.
  */
-const apart = ['src/drivers/pg/pool.ts']
+const apart = { module: 'src/drivers/pg/pool.ts', beside: 'src/drivers/pg/driver.ts' }
 
 async function bundle(folder: string, sources: readonly string[]): Promise<void> {
-  const own = apart.filter(source => existsSync(join(folder, source)))
+  const isHere = existsSync(join(folder, apart.module))
   const options = {
     absWorkingDir: folder,
-    entryPoints: [...sources, ...own],
+    entryPoints: [...sources, ...(isHere ? ['apart'] : [])],
     outbase: 'src',
     outdir: 'dist',
     chunkNames: 'shared/[name]-[hash]',
@@ -55,7 +56,10 @@ async function bundle(folder: string, sources: readonly string[]): Promise<void>
     packages: 'external',
     charset: 'utf8',
     logLevel: 'warning',
+    // Of the first build alone, which tells what imports what.
+    logOverride: { 'ignored-bare-import': 'silent' },
     metafile: true,
+    plugins: [importing('apart', [apart.module, apart.beside])],
   } as const satisfies BuildOptions
   const built = await build({ ...options, write: false })
   const core = modulesOfBoth(built.metafile, ['src/pg.ts', 'src/mysql2.ts'])
@@ -67,12 +71,12 @@ async function bundle(folder: string, sources: readonly string[]): Promise<void>
           ...options,
           write: false,
           inject: ['core'],
-          plugins: [coreOf(core)],
+          plugins: [...options.plugins, importing('core', core)],
           ignoreAnnotations: true,
         })
   for (const { path, text } of outputFiles) {
     // Nobody imports a module that is apart by its own name.
-    if (own.some(source => path === join(folder, builtOf(`./${source}`)))) continue
+    if (basename(path) === 'apart.js') continue
     mkdirSync(dirname(path), { recursive: true })
     // A bundler warns of an import that takes nothing from a package that says it has no side effects.
     writeFileSync(path, text.replace(/^import "\.[^"]*";\n/gm, ''))
@@ -94,17 +98,18 @@ function modulesOfBoth({ inputs }: Metafile, entries: readonly [string, string])
 }
 
 /**
- * Makes every entry import the same modules, so that these come into one file. Otherwise esbuild splits them
- * by which entries need them, into ten small ones for `middy-rds-iam/pg`, and from node_modules every file
- * takes a third of a millisecond to load.
+ * A module that exists here alone and imports others. Modules that the same entries import come into one file;
+ * otherwise esbuild splits what they share by which entries need it, into ten small files for
+ * `middy-rds-iam/pg`, and from node_modules every file takes a third of a millisecond to load.
  */
-function coreOf(modules: readonly string[]): Plugin {
+function importing(name: string, modules: readonly string[]): Plugin {
+  const filter = new RegExp(`^${name}$`)
   return {
-    name: 'core',
+    name,
     setup({ initialOptions, onResolve, onLoad }) {
       const resolveDir = initialOptions.absWorkingDir ?? root
-      onResolve({ filter: /^core$/ }, ({ path }) => ({ path, namespace: 'core' }))
-      onLoad({ filter: /^core$/, namespace: 'core' }, () => ({
+      onResolve({ filter }, () => ({ path: name, namespace: name }))
+      onLoad({ filter, namespace: name }, () => ({
         contents: modules.map(module => `import './${module}'\n`).join(''),
         resolveDir,
       }))
