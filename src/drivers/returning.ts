@@ -51,7 +51,7 @@ function findEnd(session: Session): ConnectionClosedReason | undefined {
 /**
  * Restores a session where it is not as it was after connecting.
  *
- * @param before What to wait for before anything is sent.
+ * @param before What to wait for before anything is sent; an earlier restoration is sent before in any case.
  */
 export function restoreSession(
   session: Session,
@@ -64,7 +64,9 @@ export function restoreSession(
   if (inTransaction === false && !isReset && !session.isEnding()) return
   if (inTransaction) access.emit({ event: 'transaction:rolled-back' })
   const earlier = session.restoration
-  const restored = session.restore({ rollback: inTransaction !== false, reset: isReset, before })
+  // An earlier one may not be sent yet. What PostgreSQL resets inside a transaction, the rollback would undo.
+  const sent = before ?? (earlier === undefined ? undefined : afterResponse())
+  const restored = session.restore({ rollback: inTransaction !== false, reset: isReset, before: sent })
   const restoration = restored.then(
     async wasOpen => {
       if (wasOpen) access.emit({ event: 'transaction:rolled-back' })

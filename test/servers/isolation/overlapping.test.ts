@@ -100,4 +100,33 @@ for (const kind of kinds.filter(({ isPool }) => isPool)) {
     assert.deepEqual(seen, [{ value: '' }])
     assert.equal(gateway.stats().connections, 1)
   })
+
+  test(`${name} shows an invocation that waits for a connection nothing of what another had set before a transaction that it left open`, {
+    skip: sql.canReset ? false : 'MySQL before 5.7.3 has no COM_RESET_CONNECTION',
+    timeout: 30_000,
+  }, async () => {
+    const { gateway, handler } = await open({ max: 1 })
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const { promise: isTaken, resolve: tellTaken } = Promise.withResolvers<void>()
+    const { promise: mayEnd, resolve: letEnd } = Promise.withResolvers<void>()
+    const leaves = handler(async db => {
+      const connection = await db.take()
+      await connection.query(set)
+      await connection.query('BEGIN')
+      tellTaken()
+      await over
+      connection.release()
+      await mayEnd
+    }, lambdaContext())
+    await Promise.race([isTaken, leaves])
+    const seen = handler(db => tell(db, get), lambdaContext())
+    // The other asks the pool meanwhile.
+    for (let turns = 0; turns < 50; turns += 1) await new Promise(resolve => setImmediate(resolve))
+    end()
+    const value = await seen
+    letEnd()
+    await leaves
+    assert.deepEqual(value, [{ value: '' }])
+    assert.equal(gateway.stats().connections, 1)
+  })
 }
