@@ -42,8 +42,8 @@ export const exec: Command = {
 What is not given is read from PGHOST, PGPORT, PGUSER and PGDATABASE, or MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER and MYSQL_DATABASE.
 The command finds the same variables, with PGPASSWORD, PGSSLMODE=verify-full and PGSSLROOTCERT, or MYSQL_PWD, MYSQL_SSL_CA and
 MYSQL_HOME, whose my.cnf has mysql, mysqldump and their like verify the server; and DATABASE_URL, as pg or mysql2 read it. The files
-behind them have no token in them, and are gone when the command ends. With --proxy they lead to the proxy, with its password and
-without TLS.
+behind them have no token in them, and are gone when the command ends. NODE_TLS_REJECT_UNAUTHORIZED is taken away. With --proxy they
+lead to the proxy, with its password and without TLS.
 
 It signs with whatever the AWS SDK finds: AWS_PROFILE, for example. A token can be used to connect for 15 minutes.
 

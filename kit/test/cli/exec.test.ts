@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, it, type TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { rootCertificates } from 'node:tls'
 import { startDatabase } from '../../src/index.ts'
 import {
   environment,
@@ -220,6 +221,21 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))`
 
   it('takes no argument for Prisma', async () => {
     assert.equal(await printExec(['--', 'echo', 'prisma'], own), 'prisma\n')
+  })
+
+  it('has Node.js verify the server whatever NODE_TLS_REJECT_UNAUTHORIZED says', async () => {
+    const stranger = join(folder, 'stranger.pem')
+    writeFileSync(stranger, rootCertificates[0] ?? '')
+    const connect = `
+      import pg from 'pg'
+      const client = new pg.Client({ connectionString: process.env.DATABASE_URL })
+      await client.connect().then(() => console.log('sent the token'), error => console.log(error.code))
+      await client.end()`
+    const { connections } = database.stats()
+    const env = { ...untrusting, NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    const printed = await runExec(['--ca-file', stranger, '--', ...script(connect)], env)
+    assert.doesNotMatch(printed.stdout, /sent/)
+    assert.equal(database.stats().connections, connections)
   })
 
   it('leaves --help behind -- to the command', async () => {
