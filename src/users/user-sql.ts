@@ -98,10 +98,10 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
  * PostgreSQL does not drop a role that owns something or has privileges. The first step therefore gives what
  * it owns to another role and takes its privileges away, in every database. What would run with the rights of
  * its new owner is disarmed before: routines with `SECURITY DEFINER` get `SECURITY INVOKER`, nobody else keeps
- * privileges on its views and on tables with rules, and indexes and statistics over functions or operators that
- * PostgreSQL does not bring are dropped. It cannot take away privileges on
- * an object that neither of the two roles owns. PostgreSQL's error names these; the owner of the object has
- * to revoke them.
+ * privileges on its views and on tables with rules, and indexes, exclusion constraints and statistics over
+ * functions, operators or types that PostgreSQL does not bring are dropped. Columns of such range types get no
+ * statistics. It cannot take away privileges on an object that neither of the two roles owns. PostgreSQL's
+ * error names these; the owner of the object has to revoke them.
  *
  * @returns Both steps, each as statements with their semicolons.
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.

@@ -266,6 +266,44 @@ async function testPostgres(): Promise<void> {
     await assert.rejects(run(`INSERT INTO public.trap VALUES ('x')`), denied)
   })
 
+  test('postgres: nobody becomes the master user by types that a dropped user has left behind', async () => {
+    await reset()
+    const created = await resource.send({})
+    await query(
+      `SET ROLE notes_app;
+       CREATE FUNCTION public.is_fine(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.seen(); RETURN true; END $$;
+       CREATE DOMAIN public.fine AS text CHECK (public.is_fine(VALUE));
+       CREATE FUNCTION public.distance(integer, integer) RETURNS double precision IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.seen(); RETURN 1; END $$;
+       CREATE TYPE public.span AS RANGE (subtype = integer, subtype_diff = public.distance);
+       CREATE DOMAIN public.wide AS public.span;
+       CREATE TABLE public.typed (text text, "a Span" public.span, b public.wide, c int4range);
+       INSERT INTO public.typed SELECT i::text, public.span(i, i + 1), public.span(i, i + 1), int4range(i, i + 1) FROM generate_series(1, 9) i;
+       CREATE INDEX typed_cast ON public.typed ((text::public.fine)); CREATE INDEX typed_computed ON public.typed ((coalesce("a Span", b)));
+       ALTER TABLE public.typed ADD CONSTRAINT typed_only EXCLUDE USING btree ((text::public.fine) WITH =);
+       DO $$ BEGIN EXECUTE 'CREATE STATISTICS typed_both ON (coalesce("a Span", b)), text FROM public.typed';
+         -- PostgreSQL before 14 has none of expressions.
+         EXCEPTION WHEN syntax_error OR feature_not_supported THEN NULL; END $$;
+       CREATE TABLE public.parts (text text) PARTITION BY LIST (text); CREATE TABLE public.part PARTITION OF public.parts DEFAULT;
+       INSERT INTO public.parts VALUES ('x'); CREATE INDEX ON public.parts ((text::public.fine));
+       CREATE INDEX typed_plain ON public.typed ((text::varchar))`,
+      'notes',
+    )
+    const deleted = await resource.send({
+      RequestType: 'Delete',
+      PhysicalResourceId: created.PhysicalResourceId ?? '',
+    })
+    assert.equal(deleted.Status, 'SUCCESS', deleted.Reason)
+    // As autovacuum does by itself.
+    await query(`SET ROLE ${master}; ANALYZE public.typed; ANALYZE public.parts`, 'notes')
+    await assertNobodySeen()
+    const kept = await query(
+      `SELECT (SELECT array_agg(indexrelid::regclass::text) FROM pg_index WHERE indrelid = 'public.typed'::regclass) AS indexes,
+         (SELECT array_agg(attname::text ORDER BY attname) FROM pg_stats WHERE tablename = 'typed') AS analyzed`,
+      'notes',
+    )
+    assert.deepEqual(kept, [{ indexes: ['typed_plain'], analyzed: ['c', 'text'] }])
+  })
+
   test('postgres: nobody can stop it who holds a lock of the same name', async () => {
     await reset()
     const holder = new pg.Client({
