@@ -18,7 +18,18 @@ export interface RdsFront {
 /** A user of another server has no password then: only the gateway, which asks for a token, speaks to it. */
 const plugin = " IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL"
 
-export async function startRdsFront(engine: 'postgres' | 'mysql', target: number): Promise<RdsFront> {
+/**
+ * Starts a front.
+ *
+ * @param target The port of the server.
+ * @param asksForToken Whether it asks whoever logs in by MySQL's protocol for a token, as the plugin does, before the
+ * server hears of the login. It takes any.
+ */
+export async function startRdsFront(
+  engine: 'postgres' | 'mysql',
+  target: number,
+  { asksForToken = false }: { readonly asksForToken?: boolean } = {},
+): Promise<RdsFront> {
   const { ca, issue } = await makeAuthority('RDS')
   const secureContext = createSecureContext(await issue({ names: ['localhost'] }))
   const sockets = new Set<Socket>()
@@ -34,9 +45,9 @@ export async function startRdsFront(engine: 'postgres' | 'mysql', target: number
     const upstream = connect(target, '127.0.0.1')
     hold(upstream)
     client.on('close', () => upstream.destroy())
-    upstream.on('close', () => client.destroy())
     if (engine === 'postgres') servePostgres(client, upstream, secureContext)
-    else serveMysql(client, upstream, secureContext, sql => statements.push(sql))
+    else
+      serveMysql({ client, upstream, secureContext, asksForToken, onStatement: sql => statements.push(sql) })
   })
   server.listen(0, 'localhost')
   await once(server, 'listening')
@@ -62,6 +73,7 @@ function secure(client: Socket, secureContext: SecureContext): TLSSocket {
 
 // https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
 function servePostgres(client: Socket, upstream: Socket, secureContext: SecureContext): void {
+  upstream.on('close', () => client.destroySoon())
   client.once('data', request => {
     if (request.length !== 8 || request.readInt32BE(4) !== 80877103) {
       client.destroy()
@@ -76,14 +88,24 @@ function servePostgres(client: Socket, upstream: Socket, secureContext: SecureCo
 const ssl = 0x0800
 
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
-function serveMysql(
-  client: Socket,
-  upstream: Socket,
-  secureContext: SecureContext,
-  onStatement: (sql: string) => void,
-): void {
+function serveMysql({
+  client,
+  upstream,
+  secureContext,
+  asksForToken,
+  onStatement,
+}: {
+  readonly client: Socket
+  readonly upstream: Socket
+  readonly secureContext: SecureContext
+  readonly asksForToken: boolean
+  readonly onStatement: (sql: string) => void
+}): void {
   let isLoggedIn = false
   let stream: Socket = client
+  // The packets of the login that the server knows nothing of: the request for TLS is one, the question for the token
+  // and the token are two.
+  const own = asksForToken ? 3 : 1
   const takeGreeting = (body: Buffer): void => {
     // Behind the version, its number of the session and the first half of the salt.
     const capabilities = body.indexOf(0) + 1 + 4 + 8 + 1
@@ -98,18 +120,29 @@ function serveMysql(
       if (request.length > 36) client.pause().unshift(request.subarray(36))
       stream = secure(client, secureContext)
       let isFirst = true
+      let login: Buffer | undefined
       onPackets(stream, (sequence, body) => {
-        if (isFirst) body.writeUInt32LE((body.readUInt32LE(0) & ~ssl) >>> 0, 0)
-        isFirst = false
+        if (isFirst) {
+          isFirst = false
+          body.writeUInt32LE((body.readUInt32LE(0) & ~ssl) >>> 0, 0)
+          if (asksForToken) {
+            login = body
+            stream.write(packet(sequence + 1, Buffer.from('\xfemysql_clear_password\0', 'latin1')))
+            return
+          }
+        }
         const isQuery = isLoggedIn && sequence === 0 && body[0] === 3
         // Before the text, no attributes in one set, where there may be any.
         if (isQuery) onStatement(body.toString('utf8', body[1] === 0 ? 3 : 1))
-        const sent = isQuery ? Buffer.from(body.toString('utf8').replace(plugin, '')) : body
-        // The request for TLS was a packet of its own, of which the server knows nothing.
-        upstream.write(packet(isLoggedIn ? sequence : sequence - 1, sent))
+        // The login goes on in the place of the token.
+        const sent = isQuery ? Buffer.from(body.toString('utf8').replace(plugin, '')) : (login ?? body)
+        login = undefined
+        upstream.write(packet(isLoggedIn ? sequence : sequence - own, sent))
       })
     })
   }
+  // The last packet, which may be a refusal, arrives.
+  upstream.on('close', () => stream.destroySoon())
   let isGreeting = true
   onPackets(upstream, (sequence, body) => {
     if (isGreeting) {
@@ -117,7 +150,7 @@ function serveMysql(
       takeGreeting(body)
       return
     }
-    stream.write(packet(isLoggedIn ? sequence : sequence + 1, body))
+    stream.write(packet(isLoggedIn ? sequence : sequence + own, body))
     if (body[0] === 0) isLoggedIn = true
   })
 }

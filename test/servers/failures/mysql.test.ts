@@ -9,6 +9,7 @@ import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
 import { createMysqlUser } from '../../support/capabilities.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
+import { startRdsFront } from '../../support/rds-front.ts'
 import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startMysql } from '../../support/servers.ts'
@@ -117,9 +118,22 @@ const through =
   (changes: Options = {}): Provoke =>
   async server => ({ ...(await open(server)).options, ...changes })
 
+/** Over TLS that ends on the way, to a server that is heard in its own words. */
+async function front(
+  { port }: { readonly port: number },
+  options: { readonly asksForToken?: boolean } = {},
+): Promise<Options> {
+  const { ca, close, ...rest } = await startRdsFront('mysql', port, options)
+  after(close)
+  return { port: rest.port, tls: { ca } }
+}
+
 /** A server with TLS of its own, without a gateway before it. */
-async function startTls(kind: MysqlKind): Promise<{ readonly server: Mysql; readonly direct: Options }> {
-  const { server, ca } = await startTlsMysql(kind, { 'loose-plugin-maturity': 'unknown' })
+async function startTls(
+  kind: MysqlKind,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ readonly server: Mysql; readonly direct: Options }> {
+  const { server, ca } = await startTlsMysql(kind, { 'loose-plugin-maturity': 'unknown', ...settings })
   await server.query('CREATE DATABASE orders')
   return { server, direct: { port: server.port, tls: { ca } } }
 }
@@ -152,7 +166,7 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
   "Plugin 'AWSAuthenticationPlugin' is not loaded": async (_server, kind) => {
     const server = await start(kind)
     await server.query(pluginOf[kind]('AWSAuthenticationPlugin'))
-    return (await open(server)).options
+    return front(server)
   },
   'Access denied, this account is locked': {
     mariadb: async server => {
@@ -163,14 +177,19 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
   'Your password has expired. To log in you must change it…': async (_server, kind) => {
     const server = await start(kind, { settings: { 'disconnect-on-expired-password': 'ON' } })
     await server.query(`CREATE DATABASE orders; CREATE USER ${user}; ALTER USER ${user} PASSWORD EXPIRE`)
-    return (await open(server)).options
+    return front(server)
   },
   'Server does not support secure connection': async server => ({ port: server.port }),
-  [ambiguous[0]]: through({ user: 'nobody_app' }),
+  [ambiguous[0]]: async server => ({ ...(await front(server, { asksForToken: true })), user: 'nobody_app' }),
   [ambiguous[1]]: {
-    mariadb: async server => {
-      await server.query('CREATE USER socket IDENTIFIED VIA unix_socket')
-      return through({ user: 'socket' })(server, 'mariadb')
+    // It asks for what PAM is to check, which knows no such user, then looks for a socket.
+    mariadb: async () => {
+      const { server, direct } = await startTls('mariadb', {
+        'plugin-load-add': 'auth_pam_v1',
+        'loose-pam-use-cleartext-plugin': 'ON',
+      })
+      await server.query(`CREATE USER ${user} IDENTIFIED VIA pam OR unix_socket`)
+      return direct
     },
   },
   'Server requests authentication using unknown plugin client_ed25519…': {
@@ -264,7 +283,7 @@ for (const kind of kinds) {
 
     test('takes the same words for a refused token once the token was sent: a user whose TLS ends on the way', async () => {
       await createMysqlUser(server.query, 'secure', 'REQUIRE SSL')
-      const { options } = await open(server)
+      const options = await front(server, { asksForToken: true })
       await assertFails('mysql', ambiguous[0], { ...options, user: 'secure' }, 'sent')
     })
 

@@ -9,6 +9,7 @@ import type { Postgres } from '../../../kit/src/database/postgres.ts'
 import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
 import type { TokenUse } from '../../../src/errors/failure.ts'
 import { startGateway } from '../../support/gateway.ts'
+import { startRdsFront } from '../../support/rds-front.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startPostgres } from '../../support/servers.ts'
 import { startTlsPostgres } from '../../support/tls-postgres.ts'
@@ -189,9 +190,12 @@ interface Provocation {
 
 /** How the server is brought to each of its answers, in an order that some of them need. */
 const provocations: Readonly<Record<string, () => Promise<Provocation> | Provocation>> = {
-  'no pg_hba.conf entry for host "…", user "orders_app", database "orders", no encryption': () => ({
-    options: { ...through, database: 'unlisted' },
-  }),
+  'no pg_hba.conf entry for host "…", user "orders_app", database "orders", no encryption': async () => {
+    // Over TLS that ends on the way.
+    const front = await startRdsFront('postgres', server.port)
+    after(front.close)
+    return { options: { port: front.port, tls: { ca: front.ca }, database: 'unlisted' } }
+  },
   'no pg_hba.conf entry for host "…", user "orders_app", database "orders", SSL encryption': () => ({
     options: { ...direct, database: 'unlisted' },
   }),

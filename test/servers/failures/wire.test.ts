@@ -11,7 +11,9 @@ import { assertFails, type Options } from './connecting.ts'
 import { type EngineName, knownFailures, saidByAnyServer } from './known.ts'
 
 const days = (count: number) => new Date(Date.now() + count * 86_400_000)
-const names = ['localhost']
+/** The endpoint that these servers are reached for: of one on this machine, the words are others. */
+const host = 'orders.example.com'
+const names = [host]
 const [authority, stranger] = await Promise.all([makeAuthority('trusted'), makeAuthority('stranger')])
 const leafOf = ({ cert, key }: IssuedCertificate) => ({
   cert: cert.slice(0, cert.indexOf('-----END CERTIFICATE-----') + 26),
@@ -30,8 +32,8 @@ const certificates: Readonly<Record<string, () => IssuedCertificate | Promise<Is
   "Hostname/IP does not match certificate's altnames: …": () =>
     authority.issue({ names: ['db.example.com'] }),
   'self-signed certificate in certificate chain…': () => stranger.issue({ names }),
-  'self-signed certificate…': () => makeSelfSigned('localhost'),
-  'unable to get local issuer certificate…': () => makeWithoutRoot('localhost'),
+  'self-signed certificate…': () => makeSelfSigned(host),
+  'unable to get local issuer certificate…': () => makeWithoutRoot(host),
   'unable to verify the first certificate…': async () => leafOf(await stranger.issue({ names })),
   'certificate has expired': () => authority.issue({ names, notBefore: days(-0.9), notAfter: days(-0.1) }),
   'certificate is not yet valid': () => authority.issue({ names, notBefore: days(1), notAfter: days(2) }),
@@ -106,7 +108,7 @@ for (const engine of ['postgres', 'mysql'] as const) {
     for (const [literal, make] of Object.entries(certificates)) {
       test(`names what to do about "${literal}"`, async () => {
         const { port } = await presenting[engine](await make())
-        await assertFails(engine, literal, { port, tls: { ca: authority.ca } })
+        await assertFails(engine, literal, { port, endpoint: { host }, tls: { ca: authority.ca } })
       })
     }
 
