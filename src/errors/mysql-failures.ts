@@ -8,6 +8,7 @@ import {
   tooManyConnections,
   unencrypted,
 } from './failure.ts'
+import { gatewayFailures } from './gateway-failures.ts'
 import { proxyFailures } from './proxy-failures.ts'
 
 /**
@@ -23,6 +24,7 @@ const refusals = ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR'
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
 export const mysqlFailures: readonly Failure[] = [
+  ...gatewayFailures,
   ...proxyFailures,
   {
     code: 'RDS_IAM_UNAVAILABLE',

@@ -8,6 +8,7 @@ import {
   tooManyConnections,
   unencrypted,
 } from './failure.ts'
+import { gatewayFailures } from './gateway-failures.ts'
 import { proxyFailures } from './proxy-failures.ts'
 
 /** SQLSTATEs that say that authentication failed, and not why. */
@@ -20,6 +21,7 @@ const authentication = ['28000', '28P01']
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
 export const postgresFailures: readonly Failure[] = [
+  ...gatewayFailures,
   ...proxyFailures,
   {
     code: 'RDS_IAM_OPTIONS',

@@ -55,6 +55,12 @@ const tooMany = /Lower `max`.*RDS Proxy/
 const inUse = /Return them to the pool, or raise `max`/
 const notTls = /does not speak TLS as RDS does\. Check that the host and the port/
 const ended = /restarting or failing over/
+const ofGateway = /Neither the token nor a policy.*start the gateway with what the server behind it wants/
+
+/** What the gateway says of the server behind it, in either protocol. */
+export const gatewayRefused =
+  'The gateway took the token of "orders_app", and the server behind it then refused the login: …'
+export const gatewayDistrusts = 'The gateway does not trust the server behind it: …'
 
 const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
   RDS_IAM_OPTIONS: [
@@ -499,6 +505,22 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       on: 'MySQL',
       check: /Check `database`; then run `GRANT ALL PRIVILEGES ON `orders`\.\* TO 'orders_app'@'%';`/,
       server: [["Access denied for user 'orders_app'@'…' to database 'orders'", 'ER_DBACCESS_DENIED_ERROR']],
+    },
+    {
+      on: 'PostgreSQL',
+      check: ofGateway,
+      server: [
+        [gatewayRefused, '08004'],
+        [gatewayDistrusts, '08004'],
+      ],
+    },
+    {
+      on: 'MySQL',
+      check: ofGateway,
+      server: [
+        [gatewayRefused, 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE'],
+        [gatewayDistrusts, 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE'],
+      ],
     },
   ],
   RDS_IAM_CLOSED: [

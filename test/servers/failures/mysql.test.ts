@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { after, describe, test } from 'node:test'
 import mysql from 'mysql2/promise'
 import type { Mysql, MysqlKind, MysqlOptions } from '../../../kit/src/database/mysql.ts'
-import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
+import { type Gateway, type GatewayOptions, makeAuthority } from '../../../kit/src/index.ts'
 import { createMysqlUser } from '../../support/capabilities.ts'
 import { findMysqlKinds } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
@@ -15,7 +15,7 @@ import { startRelay } from '../../support/relay.ts'
 import { startMysql } from '../../support/servers.ts'
 import { speaksTls, startTlsMysql } from '../../support/tls-mysql.ts'
 import { assertFails, type Options } from './connecting.ts'
-import { knownFailures, saidByAnyServer, target } from './known.ts'
+import { gatewayDistrusts, gatewayRefused, knownFailures, saidByAnyServer, target } from './known.ts'
 
 const allRegistered = holdTests()
 
@@ -30,10 +30,11 @@ interface Opened {
 }
 
 async function open(
-  { port }: { readonly port: number },
+  { port, ca }: { readonly port: number; readonly ca?: string },
   options: Partial<GatewayOptions> = {},
 ): Promise<Opened> {
-  const gateway = await startGateway({ engine: 'mysql', upstream: { port }, region, ...options })
+  const upstream = { port, ...(ca !== undefined && { ca }) }
+  const gateway = await startGateway({ engine: 'mysql', upstream, region, ...options })
   after(() => gateway.close())
   return { gateway, options: { port: gateway.port, tls: { ca: gateway.ca } } }
 }
@@ -122,7 +123,7 @@ const through =
 async function front(
   { port }: { readonly port: number },
   options: { readonly asksForToken?: boolean } = {},
-): Promise<Options> {
+): Promise<Options & { readonly port: number }> {
   const { ca, close, ...rest } = await startRdsFront('mysql', port, options)
   after(close)
   return { port: rest.port, tls: { ca } }
@@ -242,6 +243,12 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
   },
   "Unknown database 'orders'": through({ user: 'manager', database: 'nowhere' }),
   "Access denied for user 'orders_app'@'…' to database 'orders'": through(),
+  [gatewayRefused]: through({ user: 'nobody_app' }),
+  [gatewayDistrusts]: async server => {
+    const { port } = await front(server)
+    const { ca } = await makeAuthority('stranger')
+    return (await open({ port, ca })).options
+  },
 }
 
 /** Whom a server refuses without asking for a token, in which words, and how the user is made. */

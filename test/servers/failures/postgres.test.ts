@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import type { Postgres } from '../../../kit/src/database/postgres.ts'
-import type { Gateway, GatewayOptions } from '../../../kit/src/index.ts'
+import { type Gateway, type GatewayOptions, makeAuthority } from '../../../kit/src/index.ts'
 import type { TokenUse } from '../../../src/errors/failure.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { startRdsFront } from '../../support/rds-front.ts'
@@ -14,7 +14,7 @@ import { startRelay } from '../../support/relay.ts'
 import { startPostgres } from '../../support/servers.ts'
 import { startTlsPostgres } from '../../support/tls-postgres.ts'
 import { assertFails, type Options } from './connecting.ts'
-import { knownFailures, saidByAnyServer, target } from './known.ts'
+import { gatewayDistrusts, gatewayRefused, knownFailures, saidByAnyServer, target } from './known.ts'
 
 const { user, region } = target
 
@@ -281,6 +281,11 @@ const provocations: Readonly<Record<string, () => Promise<Provocation> | Provoca
     options: { ...through, database: 'closed' },
   }),
   'cannot execute … in a read-only transaction': () => ({ options: { ...through, database: 'writing' } }),
+  [gatewayRefused]: () => ({ options: { ...through, database: 'unlisted' } }),
+  [gatewayDistrusts]: async () => ({
+    options: (await open({ upstream: { port: server.port, ca: (await makeAuthority('stranger')).ca } }))
+      .options,
+  }),
 }
 
 const withTriggers = canDelay ? false : 'this server has no triggers at login'
