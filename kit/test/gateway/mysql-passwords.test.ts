@@ -10,33 +10,51 @@ import {
   sign,
   verify,
 } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { findMysqlKinds } from '../../../test/support/database.ts'
 import { startMysql } from '../../../test/support/servers.ts'
+import type { Mysql } from '../../src/database/mysql.ts'
 import { signByPassword } from '../../src/gateway/ed25519.ts'
 import { answerMore, answerPlugin } from '../../src/gateway/mysql-passwords.ts'
-import { openMysqlGateway, tryMysql } from './mysql-support.ts'
+import { type MysqlError, openMysqlGateway, tryMysql } from './mysql-support.ts'
 
 describe('a MariaDB whose user signs by a password', () => {
   const { kinds, missing } = findMysqlKinds()
-  const plugin = (name: string) => existsSync(`/usr/lib/mysql/plugin/auth_${name}.so`)
-  const noPlugin = !kinds.includes('mariadb') ? missing : !plugin('ed25519') && 'there is no plugin ed25519'
+  const noServer = !kinds.includes('mariadb') && missing
 
-  it('gets the signature of ed25519, whatever the length of the password', { skip: noPlugin }, async t => {
-    const server = await startMysql({ kind: 'mariadb', settings: { 'plugin-load-add': 'auth_ed25519' } })
-    t.after(() => server.stop())
-    for (const [index, password] of ['p', 'pá§s wörd', 'x'.repeat(32), 'long '.repeat(20)].entries()) {
-      await server.query(`CREATE USER 'u${index}'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('${password}')`)
-      const { gateway } = await openMysqlGateway(t, server, { upstream: { port: server.port, password } })
-      const session = { user: `u${index}`, database: undefined as never }
-      assert.equal(await tryMysql(gateway, session), undefined)
-      const wrong = { port: server.port, password: `${password}.` }
-      const refusing = await openMysqlGateway(t, server, { upstream: wrong })
-      assert.equal((await tryMysql(refusing.gateway, session))?.errno, 1429)
-    }
-  })
+  for (const plugin of ['ed25519', 'parsec'])
+    it(`gets the signature of ${plugin}, whatever the length of the password`, {
+      skip: noServer,
+    }, async t => {
+      const server = await startMysql({ kind: 'mariadb' })
+      t.after(() => server.stop())
+      const noPlugin = await installPlugin(server, `auth_${plugin}`)
+      if (noPlugin !== undefined) return t.skip(noPlugin)
+      for (const [index, password] of ['p', 'pá§s wörd', 'x'.repeat(32), 'long '.repeat(20)].entries()) {
+        await server.query(
+          `CREATE USER 'u${index}'@'%' IDENTIFIED VIA ${plugin} USING PASSWORD('${password}')`,
+        )
+        const { gateway } = await openMysqlGateway(t, server, { upstream: { port: server.port, password } })
+        const session = { user: `u${index}`, database: undefined as never }
+        assert.equal(await tryMysql(gateway, session), undefined)
+        const wrong = { port: server.port, password: `${password}.` }
+        const refusing = await openMysqlGateway(t, server, { upstream: wrong })
+        assert.equal((await tryMysql(refusing.gateway, session))?.errno, 1429)
+      }
+    })
 })
+
+/** @returns Why the server has no such plugin. */
+async function installPlugin(server: Mysql, library: string): Promise<string | undefined> {
+  try {
+    await server.query(`INSTALL SONAME '${library}'`)
+    return undefined
+  } catch (error) {
+    const { code, message } = error as MysqlError
+    if (code !== 'ER_CANT_OPEN_LIBRARY') throw error
+    return `${server.name}: ${message}`
+  }
+}
 
 /**
  * These servers are not at hand everywhere: what the gateway answers is checked as their documentation says.
