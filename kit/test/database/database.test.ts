@@ -139,7 +139,10 @@ test('a user whom RDS would not ask IAM for is refused', async () => {
 test('the gateway decides by the policy, the limit and the clock that it is given', async t => {
   const start = (options: Partial<DatabaseOptions>) =>
     startDatabase({ engine: 'postgres', users: ['app'], ...options })
-  const document = { Version: '2012-10-17', Statement: [] }
+  const document = {
+    Version: '2012-10-17',
+    Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' },
+  }
   await using strict = await start({ policy: { document, resourceId: 'db-X' } })
   await using slow = await start({ limit: 1, now: () => 0 })
   await using late = await start({ now: () => Date.now() + 3_600_000 })

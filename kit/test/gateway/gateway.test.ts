@@ -127,7 +127,13 @@ it('says in words that a client does not trust it', async t => {
 })
 
 describe('beyond loopback', () => {
-  const policy = { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-X' }
+  const policy = {
+    document: {
+      Version: '2012-10-17',
+      Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' },
+    },
+    resourceId: 'db-X',
+  }
   const own = { accessKeyId: 'AKIAMINE', secretAccessKey: 'secret' }
   const open = { upstream: { port: 1 }, region, host: '0.0.0.0' }
 

@@ -227,7 +227,13 @@ await describeMysql({ after }, server => {
   })
 
   it('tells the refusal of RDS, with its number and what to check', async t => {
-    const policy = { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-ABCDEFGHIJKL01234' }
+    const policy = {
+      document: {
+        Version: '2012-10-17',
+        Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' },
+      },
+      resourceId: 'db-ABCDEFGHIJKL01234',
+    }
     const { proxy, events } = await open(t, { retryRefused: false }, { policy })
     await assert.rejects(connect(t, proxy.url), {
       errno: 1045,

@@ -274,7 +274,13 @@ describe('what passes a local port for PostgreSQL', () => {
 
 describe('what a client of PostgreSQL is told', () => {
   it('is the refusal of RDS, with what to check, and the log says it too', async t => {
-    const policy = { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-ABCDEFGHIJKL01234' }
+    const policy = {
+      document: {
+        Version: '2012-10-17',
+        Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' },
+      },
+      resourceId: 'db-ABCDEFGHIJKL01234',
+    }
     const strict = await openGateway(t, server, { policy })
     const { proxy, events } = await openProxy(t, strict.gateway, { retryRefused: false })
     const words =

@@ -246,7 +246,13 @@ const breakages: Readonly<Record<string, Breakage>> = {
   },
   'a role that may not connect': {
     gate: {
-      policy: { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-ABCDEFGHIJKL01234' },
+      policy: {
+        document: {
+          Version: '2012-10-17',
+          Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' },
+        },
+        resourceId: 'db-ABCDEFGHIJKL01234',
+      },
     },
     at: 'authentication',
     code: 'RDS_IAM_ACCESS_DENIED',
