@@ -123,13 +123,15 @@ async function testLife(name: ServerName): Promise<void> {
     assert.equal(await exists('twin'), false)
   })
 
-  test(`${name}: the user connects through the gateway with the rights of the sample, and nothing more`, async () => {
+  test(`${name}: the user connects through the gateway with the rights of the sample, and nothing more`, async t => {
+    const folder = await buildSample(engine)
     const gateway = await startGateway({
       engine,
       upstream: { port: server.port },
       region: standInIdentity.AWS_REGION,
       users: ['notes_app'],
     })
+    t.after(() => gateway.close())
     const at = isPostgres
       ? { PGHOST: 'localhost', PGPORT: String(gateway.port), PGUSER: 'notes_app', PGDATABASE: 'notes' }
       : {
@@ -140,22 +142,18 @@ async function testLife(name: ServerName): Promise<void> {
         }
     const notes = await startFunction({
       name: 'notes',
-      folder: await buildSample(engine),
+      folder,
       handler: `notes-${engine}.handler`,
       timeoutMs: 15_000,
       environment: { ...standInIdentity, ...at, DATABASE_CA: gateway.ca },
     })
-    try {
-      const added = await notes.invoke({ action: 'add', text: 'hello' })
-      assert.equal(added.error, undefined)
-      const listed = await notes.invoke({ action: 'list' })
-      assert.equal((listed.payload as unknown[]).length, 1)
-      const who = await notes.invoke({ action: 'whoami' })
-      assert.equal((who.payload as { user: string }).user, 'notes_app')
-    } finally {
-      await notes.stop()
-      await gateway.close()
-    }
+    t.after(() => notes.stop())
+    const added = await notes.invoke({ action: 'add', text: 'hello' })
+    assert.equal(added.error, undefined)
+    const listed = await notes.invoke({ action: 'list' })
+    assert.equal((listed.payload as unknown[]).length, 1)
+    const who = await notes.invoke({ action: 'whoami' })
+    assert.equal((who.payload as { user: string }).user, 'notes_app')
     if (isPostgres) {
       const [row] = await query(
         "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS is_more FROM pg_roles WHERE rolname = 'notes_app'",
