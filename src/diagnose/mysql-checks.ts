@@ -80,7 +80,11 @@ async function readUser({ query }: Look): Promise<{ plugin: string; requires: st
   const [shown] = await read('SHOW CREATE USER CURRENT_USER()')
   const statement = Object.values(shown ?? {})[0] ?? undefined
   if (statement !== undefined) {
-    const [, plugin] = /\bIDENTIFIED (?:WITH|VIA) ['"`]?(\w+)/i.exec(statement) ?? []
+    const [, named] = /\bIDENTIFIED (?:WITH|VIA) ['"`]?(\w+)/i.exec(statement) ?? []
+    // MariaDB leaves out the name of its plugin for passwords:
+    // https://mariadb.com/docs/server/reference/sql-statements/account-management-sql-statements/create-user
+    const plugin =
+      named ?? (/\bIDENTIFIED BY PASSWORD '\*/i.test(statement) ? 'mysql_native_password' : undefined)
     const [, requires] = /\bREQUIRE (\w+)/i.exec(statement) ?? []
     return { plugin: plugin ?? 'no plugin of its own', requires: requires?.toUpperCase() ?? 'NONE' }
   }

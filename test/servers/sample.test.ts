@@ -8,6 +8,7 @@ import { buildSample, type EngineName, startSample, startStack } from '../../loc
 import { root } from '../../local/template.ts'
 import type { DiagnosisReport } from '../../src/diagnose/diagnosis-report.ts'
 import { findMysqlKinds } from '../support/database.ts'
+import { stepNames } from '../support/diagnosis.ts'
 import { holdTests } from '../support/registration.ts'
 
 const allRegistered = holdTests()
@@ -105,7 +106,11 @@ async function testSample(engine: EngineName, name: 'postgres' | MysqlKind): Pro
   test(`${name}: answers a diagnosis, also where no handler is reached because connecting fails`, async () => {
     const { payload } = await notes.invoke(readEvent('diagnose.json'))
     const { ok, engine: diagnosed, steps } = payload as DiagnosisReport
-    assert.deepEqual([ok, diagnosed, steps.length], [true, engine, 14])
+    assert.deepEqual([ok, diagnosed], [true, engine])
+    assert.deepEqual(
+      steps.map(({ name }) => name),
+      stepNames,
+    )
     assert.match(steps[5]?.finding ?? '', /^the function's role, in the environment: access key defaultkey/)
     const broken = await startSample(stack, folder, { [stack.variables.user]: 'nobody' })
     try {

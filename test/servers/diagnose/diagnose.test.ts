@@ -122,12 +122,21 @@ const breakages: Readonly<Record<string, Breakage>> = {
     skipped: afterNetwork('tls'),
   },
   'an authority that is not trusted': {
-    options: () => ({ tls: { ca: authority.ca } }),
+    options: () => ({ tls: { ca: authority.ca }, endpoint }),
     at: 'tls',
     code: 'RDS_IAM_TRUST',
     finding:
       /self-signed certificate.*the server presents RDS IAM gateway by RDS IAM gateway CA, for localhost/,
     remedy: /pass its PEM text as `tls.ca`/,
+    skipped: afterNetwork('tls'),
+  },
+  'the authority of another gateway': {
+    options: () => ({ tls: { ca: authority.ca } }),
+    at: 'tls',
+    code: 'RDS_IAM_TRUST',
+    finding:
+      /self-signed certificate.*the server presents RDS IAM gateway by RDS IAM gateway CA, for localhost/,
+    remedy: /Pass the authority of the gateway that runs now as `tls.ca`/,
     skipped: afterNetwork('tls'),
   },
   'the certificate of another server': {
@@ -156,7 +165,11 @@ const breakages: Readonly<Record<string, Breakage>> = {
     skipped: afterNetwork('tls'),
   },
   'no authority for the Region': {
-    options: () => ({ region: 'xx-nowhere-1', tls: undefined }),
+    options: () => ({
+      region: 'xx-nowhere-1',
+      tls: undefined,
+      endpoint: { host: 'orders.c1x2.xx-nowhere-1.rds.amazonaws.com' },
+    }),
     at: 'tls',
     code: 'RDS_IAM_TRUST',
     finding: /^(?:self-signed|unable to (?:get|verify)).*the server presents RDS IAM gateway by/,
