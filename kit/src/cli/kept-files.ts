@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UsageError } from './arguments.ts'
 
@@ -15,13 +15,29 @@ export function findProjectFolder(): string {
   }
 }
 
-/** Makes a folder for the user alone, which git passes over. @throws {UsageError} Where it cannot be made. */
+/**
+ * Makes a folder for the user alone, which git passes over.
+ *
+ * @throws {UsageError} Where it cannot be made, or where somebody else could put an authority into it for
+ * clients to trust, or an environment for a shell to read.
+ */
 export function makeFolder(folder: string): void {
   orRefuse(folder, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
+    refuseOpen(folder)
     const ignore = join(folder, '.gitignore')
     if (!existsSync(ignore)) writeWhole(ignore, '*\n', 0o644)
   })
+}
+
+function refuseOpen(folder: string): void {
+  // On Windows, modes say nothing.
+  if (process.getuid === undefined) return
+  const { uid, mode } = statSync(folder)
+  if ((mode & 0o022) !== 0) throw new Error('others may write to it')
+  // Whoever has the folder around it could replace it anyway: root in a container works in a user's project.
+  if (![process.getuid(), statSync(dirname(folder)).uid].includes(uid))
+    throw new Error('it belongs to another user')
 }
 
 /** Writes a file in one step, so that nobody ever reads half of it. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -124,6 +125,34 @@ test('one that others could read is replaced, and that is said', { skip: noWindo
   assert.match(told[0] ?? '', /may be read by others: a new authority takes its place/)
   assert.notEqual(second.authority.ca, first.authority.ca)
   assert.equal(modeOf(join(folder, 'authority.pem')), '600')
+})
+
+test('a folder that others could write to is not used, nor one that somebody else has made', {
+  skip: noWindows,
+}, async () => {
+  const open = makeFolder()
+  mkdirSync(open)
+  chmodSync(open, 0o777)
+  const refused = (folder: string, reason: RegExp) =>
+    assert.rejects(keepAuthority(folder, fail), error => {
+      assert.ok(error instanceof UsageError)
+      assert.match(error.message, reason)
+      return true
+    })
+  await refused(open, /others may write to it/)
+  assert.deepEqual(readdirSync(open), [])
+  // Only root can give a folder away.
+  if (process.getuid?.() !== 0) return
+  const foreign = makeFolder()
+  mkdirSync(foreign, { mode: 0o700 })
+  chownSync(foreign, 65_534, 65_534)
+  await refused(foreign, /it belongs to another user/)
+  assert.deepEqual(readdirSync(foreign), [])
+  // Whoever has the project has what is in it: root in a container works for the user outside.
+  const project = makeFolder()
+  mkdirSync(join(project, '.rds-iam'), { recursive: true, mode: 0o700 })
+  for (const path of [project, join(project, '.rds-iam')]) chownSync(path, 65_534, 65_534)
+  await keepAuthority(join(project, '.rds-iam'), fail)
 })
 
 test('what cannot be read or written is left alone and named', async () => {
