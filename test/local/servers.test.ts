@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -56,6 +56,22 @@ test('says in one line why a client failed', { skip }, t => {
     [status, stdout.trim()],
     [0, 'mysql-8.0 could not be had: mvn ended with 1: [ERROR] Unknown host central'],
   )
+})
+
+test('waits for no client that hangs, nor for what that one started', t => {
+  const pids = join(makeFolder(t), 'pids')
+  const child = JSON.stringify(join(root, 'local', 'servers', 'child.ts'))
+  // Its child goes on for longer than the test may take.
+  const hang = `trap "" TERM; sleep 300 & echo $! > '${pids}'; wait; wait`
+  const text = `import { runChild } from ${child}
+    runChild('sh', ['-c', ${JSON.stringify(hang)}], {}, 5000).catch(error => console.log(error.message))`
+  const { signal, stdout } = spawnSync(process.execPath, [...nodeFlags, '--input-type=module', '-e', text], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  })
+  process.kill(Number(readFileSync(pids, 'utf8')), 'SIGKILL')
+  assert.deepEqual([signal, stdout], [null, 'sh was ended after 5 s\n'])
 })
 
 test('knows no other servers', () => {
