@@ -12,6 +12,7 @@ import { UpstreamRefusal } from './upstream.ts'
  * Asks the client for its token, and judges it. A user who is none for IAM is not asked for one, but for a
  * password, as on RDS: the token does not leave the client.
  *
+ * @param serverVersion As the upstream greets.
  * @throws {MysqlRefusal} Where it is refused, which is in the decision log then.
  * @see https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_clear_text_password.html
  */
@@ -20,6 +21,7 @@ export async function admit(
   gate: Gate,
   attempt: Attempt,
   { guess }: Login,
+  serverVersion: Buffer,
 ): Promise<Judgement> {
   const denied = (using: 'YES' | 'NO') => {
     const who = `'${attempt.user}'@'${hostOf(dialogue.stream)}'`
@@ -27,7 +29,7 @@ export async function admit(
   }
   // Without a name, the server would take it for whoever may come from the gateway's address.
   if (attempt.user === '') throw denied('NO')
-  const stranger = gate.judgeUser(attempt.user)
+  const stranger = judgeName(attempt.user, serverVersion) ?? gate.judgeUser(attempt.user)
   if (stranger !== undefined) {
     gate.record(attempt, stranger)
     const answer = passwordPlugins.includes(guess.plugin) ? guess.answer : await askForPassword(dialogue)
@@ -39,6 +41,22 @@ export async function admit(
   if (judgement.reason === undefined) return judgement
   gate.record(attempt, judgement)
   throw denied(answer.length > 1 ? 'YES' : 'NO')
+}
+
+/**
+ * Refuses a name that the server would change, and log in somebody else than was verified: it cuts off what is
+ * longer than a name can be, and takes away quotes around it.
+ *
+ * @see https://dev.mysql.com/doc/refman/8.4/en/user-names.html 32 characters, and 16 before MySQL 5.7.8
+ * @see https://github.com/MariaDB/server/blob/main/sql/sql_acl.cc parse_client_handshake_packet(); the name is
+ * of `username_char_length` characters, 128
+ */
+function judgeName(user: string, serverVersion: Buffer): Judgement | undefined {
+  const version = serverVersion.toString('latin1')
+  const longest = version.includes('MariaDB') ? 128 : /^5\.[0-6]\./.test(version) ? 16 : 32
+  if ([...user].length <= longest && !/^'.*'$/s.test(user)) return undefined
+  const detail = `no user of ${quote(version)} has the name ${quote(user)}, which the server would change`
+  return { reason: 'NotIamUser', detail }
 }
 
 /** The plugins whose first answer to a salt shows nothing of the password, nor of a token in its place. */

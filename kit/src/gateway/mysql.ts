@@ -58,7 +58,7 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
     )
   }
 
-  const judgement = await admit(dialogue, site.gate, attempt, response)
+  const judgement = await admit(dialogue, site.gate, attempt, response, greeting.serverVersion)
   const capabilities = agreeCapabilities(response.capabilities, offered)
   const answer = await enter(site.gate, attempt, judgement, () =>
     logIn(handshake, upstream, response, capabilities),
@@ -71,8 +71,10 @@ async function openSession(handshake: Handshake, dialogue: Dialogue): Promise<vo
   }
   handshake.done()
   dialogue.stream.write(packet)
+  const { serverVersion } = greeting
+  const session = { upstream: answer.socket, serverVersion, capabilities }
   joinCommands(dialogue.stream, answer.socket, findChangeUser(), () =>
-    changeUser(site, dialogue.stream, answer.socket, capabilities),
+    changeUser(site, dialogue.stream, session),
   )
 }
 
@@ -121,14 +123,22 @@ async function logIn(
   }
 }
 
+/** A session at the upstream, as far as a change of its user has to do with it. */
+interface Session {
+  readonly upstream: Socket
+  readonly serverVersion: Buffer
+  readonly capabilities: number
+}
+
 /** Within a session: another user, or the same one afresh, needs a token as at the start. */
-async function changeUser(site: Site, stream: Socket, upstream: Socket, capabilities: number): Promise<void> {
+async function changeUser(site: Site, stream: Socket, session: Session): Promise<void> {
+  const { upstream, serverVersion, capabilities } = session
   const dialogue: Dialogue = { stream, sequence: 0 }
   try {
     const body = await hear(dialogue)
     const login = await readFrom(() => parseChangeUser(body))
     const attempt = describeAttempt(dialogue, login)
-    const judgement = await admit(dialogue, site.gate, attempt, login)
+    const judgement = await admit(dialogue, site.gate, attempt, login, serverVersion)
     const answer = await enter(site.gate, attempt, judgement, () =>
       changeUpstreamUser(site.upstream, upstream, login, capabilities),
     )

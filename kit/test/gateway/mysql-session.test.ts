@@ -39,6 +39,29 @@ await describeMysql({ after }, (server, isLast) => {
       await waitUntil(async () => gateway.stats().open === 0)
     })
 
+    it('is that of the user whom the token names, and of none whose name the server cuts off', async t => {
+      const { gateway } = await openMysqlGateway(t, server)
+      const quoted = await connectMysql(gateway, { user: "'app'" }).catch(() => undefined)
+      const whoQuoted = quoted && (await queryRow(quoted, 'SELECT current_user() AS who'))
+      await quoted?.end()
+      assert.equal(whoQuoted, undefined)
+      const session = await connectMysql(gateway)
+      await assert.rejects(session.changeUser({ user: "'App'" }), { errno: 1045 })
+      session.destroy()
+      const longest = server.kind === 'mariadb' ? 80 : server.version.startsWith('5.6') ? 16 : 32
+      for (const length of [longest, 128]) {
+        const short = 'x'.repeat(length)
+        const made = await server.query(`CREATE USER '${short}'@'%'`).catch(() => undefined)
+        if (made === undefined) continue
+        const own = await connectMysql(gateway, { user: short, database: '' })
+        await own.end()
+        const longer = await connectMysql(gateway, { user: `${short}y`, database: '' }).catch(() => undefined)
+        const who = longer && (await queryRow(longer, 'SELECT current_user() AS who'))
+        await longer?.end()
+        assert.notEqual(who?.who, `${short}@%`)
+      }
+    })
+
     it('ends at the server when the client’s connection breaks', async t => {
       const { gateway } = await openMysqlGateway(t, server)
       const relay = await startRelay(t, gateway)
