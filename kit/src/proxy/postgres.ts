@@ -50,11 +50,15 @@ export async function servePostgres(socket: Socket, parts: PostgresParts): Promi
   }
 }
 
-/** Comes to the first packet that is not about encryption, of which there is none on this side. */
+/**
+ * Comes to the first packet that is not about encryption, of which there is none on this side. Each way is asked
+ * for once, as at PostgreSQL; a client that went on asking and read no answer would fill the memory.
+ */
 async function negotiate(socket: Socket): Promise<FirstPacket> {
+  const ways: Set<number> = new Set([requestCodes.ssl, requestCodes.gssEncryption])
   for (;;) {
     const packet = await readFirstPacket(socket)
-    if (packet.code !== requestCodes.ssl && packet.code !== requestCodes.gssEncryption) return packet
+    if (!ways.delete(packet.code)) return packet
     socket.write('N')
   }
 }

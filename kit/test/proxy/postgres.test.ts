@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, describe, it } from 'node:test'
 import { from, to } from 'pg-copy-streams'
@@ -98,6 +98,13 @@ describe('a local port for PostgreSQL', () => {
     assert.equal(String(await wire.take(1)), 'N')
     wire.socket.write(packets.startup())
     assert.equal(String(await wire.take(1)), 'R')
+  })
+
+  it('is asked for encryption once in each way, as PostgreSQL is: a flood of requests would fill the memory', async t => {
+    const { proxy } = await openProxy(t, gateway)
+    const wire = await openWire(t, proxy.port)
+    wire.socket.end(Buffer.concat([packets.sslRequest, packets.gssRequest, packets.sslRequest]))
+    assert.match(await text(wire.socket), /^NNE[\s\S]*C0A000\0Munsupported frontend protocol 1234\.5679/)
   })
 
   it('ends what begins with no startup packet, TLS for example, without an answer, as PostgreSQL does', async t => {
