@@ -30,7 +30,10 @@ const write = (name: string, text: string) => {
   return join(folder, name)
 }
 const setup = write('tables.sql', 'CREATE TABLE orders (id integer); INSERT INTO orders VALUES (7)')
-const policy = write('policy.json', '{ "Version": "2012-10-17", "Statement": [] }')
+const policy = write(
+  'policy.json',
+  '{ "Version": "2012-10-17", "Statement": { "Effect": "Deny", "Action": "rds-db:connect", "Resource": "*" } }',
+)
 
 function makeProject(name: string): string {
   const project = join(folder, name)
