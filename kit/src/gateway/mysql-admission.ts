@@ -44,12 +44,12 @@ export async function admit(
 }
 
 /**
- * Refuses a name that the server would change, and log in somebody else than was verified: it cuts off what is
+ * Refuses a name that the server would change, and so log in somebody else: it cuts off what is
  * longer than a name can be, and takes away quotes around it.
  *
  * @see https://dev.mysql.com/doc/refman/8.4/en/user-names.html 32 characters, and 16 before MySQL 5.7.8
- * @see https://github.com/MariaDB/server/blob/main/sql/sql_acl.cc parse_client_handshake_packet(); the name is
- * of `username_char_length` characters, 128
+ * @see https://github.com/MariaDB/server/blob/main/sql/sql_acl.cc parse_client_handshake_packet(); a name has
+ * `username_char_length` characters, 128
  */
 function judgeName(user: string, serverVersion: Buffer): Judgement | undefined {
   const version = serverVersion.toString('latin1')
