@@ -105,7 +105,7 @@ function serveMysql({
   let stream: Socket = client
   // The packets of the login that the server knows nothing of: the request for TLS is one, the question for the token
   // and the token are two.
-  const own = asksForToken ? 3 : 1
+  let own = asksForToken ? 3 : 1
   const takeGreeting = (body: Buffer): void => {
     // Behind the version, its number of the session and the first half of the salt.
     const capabilities = body.indexOf(0) + 1 + 4 + 8 + 1
@@ -148,6 +148,13 @@ function serveMysql({
     if (isGreeting) {
       isGreeting = false
       takeGreeting(body)
+      return
+    }
+    if (asksForToken && !isLoggedIn && body[0] === 0xfe) {
+      // The user has no password, which the client is not asked for once it gave its token. MySQL 8's plugin
+      // hears of that by one zero.
+      own -= 2
+      upstream.write(packet(sequence + 1, Buffer.alloc(body.includes('caching_sha2_password') ? 1 : 0)))
       return
     }
     stream.write(packet(isLoggedIn ? sequence : sequence + own, body))

@@ -178,7 +178,7 @@ const provocations: Readonly<Record<string, Provoke | { readonly mariadb: Provok
   'Your password has expired. To log in you must change it…': async (_server, kind) => {
     const server = await start(kind, { settings: { 'disconnect-on-expired-password': 'ON' } })
     await server.query(`CREATE DATABASE orders; CREATE USER ${user}; ALTER USER ${user} PASSWORD EXPIRE`)
-    return front(server)
+    return front(server, { asksForToken: true })
   },
   'Server does not support secure connection': async server => ({ port: server.port }),
   [ambiguous[0]]: async server => ({ ...(await front(server, { asksForToken: true })), user: 'nobody_app' }),
