@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { RdsIamError } from 'middy-rds-iam'
 import type { Endpoint } from 'middy-rds-iam/identifiers'
-import { paint } from './paint.ts'
+import { makePrintable, paint } from './paint.ts'
 
 /** The command line is wrong; the message says what. */
 export class UsageError extends Error {}
 
 /** Says what may be wrong with a command line that is taken all the same. */
 export function warn(message: string): void {
-  process.stderr.write(`${paint('yellow', 'warning', process.stderr)} ${message}\n`)
+  process.stderr.write(`${paint('yellow', 'warning', process.stderr)} ${makePrintable(message)}\n`)
 }
 
 /** Reads the flags of a command line and, where a command takes them, words. */
@@ -99,10 +99,12 @@ function decodeText(bytes: Buffer): string {
  * wrong: `--resource-id` in place of `resourceId`.
  *
  * @param flags The flags of options that are called otherwise: `{ users: 'user' }`.
+ * @param remedies What the command line can do in place of what the words of an error advise.
  */
 export async function callWithFlags<T>(
   call: () => T | Promise<T>,
   flags: Readonly<Record<string, string>> = {},
+  remedies: Readonly<Record<string, string>> = {},
 ): Promise<T> {
   try {
     return await call()
@@ -110,7 +112,9 @@ export async function callWithFlags<T>(
     if (!(error instanceof RdsIamError) || error.code !== 'RDS_IAM_OPTIONS') throw error
     // Environment variables, in capitals, stay as they are.
     const toFlag = (_: string, name: string) => `- --${flagOf(name, flags)}`
-    throw new UsageError(error.message.replace(/^\w+: /, '').replace(/^- `([a-z][^`]*)`/gm, toFlag))
+    let message = error.message.replace(/^\w+: /, '').replace(/^- `([a-z][^`]*)`/gm, toFlag)
+    for (const [advice, instead] of Object.entries(remedies)) message = message.replaceAll(advice, instead)
+    throw new UsageError(message)
   }
 }
 
@@ -125,8 +129,6 @@ function flagOf(name: string, flags: Readonly<Record<string, string>>): string {
   return `${flag ?? spelled}${part === '' ? '' : ` ${part}`}`
 }
 
-/** Without what a terminal would obey: a parser's message may quote a file that is no text. */
 function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  return message.replace(/(?!\n)\p{Cc}/gu, '\ufffd')
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,5 @@
 import { type startDatabase, startDatabaseWith } from '../database/database.ts'
+import { closeToAll } from '../gateway/stand-in.ts'
 import { callWithFlags, readArguments, readEngine, readInput, readNumber } from './arguments.ts'
 import type { Command } from './command.ts'
 import { formatDecision } from './decision-line.ts'
@@ -71,8 +72,9 @@ which is the same at each start. Removing authority.pem makes a new one.
       caFile = kept.caFile
       return kept.authority
     }
-    const flags = { ...policyFlagNames(values), users: 'user' }
-    const running = await callWithFlags(() => startDatabaseWith(options, { getAuthority }), flags)
+    const flags = { ...policyFlagNames(values), users: 'user', setup: `setup ${values.setup}` }
+    const remedies = { [closeToAll]: 'give --policy or --template' }
+    const running = await callWithFlags(() => startDatabaseWith(options, { getAuthority }), flags, remedies)
     try {
       const file = writeEnvironmentFile(folder, running, caFile)
       console.log(

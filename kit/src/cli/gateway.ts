@@ -4,7 +4,7 @@ import { startWithAuthority } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/options.ts'
 import { readOptions } from '../gateway/settings.ts'
 import type { GatewayCredentials } from '../gateway/sigv4.ts'
-import { isOpenToAll, standInCredentials } from '../gateway/stand-in.ts'
+import { closeToAll, isOpenToAll, standInCredentials } from '../gateway/stand-in.ts'
 import { probeUpstream } from '../gateway/upstream-probe.ts'
 import {
   callWithFlags,
@@ -68,14 +68,15 @@ from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD, for every user. A client that has no ses
   async run(args) {
     const { values } = readArguments(args, flags)
     const options = await readFlags(values)
-    const settings = await callWithFlags(() => readOptions(options), {
+    const names = {
       ...policyFlagNames(values),
       endpoints: 'endpoint',
       users: 'user',
       'upstream.ca': 'upstream-ca',
       upstream: 'upstream',
       maxConnectionsPerSecond: 'limit',
-    })
+    }
+    const settings = await callWithFlags(() => readOptions(options), names, { [closeToAll]: closeByFlags })
     await probeUpstream(settings).catch(error => {
       throw new UsageError(`--upstream: ${error.message}`)
     })
@@ -100,6 +101,9 @@ from RDS_IAM_GATEWAY_UPSTREAM_PASSWORD, for every user. A client that has no ses
     return 0
   },
 }
+
+const closeByFlags =
+  'give --user, and --policy or --template; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
 
 function writeCopy(path: string, ca: string): void {
   try {

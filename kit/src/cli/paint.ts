@@ -15,3 +15,8 @@ export function paint(
   const isColoured = stream.isTTY === true && stream.hasColors?.() === true
   return isColoured ? styleText(style, text, { validateStream: false }) : text
 }
+
+/** Without what a terminal would obey: the words of a parser or a server may quote a file that is no text. */
+export function makePrintable(message: string): string {
+  return message.replace(/(?!\n)\p{Cc}/gu, '\ufffd')
+}

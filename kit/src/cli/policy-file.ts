@@ -42,13 +42,15 @@ export function mergePolicies(documents: readonly unknown[]): unknown | MergedPo
   )
 }
 
-/** Refuses a policy that was given for a template. */
-export function refusePolicy(name: string, template: unknown): void {
+/** Refuses what was given for a template and is none, a policy for example. */
+export function refuseNoTemplate(name: string, template: unknown): void {
   const isPolicy =
     isRecord(template) &&
     template.Resources === undefined &&
     /^(Statement|Policy(Document|Version))$/m.test(Object.keys(template).join('\n'))
   if (isPolicy) throw new UsageError(`${name}: ${hintOfPolicy}`)
+  if (!isRecord(template) || !isRecord(template.Resources))
+    throw new UsageError(`${name}: has no Resources, and so is no template of CloudFormation`)
 }
 
 function unwrap(found: unknown): unknown {

@@ -2,7 +2,7 @@ import { RdsIamError } from 'middy-rds-iam'
 import { NotInstalled } from '../database/not-installed.ts'
 import { UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
-import { paint } from './paint.ts'
+import { makePrintable, paint } from './paint.ts'
 
 /**
  * Runs a command: it explains itself where it is asked to, and the process ends with its status, with 2 where
@@ -36,5 +36,5 @@ export async function runProgram(
 }
 
 function printError(message: string): void {
-  console.error(`${paint('red', 'error', process.stderr)}: ${message}`)
+  console.error(`${paint('red', 'error', process.stderr)}: ${makePrintable(message)}`)
 }

@@ -4,7 +4,7 @@ import { type CloudFormationTemplate, readTemplatePolicy, type TemplateStack } f
 import { parseTemplate } from '../gateway/template-file.ts'
 import { isRecord } from '../gateway/template-parts.ts'
 import { callWithFlags, readInput, UsageError } from './arguments.ts'
-import { refusePolicy } from './policy-file.ts'
+import { refuseNoTemplate } from './policy-file.ts'
 import type { TemplateFlags } from './template-flags.ts'
 
 /** Where the stack is. */
@@ -26,7 +26,7 @@ export async function readTemplateFlags(flags: TemplateFlags, place: Place) {
       const { TemplateBody: body } = isRecord(parsed) ? parsed : {}
       return typeof body === 'string' ? parseTemplate(body) : ((body ?? parsed) as CloudFormationTemplate)
     })
-    refusePolicy(`${name} ${path}`, template)
+    refuseNoTemplate(`${name} ${path}`, template)
     return template
   }
   const template = read('--template', file)

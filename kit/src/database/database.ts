@@ -65,8 +65,8 @@ export interface Database {
  * const { handler } = await import('../src/handler.ts')
  * await database.close()
  * ```
- * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the gateway cannot
- * listen.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the setup fails or the
+ * gateway cannot listen.
  * @throws {NotInstalled} Where there is no server to start, or no driver: the message says what to install.
  */
 export function startDatabase(options: DatabaseOptions): Promise<Database> {

@@ -1,5 +1,6 @@
 import { quoteMysqlAccount, quoteMysqlName } from 'middy-rds-iam/identifiers'
 import type { Server } from './server.ts'
+import { runSetup } from './setup.ts'
 
 /**
  * Creates a database, and database users.
@@ -10,6 +11,7 @@ import type { Server } from './server.ts'
  *
  * @param users May do everything in the database. Those that the setup creates may do what it lets them do.
  * @param setup SQL that is run in the database before.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the setup fails.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
  */
 export async function createMysqlDatabase(
@@ -19,7 +21,7 @@ export async function createMysqlDatabase(
   setup = '',
 ): Promise<void> {
   await server.query(`CREATE DATABASE ${quoteMysqlName(database)} CHARACTER SET utf8mb4`)
-  if (setup !== '') await server.query(setup, database)
+  if (setup !== '') await runSetup(server, database, setup)
   const rows = await server.query('SELECT user AS name FROM mysql.user')
   const present = new Set(rows.map(({ name }) => name))
   // In a GRANT, the name of a database is a pattern.

@@ -130,6 +130,7 @@ const listening: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
   EACCES: 'this user may not; ports from 1024 on are for everybody',
   ENOTFOUND: 'there is no such name',
+  EAI_AGAIN: 'the name cannot be looked up now',
 }
 
 function describeListening(cause: unknown): string {

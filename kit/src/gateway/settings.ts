@@ -13,7 +13,7 @@ import { type Given, readPort } from './given.ts'
 import type { GatewayOptions } from './options.ts'
 import { type GatewayPolicy, type PolicyEvaluation, readPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
-import { isOpenToAll, standInCredentials } from './stand-in.ts'
+import { closeToAll, isOpenToAll, standInCredentials } from './stand-in.ts'
 import type { Upstream } from './upstream.ts'
 import { readUpstream } from './upstream-settings.ts'
 
@@ -80,8 +80,8 @@ export function readFront(checks: Checks, given: Given, namesUsers: boolean): Fr
   if (isOpenToAll(host, credentials.values(), namesUsers && given.policy !== undefined))
     checks.complain(
       'host',
-      `is reached from other machines, where everybody knows the key pair ${standInCredentials.accessKeyId}: name the ` +
-        `users and a policy, or take credentials of your own; got ${show(host)}`,
+      `is reached from other machines, where everybody knows the key pair ${standInCredentials.accessKeyId}: ` +
+        `${closeToAll}; got ${show(host)}`,
     )
   return {
     host,

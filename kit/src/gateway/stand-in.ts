@@ -7,6 +7,9 @@ export const standInCredentials: GatewayCredentials = {
   secretAccessKey: 'defaultsecret',
 }
 
+/** What to do where {@link isOpenToAll} says yes. */
+export const closeToAll = 'name the users and a policy, or take credentials of your own'
+
 /**
  * Whether whoever knows SAM CLI's documentation would get in from another machine. Who names the users and a
  * policy has said who may.

@@ -43,6 +43,12 @@ write('array.json', '[1, 2]')
 write('words.txt', 'SELECT 1;')
 mkdirSync(join(folder, 'directory'))
 const statement = { Effect: 'Allow', Action: 'rds-db:connect', Resource: '*' }
+write('bad.sql', 'CREATE TABLE one (id integer);\nCREATE TABEL two (id integer);\n')
+write('typo.sql', 'CREATE TABLE one (id integer);\n\nINSERT INTO one (it) VALUES (1);\n')
+write('twice.sql', 'CREATE TABLE one (id integer PRIMARY KEY);\nINSERT INTO one VALUES (1), (1);\n')
+write('escape.sql', 'SELECT 1 \x1b[31m;\n')
+write('plain-user.sql', 'CREATE USER app;\n')
+write('template.yaml', 'Resources:\n  Table:\n    Type: AWS::DynamoDB::Table\n')
 write('policy.json', JSON.stringify({ Version: '2012-10-17', Statement: [statement] }))
 
 const env = {
@@ -77,7 +83,10 @@ const right = {
   check: ['policy.json', ...resource, '--user', 'app'],
   users: ['create', '--engine', 'postgres', '--user', 'app'],
   token: [...host, '--port', '5432', '--user', 'app', ...where],
+  ca: where,
+  exec: [...host, '--user', 'app', ...where],
   diagnose: [...host, '--user', 'app', ...where],
+  proxy: [...host, '--user', 'app', ...where],
   dev: ['--user', 'app', '--port', '0'],
   gateway: ['--upstream', `127.0.0.1:${postgres.port}`, ...where],
 }
@@ -91,24 +100,37 @@ const single = {
   check: '--user',
   users: '--user',
   token: '--host',
+  ca: '--region',
+  exec: '--user',
   diagnose: '--host',
+  proxy: '--user',
   dev: '--port',
   gateway: '--region',
 } as const
 const servers = ['dev', 'gateway'] as const
+/** What a command line ends with. */
+const tails: Partial<Record<keyof typeof right, readonly string[]>> = { exec: ['--', 'echo', 'started'] }
 
 const cases: readonly Case[] = [
-  ...commands.flatMap((command): Case[] => [
-    [command, ['--frobnicate'], /^Unknown option '--frobnicate'$/m],
-    [command, ['--user'], /^Option '--user <value>' argument missing$/m],
-    [command, ['--user', '--json'], /^Option '--user' argument is ambiguous\.\nDid you forget to specify/m],
-    [
-      command,
-      [single[command], 'a', single[command], 'a'],
-      new RegExp(`^${single[command]} is given twice$`, 'm'),
-    ],
-    [command, ['--user='], /^--user is empty; give it a value, or leave it out$/m],
-  ]),
+  ...commands.flatMap((command): Case[] => {
+    const option = single[command]
+    return [
+      [command, ['--frobnicate'], /^Unknown option '--frobnicate'$/],
+      [command, [option], new RegExp(`^Option '${option} <value>' argument missing$`)],
+      [
+        command,
+        [option, '--json'],
+        new RegExp(`^Option '${option}' argument is ambiguous\\.\nDid you forget to specify`),
+      ],
+      [command, [option, 'a', option, 'a'], new RegExp(`^${option} is given twice$`)],
+      [command, [`${option}=`], new RegExp(`^${option} is empty; give it a value, or leave it out$`)],
+    ]
+  }),
+  ['token', ['--format'], /^Option '--format <value>' argument missing$/],
+  ['token', ['--format', 'url', '--format', 'env'], /^--format is given twice$/],
+  ['token', ['--format='], /^--format is empty; give it a value, or leave it out$/],
+  ['token', ['--format', 'url', '--database='], /^--database is empty; give it a value, or leave it out$/],
+  ['proxy', ['--listen='], /^--listen is empty; give it a value, or leave it out$/],
   ['policy', ['stray'], /^Unexpected argument 'stray'/],
   ['users', ['stray'], /^users takes create or drop, got create stray$/m],
 
@@ -154,13 +176,19 @@ const cases: readonly Case[] = [
   [
     'gateway',
     ['--host', 'nowhere.invalid'],
-    /^The gateway cannot listen on nowhere\.invalid:0: there is no such name \(ENOTFOUND\)$/,
+    /^The gateway cannot listen on nowhere\.invalid:0: (there is no such name \(ENOTFOUND\)|the name cannot be looked up now \(EAI_AGAIN\))$/,
   ],
-  [
-    'dev',
-    ['--host', '203.0.113.7'],
-    /^- --host is reached from other machines, where everybody knows the key pair defaultkey: .*; got "203\.0\.113\.7"/m,
-  ],
+  ...['0.0.0.0', '203.0.113.7', 'nowhere.invalid'].map(
+    (address): Case => [
+      'dev',
+      ['--host', address],
+      new RegExp(
+        '^- --host is reached from other machines, where everybody knows the key pair defaultkey: ' +
+          `give --policy or --template; got "${address}" \\(string\\)$`,
+        'm',
+      ),
+    ],
+  ),
   ['gateway', ['--endpoint', 'orders'], /^--endpoint is not host:port; got "orders"$/m],
   [
     'gateway',
@@ -178,6 +206,11 @@ const cases: readonly Case[] = [
       [command, policy('directory'), new RegExp(`^${name('directory')}: EISDIR: .*directory`)],
       [command, policy('empty'), new RegExp(`^${name('empty')}: Unexpected end of JSON input$`)],
       [command, policy('missing.json'), new RegExp(`^${name('missing\\.json')}: ENOENT: no such file`)],
+      [
+        command,
+        policy('template.yaml'),
+        new RegExp(`^${name('template\\.yaml')}: is a template of CloudFormation: give it with --template$`),
+      ],
       [command, policy('words.txt'), new RegExp(`^${name('words\\.txt')}: .*"SELECT 1;" is not valid JSON$`)],
     ]
   }),
@@ -187,13 +220,13 @@ const cases: readonly Case[] = [
     [
       command,
       ['--template', 'empty', ...resource],
-      /^The template cannot be used: Resources: there are none$/,
+      /^--template empty: has no Resources, and so is no template of CloudFormation$/,
     ],
     [command, ['--template', 'missing.yaml', ...resource], /^--template missing\.yaml: ENOENT/],
     [
       command,
       ['--template', 'array.json', ...resource],
-      /^The template cannot be used: Resources: there are none$/,
+      /^--template array\.json: has no Resources, and so is no template of CloudFormation$/,
     ],
     [
       command,
@@ -214,6 +247,31 @@ const cases: readonly Case[] = [
   ]),
   ['gateway', ['--ca-file', 'no/such/folder/ca.pem'], /^--ca-file: ENOENT: .*no\/such\/folder\/ca\.pem/],
   ['dev', ['--setup', 'directory'], /^--setup: EISDIR/],
+  [
+    'dev',
+    ['--setup', 'bad.sql'],
+    /^- --setup bad\.sql fails at line 2: syntax error at or near "TABEL" \(42601\)$/m,
+  ],
+  [
+    'dev',
+    ['--setup', 'typo.sql'],
+    /^- --setup typo\.sql fails at line 3: column "it" of relation "one" does not exist \(42703\)$/m,
+  ],
+  [
+    'dev',
+    ['--setup', 'twice.sql'],
+    /^- --setup twice\.sql fails: duplicate key value violates unique constraint "one_pkey" \(23505\)$/m,
+  ],
+  [
+    'dev',
+    ['--setup', 'escape.sql'],
+    /^- --setup escape\.sql fails at line 1: syntax error at or near "\ufffd" \(42601\)$/m,
+  ],
+  [
+    'dev',
+    ['--setup', 'plain-user.sql'],
+    /^- --setup plain-user\.sql creates "app" without rds_iam, and so RDS would not ask IAM: GRANT rds_iam TO it$/m,
+  ],
   ['dev', ['--setup', 'missing.sql'], /^--setup: ENOENT: .*missing\.sql/],
   ['diagnose', ['--ca-file', 'words.txt'], /^- --ca-file holds no certificate; got a text of 9 characters$/m],
   ['diagnose', ['--ca-file', 'directory'], /^--ca-file directory: EISDIR/],
@@ -235,7 +293,7 @@ for (const [command, added, said] of cases) {
     )
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [...nodeFlags, cli, command, ...words, ...added],
+      [...nodeFlags, cli, command, ...words, ...added, ...(tails[command] ?? [])],
       {
         env,
         cwd: folder,

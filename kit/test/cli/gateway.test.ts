@@ -490,7 +490,7 @@ describe('a wrong command line ends with 2 and says what is wrong', () => {
     [
       'an address that others reach, where everybody knows the key pair',
       [...upstream, '--region', region, '--host', '0.0.0.0', '--user', 'app'],
-      /- --host is reached from other machines, where everybody knows the key pair defaultkey: name the users and a policy/,
+      /- --host is reached from other machines, where everybody knows the key pair defaultkey: give --user, and --policy or --template; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; got "0\.0\.0\.0"/,
     ],
   ]
   for (const [what, args, message] of cases) {
