@@ -30,10 +30,8 @@ type Settings = ReadonlyMap<string, string>
  * @see https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
  */
 export function readAwsProfiles(): AwsProfiles {
-  const config = readSections(readVariable('AWS_CONFIG_FILE') ?? join(homedir(), '.aws', 'config'))
-  const credentials = readSections(
-    readVariable('AWS_SHARED_CREDENTIALS_FILE') ?? join(homedir(), '.aws', 'credentials'),
-  )
+  const config = readSections('config', readVariable('AWS_CONFIG_FILE'))
+  const credentials = readSections('credentials', readVariable('AWS_SHARED_CREDENTIALS_FILE'))
   const profiles = new Map<string, Map<string, string>>()
   const add = (name: string, settings: Settings): void => {
     profiles.set(name, new Map([...(profiles.get(name) ?? []), ...settings]))
@@ -50,17 +48,25 @@ export function readAwsProfiles(): AwsProfiles {
   return { files: [config.file, credentials.file], profiles, ssoSessions, unmarked }
 }
 
-function readSections(path: string): {
+/** @param given Its path, where it is not the file of that name in the user's home. */
+function readSections(
+  name: string,
+  given: string | undefined,
+): {
   readonly file: ProfileFile
   readonly sections: ReadonlyMap<string, Settings>
 } {
   const sections = new Map<string, Map<string, string>>()
+  let path = given ?? `~/.aws/${name}`
   let text: string
   try {
+    // A user of a container may have no home, of which Node.js throws.
+    path = given ?? join(homedir(), '.aws', name)
     text = readFileSync(path, 'utf8')
   } catch (error) {
     const { code = 'unreadable' } = error as NodeJS.ErrnoException
-    return { file: { path, problem: code }, sections }
+    const problem = code === 'ERR_SYSTEM_ERROR' ? 'this user has no home' : code
+    return { file: { path, problem }, sections }
   }
   let current = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {

@@ -21,6 +21,12 @@ const nothing = /Could not load credentials from any providers/
  * @see https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
 export function explainMissing(said: string): Reason {
+  // The words of Node.js, for a user of a container for example, whom no file of the system knows.
+  if (said.includes('uv_os_homedir'))
+    return {
+      why: 'this user has no home, where the AWS SDK looks for profiles',
+      remedy: 'Set HOME to a folder, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    }
   const known = readAwsProfiles()
   const given = readVariable('AWS_PROFILE')
   const byProfile = () =>

@@ -137,7 +137,7 @@ export const networkFailures: readonly Failure[] = [
       isHostOfContainer(host)
         ? `No answer came. Check that the host's firewall admits containers on this port. ${listenForContainers}`
         : "No answer came. Check that the function is in the database's VPC, and that the database's security group admits the " +
-          "function's on this port.",
+          "function's on this port. Outside of the VPC, a VPN or a tunnel has to lead into it.",
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
@@ -168,13 +168,14 @@ function checkAuthority({ endpoint: { host }, region }: FailureContext): string 
   if (host === 'localhost' || isHostOfContainer(host)) {
     return (
       `The certificate of ${host} does not come from an authority that is trusted. Pass the authority of the gateway that ` +
-      'runs now as `tls.ca`: that of an earlier one is of no use any more, and SAM CLI keeps what it read when it started.'
+      'runs now as `tls.ca` (on the command line, its file by `--ca-file`): that of an earlier one is of no use any more, and SAM ' +
+      'CLI keeps what it read when it started.'
     )
   }
   return (
     `The certificate does not come from an authority of Amazon RDS in ${region} or of Amazon Trust Services. Check that the ` +
-    'host is the database; for an authority of your own, pass its PEM text as `tls.ca`, and for a Region whose authorities this ' +
-    `package does not carry, the text of ${caBundleOf(region)}.`
+    'host is the database; for an authority of your own, pass its PEM text as `tls.ca` (on the command line, its file by ' +
+    `\`--ca-file\`), and for a Region whose authorities this package does not carry, the text of ${caBundleOf(region)}.`
   )
 }
 

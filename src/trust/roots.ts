@@ -170,6 +170,6 @@ function remedyFor({ region, endpoint }: TrustSettings): string {
   return (
     `No certificate authorities of Amazon RDS are known for ${region} (${endpoint.host}): this package carries none for that Region, ` +
     `and neither ${runtimeCaFile} nor NODE_EXTRA_CA_CERTS gives any. Only those of Amazon Trust Services are trusted. If the server is ` +
-    `refused, pass the text of ${caBundleOf(region)} as \`tls.ca\`.`
+    `refused, pass the text of ${caBundleOf(region)} as \`tls.ca\` (on the command line, its file by \`--ca-file\`).`
   )
 }

@@ -152,9 +152,6 @@ after(() => taken.close())
 const takenPort = String((taken.address() as { port: number }).port)
 for (const [what, args, message, env = {}] of [
   ['nothing', [], /- --host is missing; give it, or set PGHOST\n- --user is missing/],
-  ['an unknown option', [...database, '--tls', 'off'], /Unknown option '--tls'/],
-  ['a missing value', ['--host'], /Option '--host <value>' argument missing/],
-  ['an option twice', [...database, '--user', 'b'], /--user is given twice/],
   ['an unknown engine', [...database, '--engine', 'oracle'], /--engine is neither postgres nor mysql/],
   ['a port that is none', [...database, '--port', 'x'], /--port is not a whole number; got "x"/],
   [

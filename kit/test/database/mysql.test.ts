@@ -60,6 +60,20 @@ for (const kind of kinds) {
       }
     })
 
+    it('says at which line of its statement a setup fails', async () => {
+      const server = await startMysql({ kind })
+      try {
+        const setup = 'CREATE TABLE one (id INT);\n\nCREATE\n  TABEL two (id INT)'
+        await assert.rejects(createMysqlDatabase(server, 'orders', ['app'], setup), {
+          code: 'RDS_IAM_OPTIONS',
+          message:
+            /^startDatabase: an option is wrong:\n- `setup` fails: .*at line 2 of its statement \(ER_PARSE_ERROR\)$/s,
+        })
+      } finally {
+        await server.stop()
+      }
+    })
+
     it('makes users that reach their own database and no other', async () => {
       const server = await startMysql({ kind })
       try {

@@ -179,11 +179,19 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       ],
     },
     { on: 'any', check: /Nothing listens there/, server: [['connect ECONNREFUSED …', 'ECONNREFUSED']] },
-    { on: 'PostgreSQL', check: /security group/, server: [['timeout expired']] },
-    { on: 'MySQL', check: /security group/, server: [['connect ETIMEDOUT', 'ETIMEDOUT']] },
+    {
+      on: 'PostgreSQL',
+      check: /security group admits .* Outside of the VPC, a VPN or a tunnel/,
+      server: [['timeout expired']],
+    },
+    {
+      on: 'MySQL',
+      check: /security group admits .* Outside of the VPC, a VPN or a tunnel/,
+      server: [['connect ETIMEDOUT', 'ETIMEDOUT']],
+    },
     {
       on: 'any',
-      check: /security group/,
+      check: /security group admits .* Outside of the VPC, a VPN or a tunnel/,
       recorded: [
         ['connect ETIMEDOUT …', 'ETIMEDOUT'],
         ['connect EHOSTUNREACH …', 'EHOSTUNREACH'],

@@ -1,5 +1,6 @@
 // With the AWS SDK itself, which finds nothing, and forgets why.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,7 @@ import { after, test } from 'node:test'
 import { diagnosePg } from '../../../src/diagnose/diagnose-pg.ts'
 import { stepOf } from '../../support/diagnosis.ts'
 import { setEnvironment, withoutCredentials } from '../../support/environment.ts'
+import { nodeFlags } from '../../support/node-process.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-profiles-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -239,3 +241,27 @@ for (const [title, variables, finding, remedy] of [
     assert.match(found.remedy, remedy)
   })
 }
+
+const notRoot = process.getuid?.() !== 0 && 'only root can become a user without a home'
+test('says so to a user who has no home', { skip: notRoot }, () => {
+  const module = new URL('../../../src/diagnose/diagnose-pg.ts', import.meta.url).href
+  // The modules are loaded before: they may lie where only root can read them.
+  const script = `
+    import { diagnosePg } from '${module}'
+    const options = { host: 'database.invalid', user: 'app', region: 'eu-west-1' }
+    await diagnosePg(options)
+    delete process.env.HOME
+    process.setuid(3_999_999)
+    const { steps } = await diagnosePg(options)
+    console.log(JSON.stringify(steps.find(step => step.name === 'credentials')))`
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [...nodeFlags, '--input-type=module', '--eval', script],
+    { env: { PATH: process.env.PATH, HOME: folder, AWS_EC2_METADATA_DISABLED: 'true' }, encoding: 'utf8' },
+  )
+  assert.notEqual(stdout, '', stderr)
+  const { code, finding, remedy } = JSON.parse(stdout)
+  assert.equal(code, 'RDS_IAM_CREDENTIALS')
+  assert.match(finding, /: this user has no home, where the AWS SDK looks for profiles$/)
+  assert.match(remedy, /^Set HOME to a folder, or/)
+})
