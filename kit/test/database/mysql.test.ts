@@ -63,7 +63,7 @@ for (const kind of kinds) {
     it('says at which line of its statement a setup fails', async () => {
       const server = await startMysql({ kind })
       try {
-        const setup = 'CREATE TABLE one (id INT);\n\nCREATE\n  TABEL two (id INT)'
+        const setup = 'CREATE TABLE one (id INT);\n\nCREATE TABLE two (\n  id INT NOTE NULL DEFAULT 1\n)'
         await assert.rejects(createMysqlDatabase(server, 'orders', ['app'], setup), {
           code: 'RDS_IAM_OPTIONS',
           message:
