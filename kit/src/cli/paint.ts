@@ -16,7 +16,7 @@ export function paint(
   return isColoured ? styleText(style, text, { validateStream: false }) : text
 }
 
-/** Without what a terminal would obey: the words of a parser or a server may quote a file that is no text. */
+/** Takes out what a terminal would obey. The words of a parser or a server may quote a file that is no text. */
 export function makePrintable(message: string): string {
-  return message.replace(/(?!\n)\p{Cc}/gu, '\ufffd')
+  return message.replace(/(?![\n\t])\p{Cc}/gu, '\ufffd')
 }

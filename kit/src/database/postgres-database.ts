@@ -8,7 +8,8 @@ import { runSetup, wrongSetup } from './setup.ts'
  *
  * @param users May do everything in the database. Those that the setup creates may do what it lets them do.
  * @param setup SQL that is run in the database before.
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the setup fails, or creates one of the users without `rds_iam`.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the setup fails, or creates one of the users without
+ * `rds_iam`.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
  */
 export async function createPostgresDatabase(

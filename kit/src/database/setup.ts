@@ -15,8 +15,8 @@ interface StatementError extends Error {
 /**
  * Runs the SQL of the option `setup`.
  *
- * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the server refuses a statement: with the server's words and, where
- * it tells one, the line.
+ * @throws {RdsIamError} `RDS_IAM_OPTIONS` where the server refuses a statement: with the server's words and,
+ * where it tells one, the line.
  */
 export async function runSetup(
   server: Pick<Server, 'query'>,
