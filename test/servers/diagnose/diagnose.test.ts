@@ -127,7 +127,7 @@ const breakages: Readonly<Record<string, Breakage>> = {
     code: 'RDS_IAM_TRUST',
     finding:
       /self-signed certificate.*the server presents RDS IAM gateway by RDS IAM gateway CA, for localhost/,
-    remedy: /the gateway that runs now as `tls.ca` \(on the command line, its file by `--ca-file`\)/,
+    remedy: /pass its PEM text as `tls.ca` \(on the command line, its file by `--ca-file`\)/,
     skipped: afterNetwork('tls'),
   },
   'the authority of another gateway': {
