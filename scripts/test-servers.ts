@@ -28,6 +28,9 @@ function pair(servers: readonly FoundServer[]): FoundServer[][] {
   )
 }
 
+/** How long the tests may take on two servers; it ends a file of tests that goes on for ever, too. */
+const limitMs = 15 * 60_000
+
 async function test(servers: readonly FoundServer[], folder: string): Promise<Run> {
   const title = servers.map(server => server.title).join(', ')
   console.log(`\n== ${title}`)
@@ -43,15 +46,20 @@ async function test(servers: readonly FoundServer[], folder: string): Promise<Ru
       TEST_SERVERS_FOLDER: folder,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: limitMs,
   })
   const ended = once(child, 'close')
   const results: Result[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
-    const result = JSON.parse(line) as Result
+  const add = (result: Result) => {
     results.push(result)
     if (result.failed !== undefined) console.log(`✖ ${result.file}: ${result.name}\n  ${result.failed}`)
   }
-  await ended
+  for await (const line of createInterface({ input: child.stdout })) add(JSON.parse(line))
+  const [code, signal] = await ended
+  const ownFailure = { file: 'scripts/test-servers.ts', name: 'the run' }
+  if (child.killed) add({ ...ownFailure, failed: `it was ended after ${limitMs / 60_000} minutes` })
+  else if (results.length === 0 || (code !== 0 && results.every(({ failed }) => failed === undefined)))
+    add({ ...ownFailure, failed: `node --test ended with ${code ?? signal}, after ${results.length} tests` })
   const seconds = Math.round((Date.now() - startedMs) / 1000)
   const failed = results.filter(result => result.failed !== undefined).length
   console.log(`${results.length} tests, ${failed} failed, in ${seconds} s`)

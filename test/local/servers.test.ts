@@ -74,6 +74,23 @@ test('waits for no client that hangs, nor for what that one started', t => {
   assert.deepEqual([signal, stdout], [null, 'sh was ended after 5 s\n'])
 })
 
+test('counts tests that could not be run as failed', () => {
+  // Of the script's flags, the runner of tests gets each; within a runner, another one runs nothing.
+  for (const [flags, env, words] of [
+    [['--test-reporter=/nowhere.js'], { NODE_TEST_CONTEXT: undefined }, /ended with [1-9]\d*, after 0 tests/],
+    [[], { NODE_TEST_CONTEXT: 'child' }, /ended with 0, after 0 tests/],
+  ] as const) {
+    const args = [...nodeFlags, ...flags, join(root, 'scripts', 'test-servers.ts'), 'postgresql-npm']
+    const options = { encoding: 'utf8', env: { ...process.env, ...env } } as const
+    const { status, stdout } = spawnSync(process.execPath, args, options)
+    assert.equal(status, 1)
+    assert.match(
+      stdout,
+      new RegExp(`^✖ scripts/test-servers\\.ts: the run\n {2}node --test ${words.source}$`, 'm'),
+    )
+  }
+})
+
 test('knows no other servers', () => {
   const { status, stderr } = run(['oracle'], '')
   assert.equal(status, 2)
