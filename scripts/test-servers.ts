@@ -72,7 +72,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { found, missing } = await fetchServers(chooseServers(words), folder)
   const runs: Run[] = []
   for (const servers of pair(found)) runs.push(await test(servers, folder))
-  printPromises(runs)
+  if (runs.length > 0) printPromises(runs)
   if (missing.length > 0) console.log(`\nNot tested:\n${missing.map(line => `- ${line}`).join('\n')}`)
   return runs.some(({ results }) => results.some(({ failed }) => failed !== undefined)) ? 1 : 0
 }
