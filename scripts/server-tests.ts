@@ -5,12 +5,23 @@ import { root } from '../local/template.ts'
 
 const patterns = ['test/servers/**/*.test.ts', 'kit/test/{gateway,database}/*.test.ts']
 
+/**
+ * What no version of a server changes, so that `npm test` is enough: verdicts on tokens, bytes that no server
+ * gets to see, tries again, silence, names, and what callers of a pool are told.
+ */
+const apart = [
+  'kit/test/gateway/{forgeries,hostile,policy,tokens}.test.ts',
+  'test/servers/diagnose/{credentials,dns}.test.ts',
+  'test/servers/drivers/{backoff,pool-requests,silence}.test.ts',
+  'test/servers/standalone/in-use.test.ts',
+]
+
 /** What starts the server that a run is for. */
 const starter = 'test/support/servers.ts'
 
 /** The files of tests that go by what server they run on: those that start the one that was chosen. */
 export function findServerTests(servers: readonly FoundServer[]): readonly string[] {
-  const files = globSync(patterns, { cwd: root }).sort()
+  const files = globSync(patterns, { cwd: root, exclude: apart }).sort()
   const hasPostgres = servers.some(({ kind }) => kind === 'postgres')
   const hasOther = servers.some(({ kind }) => kind !== 'postgres')
   // Of one protocol alone are those that do not know the other one's.
