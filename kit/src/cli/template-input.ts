@@ -73,7 +73,6 @@ function refuseUnknownStacks(names: readonly string[], stacks: readonly string[]
 
 function readStack(text: string): { readonly name: string; readonly path: string } {
   const [, name, path = text] = /^([A-Za-z0-9-]+)=(.+)$/s.exec(text) ?? []
-  if (path === '') throw new UsageError(`--stack is not [name=]file; got ${JSON.stringify(text)}`)
   return { name: name ?? basename(path).replace(/(\.template)?(\.[a-z]+)?$/i, ''), path }
 }
 

@@ -303,7 +303,7 @@ Outputs: { Id: { Value: !GetAtt Db.DbiResourceId, Export: { Name: !Sub "\${AWS::
       ['--parameter', 'network/Idd=x', '--stack', 'network.yaml'],
       /there is no Idd to give a value to/,
     ],
-    ['an empty stack', ['--stack', ''], /--stack is not \[name=\]file; got ""/],
+    ['an empty stack', ['--stack', ''], /--stack is empty; give it a value, or leave it out/],
     ['a policy beside it', ['policy.json'], /a file of a policy and --template exclude each other/],
     [
       'a role that is not there',
