@@ -18,6 +18,6 @@ export const gatewayFailures: readonly Failure[] = [
       },
     ],
     check:
-      'Neither the token nor a policy is to blame: start the gateway with what the server behind it wants, as its words above say.',
+      'The token was let in: start the gateway with what the server behind it wants, as its words above say.',
   },
 ]

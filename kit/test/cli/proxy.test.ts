@@ -51,8 +51,15 @@ async function start(t: TestContext, args: readonly string[], env: NodeJS.Proces
   })
   const urls: string[] = []
   createInterface(child.stdout).on('line', line => urls.push(line))
-  while (!said.includes('Ctrl-C ends it.')) {
-    const [end] = await Promise.race([once(child, 'exit').then(() => ['end']), once(child.stderr, 'data')])
+  // Two pipes: what was written to one first may be read last.
+  const isReady = () =>
+    said.includes('Ctrl-C ends it.') && urls.length === (said.match(/ leads to /g) ?? []).length
+  while (!isReady()) {
+    const [end] = await Promise.race([
+      once(child, 'exit').then(() => ['end']),
+      once(child.stderr, 'data'),
+      once(child.stdout, 'data'),
+    ])
     if (end === 'end') throw new Error(`the proxy ended: ${said}`)
   }
   return { child, urls, announced: said, said: () => said }

@@ -55,7 +55,7 @@ const tooMany = /Lower `max`.*RDS Proxy/
 const inUse = /Return them to the pool, or raise `max`/
 const notTls = /does not speak TLS as RDS does\. Check that the host and the port/
 const ended = /restarting or failing over/
-const ofGateway = /Neither the token nor a policy.*start the gateway with what the server behind it wants/
+const ofGateway = /The token was let in: start the gateway with what the server behind it wants/
 
 /** What the gateway says of the server behind it, in either protocol. */
 export const gatewayRefused =
