@@ -151,6 +151,9 @@ test('ends once by Ctrl-C under npm, which passes on what everybody in the termi
   process.kill(-(child.pid ?? 0), 'SIGINT')
   process.kill(-(child.pid ?? 0), 'SIGINT')
   await once(child, 'exit')
+  // npm may be the first to end.
+  for (let turns = 0; turns < 100 && processesOf(child.pid ?? 0).length > 0; turns += 1)
+    await new Promise(resolve => setTimeout(resolve, 100))
   assert.deepEqual(processesOf(child.pid ?? 0), [])
   assert.equal(existsSync(file), false)
   await assert.rejects(fetch(`http://127.0.0.1:${port}`), { message: 'fetch failed' })
