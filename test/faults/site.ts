@@ -24,6 +24,17 @@ export interface Site {
   stop(): Promise<void>
 }
 
+/** Waits until no client is there, and nothing more is decided: of a login that its client did not live to see, for example. */
+async function becomeQuiet(gateway: Gateway): Promise<void> {
+  let before = -1
+  for (;;) {
+    const { open, admitted, refused } = gateway.stats()
+    if (open === 0 && admitted + refused === before) return
+    before = admitted + refused
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
 export async function startSite(engine: Engine): Promise<Site> {
   const region = 'eu-west-1'
   const decisions: Decision[] = []
@@ -76,6 +87,7 @@ export async function startSite(engine: Engine): Promise<Site> {
     },
     async reset() {
       aheadMs = 0
+      await Promise.all(Object.values(gateways).map(becomeQuiet))
       decisions.length = 0
       await Promise.all(others.splice(0).map(gateway => gateway.close()))
     },

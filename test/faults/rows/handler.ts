@@ -1,7 +1,7 @@
 // What handlers, and the middlewares around them, do to a connection.
 import assert from 'node:assert/strict'
 import type { Bench } from '../bench.ts'
-import { countOf, waitForNone } from '../engines.ts'
+import { waitForNone } from '../engines.ts'
 import type { Event } from '../functions/event.ts'
 import type { Fault } from '../table.ts'
 
@@ -73,9 +73,8 @@ export const handlerFaults: readonly Fault[] = [
         async subject => {
           await answers({ sql: [...inTransaction, "UPDATE place SET name = 'mine'"] })(subject)
           const { first } = bench.site.servers
-          // A release is not awaited, and what it does ends a moment later; an invocation of a middleware ends behind it.
-          if (bench.isStandalone) await waitForNone(first, bench.engine.openTransactions)
-          assert.equal(await countOf(first, bench.engine.openTransactions), 0)
+          // What a release does ends a moment later; what a middleware does is sent behind the response.
+          await waitForNone(first, bench.engine.openTransactions)
         },
         { keeps: true, warns: transactionLeft },
       ),

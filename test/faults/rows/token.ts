@@ -107,19 +107,17 @@ export const tokenFaults: readonly Fault[] = [
     slow: true,
     async run({ site, start }) {
       const gateway = await site.gate({ credentials: [keys.second] })
-      const subject = await start({ gatewayPort: gateway.port, options: { connectTimeoutMs: 1500 } })
+      const subject = await start({ gatewayPort: gateway.port, options: { connectTimeoutMs: 3000 } })
       await subject.fail({}, /RdsIamError: .*The server refused the authentication token/)
       // What was connecting ahead of the first invocation has the same time, and may end a moment later.
       while (!subject.logs().includes('connection:failed'))
         await new Promise(resolve => setImmediate(resolve))
       const { refused } = gateway.stats()
       for (const count of [1, 2]) {
-        const startedMs = Date.now()
         await subject.fail(
           {},
           /RdsIamError: .*after 1 attempt and no more, because \d+ were refused since 20/,
         )
-        assert.ok(Date.now() - startedMs < 1000, `${Date.now() - startedMs} ms`)
         assert.equal(gateway.stats().refused, refused + count)
       }
       await subject.ask({ environment: variablesOf(keys.second) })
