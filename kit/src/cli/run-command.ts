@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { UsageError } from './arguments.ts'
 
 /** A command and its arguments. */
@@ -88,7 +89,15 @@ function hasTerminal(): boolean {
 
 function notStarted(command: string, { code, message }: NodeJS.ErrnoException): string {
   const name = JSON.stringify(command)
-  if (code === 'ENOENT') return `the command ${name} is not there: neither a file of that name nor on PATH`
+  if (code === 'ENOENT' || (code === 'EACCES' && !isFound(command)))
+    return `the command ${name} is not there: neither a file of that name nor on PATH`
   if (code === 'EACCES') return `the command ${name} may not be run: it is no program, or not this user's`
   return `the command ${name} cannot be started: ${message}`
+}
+
+/** A folder of the PATH that this user cannot enter has EACCES said of every command that is nowhere. */
+function isFound(command: string): boolean {
+  if (command.includes('/')) return true
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return folders.some(folder => existsSync(join(folder, command)))
 }
