@@ -140,7 +140,7 @@ describe('rds-iam proxy', () => {
   })
 
   it('starts although the database is not there, and says so when somebody comes', async t => {
-    const args = ['--host', 'localhost', '--port', '1', '--user', 'app', '--connect-timeout-ms', '200']
+    const args = ['--host', 'localhost', '--port', '1', '--user', 'app', '--connect-timeout-ms', '1500']
     const { urls, said, child } = await start(t, args)
     await assert.rejects(ask(urls[0] ?? ''), { code: '08001', message: /Nothing listens there/ })
     while (!said().includes('failed')) await once(child.stderr, 'data')
