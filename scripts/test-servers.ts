@@ -36,7 +36,7 @@ async function test(servers: readonly FoundServer[], folder: string): Promise<Ru
   console.log(`\n== ${title}`)
   const startedMs = Date.now()
   const files = findServerTests(servers)
-  const flags = ['--test', '--test-concurrency=4', '--test-timeout=180000']
+  const flags = ['--test', '--test-concurrency=4', '--test-timeout=600000']
   const reporter = `--test-reporter=${resolve(root, 'test/support/results-reporter.ts')}`
   const child = spawn(process.execPath, [...process.execArgv, ...flags, reporter, ...files], {
     cwd: root,
