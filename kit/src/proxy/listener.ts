@@ -19,7 +19,7 @@ export async function listen(server: Server, place: Place): Promise<{ host: stri
       await once(server, 'listening')
       return { host, port: (server.address() as AddressInfo).port }
     }
-    makeFolder(dirname(socket))
+    makeSocketFolder(dirname(socket))
     await removeLeftover(socket)
     server.listen(socket)
     await once(server, 'listening')
@@ -33,7 +33,7 @@ export async function listen(server: Server, place: Place): Promise<{ host: stri
 }
 
 /** Makes the folder of a socket, for its owner alone; one that is there must be so. */
-function makeFolder(folder: string): void {
+function makeSocketFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const { mode, uid } = statSync(folder)
   const isOwn = process.getuid === undefined || uid === process.getuid()

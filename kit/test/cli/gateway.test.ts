@@ -215,6 +215,7 @@ describe('a server behind it', () => {
 
   it('may have its certificate from an authority of Node.js or of this machine', async t => {
     const address = addressBeyondLoopback()
+    // Without a network of its own, as in a sandbox, there is nowhere beyond loopback to put a server.
     if (address === undefined) return t.skip('this machine has no address beyond loopback')
     const { server, ca } = await startTlsPostgres('hostssl all app 127.0.0.1/32 trust', { names: [address] })
     await server.query('CREATE USER app')
@@ -271,6 +272,7 @@ describe('a server behind it', () => {
 
 it('beyond loopback does not take the pair that everybody knows beside one of its own, and says so', async t => {
   const address = addressBeyondLoopback()
+  // Without a network of its own, as in a sandbox, there is nowhere beyond loopback to listen at.
   if (address === undefined) return t.skip('this machine has no address beyond loopback')
   const postgres = await openPostgres(t)
   const keys = { AWS_ACCESS_KEY_ID: 'AKIAMINE', AWS_SECRET_ACCESS_KEY: 'my-secret' }

@@ -110,6 +110,7 @@ describe('PostgreSQL', () => {
     async t => {
       const { gateway } = await openGateway(t, postgres)
       const ca = writeCa(t, gateway)
+      // Both options are of libpq 18; an older one would refuse them itself, and nothing would reach the gateway.
       if (libpq < 180_000) return t.skip(`psycopg brings libpq ${libpq}, which has no newer protocol`)
       // The first login is with a gateway that does not know the server yet, the second with one that does.
       for (const options of [

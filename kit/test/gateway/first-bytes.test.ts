@@ -52,6 +52,7 @@ for (const { server, ca, major } of servers) {
       it(`answers as the server does: ${what}`, async t => {
         assert.equal(await logIn(gateway), undefined)
         const own = wordsOf(await conduct(t, { port: server.port, ca }))
+        // A server that was built with GSSAPI offers what the gateway never does: there is nothing to compare.
         if (!takes.test(own)) return t.skip('the server has GSSAPI, the gateway has not')
         assert.equal(wordsOf(await conduct(t, gateway)), own)
       })

@@ -113,6 +113,7 @@ await describeMysql({ after }, server => {
 
   it('has no TLS on this side, and says so to whoever wants it', async t => {
     const { proxy } = await open(t)
+    // The most careless client there is: were TLS spoken here, it would get in.
     await assert.rejects(connect(t, proxy.url, { ssl: { rejectUnauthorized: false } }), {
       code: 'HANDSHAKE_NO_SSL_SUPPORT',
     })
