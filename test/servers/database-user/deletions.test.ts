@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { findMysqlKinds } from '../../support/database.ts'
 import { holdTests } from '../../support/registration.ts'
 import {
   buildFunctions,
   master,
+  openCustomResource,
   password,
   type ServerName,
   secretArn,
-  startCustomResource,
-  startMasterServer,
 } from './support.ts'
 
 const allRegistered = holdTests()
@@ -21,12 +20,7 @@ const folders = await buildFunctions()
 for (const name of ['postgres', ...kinds] as const) await testDeletions(name)
 
 async function testDeletions(name: ServerName): Promise<void> {
-  const server = await startMasterServer(name)
-  const resource = await startCustomResource(server, folders)
-  after(async () => {
-    await resource.close()
-    await server.stop()
-  })
+  const { server, resource } = await openCustomResource(name, folders)
   const { engine, query } = server
   const { properties, send, front, aws, startInner, tasks } = resource
   const isPostgres = engine === 'postgres'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { findMysqlKinds } from '../../support/database.ts'
 import { holdTests } from '../../support/registration.ts'
-import { buildFunctions, master, type ServerName, startCustomResource, startMasterServer } from './support.ts'
+import { buildFunctions, master, openCustomResource, type ServerName } from './support.ts'
 
 const allRegistered = holdTests()
 
@@ -37,12 +37,7 @@ const folders = await buildFunctions()
 for (const name of ['postgres', ...kinds] as const) await testGrants(name)
 
 async function testGrants(name: ServerName): Promise<void> {
-  const server = await startMasterServer(name)
-  const resource = await startCustomResource(server, folders)
-  after(async () => {
-    await resource.close()
-    await server.stop()
-  })
+  const { server, resource } = await openCustomResource(name, folders)
   const { engine, query } = server
   const { properties, send } = resource
   const isPostgres = engine === 'postgres'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { startGateway } from '../../../kit/src/index.ts'
 import { startFunction } from '../../../local/function-process.ts'
 import { buildSample, standInIdentity } from '../../../local/stack.ts'
@@ -10,11 +10,11 @@ import { signature } from './aws.ts'
 import {
   buildFunctions,
   master,
+  openCustomResource,
   password,
   type ServerName,
   stackId,
   startCustomResource,
-  startMasterServer,
 } from './support.ts'
 
 const allRegistered = holdTests()
@@ -26,12 +26,7 @@ const folders = await buildFunctions()
 for (const name of ['postgres', ...kinds] as const) await testLife(name)
 
 async function testLife(name: ServerName): Promise<void> {
-  const server = await startMasterServer(name)
-  const resource = await startCustomResource(server, folders)
-  after(async () => {
-    await resource.close()
-    await server.stop()
-  })
+  const { server, resource } = await openCustomResource(name, folders)
   const { engine, query } = server
   const { properties, send, front, aws } = resource
   const isPostgres = engine === 'postgres'

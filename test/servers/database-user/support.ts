@@ -1,3 +1,4 @@
+import { after } from 'node:test'
 import { createConnection } from 'mysql2/promise'
 import type { MysqlKind } from '../../../kit/src/database/mysql.ts'
 import { createPostgresDatabase } from '../../../kit/src/database/postgres-database.ts'
@@ -121,6 +122,20 @@ export interface StackRequest {
   readonly PhysicalResourceId: string
   readonly ResourceProperties: Properties
   readonly OldResourceProperties: Properties
+}
+
+/** A server, and the custom resource at it, both stopped after the test file's last test. */
+export async function openCustomResource(
+  name: ServerName,
+  folders: Readonly<Record<'outer' | 'inner', string>>,
+): Promise<{ readonly server: MasterServer; readonly resource: CustomResource }> {
+  const server = await startMasterServer(name)
+  const resource = await startCustomResource(server, folders)
+  after(async () => {
+    await resource.close()
+    await server.stop()
+  })
+  return { server, resource }
 }
 
 export async function startCustomResource(
