@@ -1,7 +1,9 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { build } from 'esbuild'
+import { rdsIam } from 'middy-rds-iam/esbuild'
 import { buildFunction } from '../local/build-function.ts'
-import type { Stack } from '../local/stack.ts'
+import { type Stack, standInIdentity } from '../local/stack.ts'
 import { readTemplate, root } from '../local/template.ts'
 
 type BuildProperties = Readonly<Record<string, boolean | string | readonly string[]>>
@@ -31,6 +33,21 @@ export function buildBundles(
   const EntryPoints = files.map(file => `../${file}`)
   const BuildProperties = { ...properties, EntryPoints }
   return buildFunction(`bench-${name}`, { ...resource, Metadata: { ...Metadata, BuildProperties } })
+}
+
+/** Bundles one more file into the folder of `buildBundles`, by the plugin, with the authorities of one Region. */
+export async function buildByPlugin(source: string, folder: string, name: string): Promise<void> {
+  await build({
+    entryPoints: [join(root, source)],
+    outfile: join(folder, `${name}.mjs`),
+    bundle: true,
+    format: 'esm',
+    mainFields: ['module', 'main'],
+    minify: true,
+    platform: 'node',
+    target: 'node24',
+    plugins: [rdsIam({ regions: [standInIdentity.AWS_REGION] })],
+  })
 }
 
 /** In kB, that is 1000 bytes. */

@@ -16,6 +16,7 @@ const order = [
     'users',
     'diagnose',
     'database-user',
+    'bundling',
     '.',
     'sample',
   ],
@@ -38,9 +39,10 @@ const homes: Readonly<Record<string, RegExp>> = {
   '^@aws-sdk/(rds-signer|credential-providers)$': /^token$/,
   '^@aws-sdk/client-': /^database-user$/,
   '^@smithy/': /^$/,
+  '^esbuild$': /^bundling$/,
   '^@aws-lambda-powertools/': /^sample$/,
   '^@middy/': /^(middleware|sample)$/,
-  '^middy-rds-iam': /^(trust|sample)$/,
+  '^middy-rds-iam': /^(trust|bundling|sample)$/,
 }
 
 const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
@@ -133,7 +135,7 @@ test('a middleware loads neither policies, users nor the diagnosis', () => {
   for (const entry of ['src/pg.ts', 'src/mysql2.ts']) visit(entry)
   assert.ok(reached.has('src/token/sdk-signer.ts'))
   for (const file of reached)
-    assert.doesNotMatch(file, /^src\/(policy|users|diagnose|database-user|index)/, file)
+    assert.doesNotMatch(file, /^src\/(policy|users|diagnose|database-user|bundling|index)/, file)
 })
 
 test('the environment is read in one file for credentials and in one for everything else', () => {
