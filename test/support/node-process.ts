@@ -4,8 +4,14 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** For `middy-rds-iam` to be this checkout's sources, not what was built from them some time. */
-export const nodeFlags = ['--conditions=middy-rds-iam-source'] as const
+/**
+ * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; and for these to be
+ * compiled once.
+ */
+export const nodeFlags = [
+  '--conditions=middy-rds-iam-source',
+  `--import=${new URL('compile-cache.mjs', import.meta.url).href}`,
+] as const
 
 /**
  * Runs an ES module's source in a Node process of its own, and parses the JSON that it prints.
