@@ -2,6 +2,7 @@
 // as little as the driver allows, against a real server and the gateway; and what isolation, a lost flow and a
 // wrong policy cost. Prints what each takes, and whether the project keeps to the budgets that it set itself.
 // Exit 1 where any answer was wrong; a missed budget is printed only, for the machine may be busy.
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBundles, buildByPlugin, buildPropertiesOf, bundleSize } from '../bench/build.ts'
 import { invocationsPerRun, type Run, runFunction } from '../bench/execution-environment.ts'
@@ -11,20 +12,21 @@ import { canReset, measureIsolation } from '../bench/isolation.ts'
 import { measureLostFlow } from '../bench/lost-flow.ts'
 import { median, medianOfRounds } from '../bench/median.ts'
 import { measurePoolConnections } from '../bench/pool-connections.ts'
-import { type Budget, printBudgets, printMachine, printTable } from '../bench/report.ts'
+import { type Budget, currentReport, printBudgets, printMachine, printTable } from '../bench/report.ts'
 import { runStorms } from '../bench/storm-table.ts'
 import { measureWarmOverhead } from '../bench/warm-overhead.ts'
 import type { WarmRequest } from '../bench/warm-times.ts'
 import { measureWrongPolicy } from '../bench/wrong-policy.ts'
-import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
+import { readArguments, readEngine, UsageError } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { type EngineName, type Stack, startStack } from '../local/stack.ts'
 
-const help = `npm run bench -- [--engine postgres] [--short]
-npm run bench -- --storm
+const help = `npm run bench -- [--engine postgres] [--short] [--json FILE]
+npm run bench -- --storm [--json FILE]
 
 --engine  postgres, or mysql for MySQL or MariaDB, whichever is there.
 --short   Few repetitions: less than a minute, and less certain.
+--json    A file for the same figures, for a program to read; it is replaced.
 --storm   Many execution environments that connect at once, in simulated time: ten minutes or more.
 `
 
@@ -216,14 +218,27 @@ async function measureSizes(stack: Stack, folder: string, { sizeMB }: Installed)
 
 async function run(args: readonly string[]): Promise<number> {
   const flag = { type: 'boolean' } as const
-  const { values } = readArguments(args, { engine: { type: 'string' }, short: flag, storm: flag })
+  const text = { type: 'string' } as const
+  const { values } = readArguments(args, { engine: text, json: text, short: flag, storm: flag })
   const engine = readEngine(values.engine ?? 'postgres')
   const effort = values.short ? short : full
-  printMachine()
-  if (values.storm) {
-    await runStorms()
-    return 0
+  // Before anything is measured: minutes later would be late to hear that the file cannot be written.
+  const { json } = values
+  if (json !== undefined) {
+    try {
+      writeFileSync(json, '', { flag: 'a' })
+    } catch (error) {
+      throw new UsageError(`--json cannot be written: ${(error as Error).message}`)
+    }
   }
+  printMachine()
+  if (values.storm) await runStorms()
+  else await measure(engine, effort)
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(currentReport(), undefined, 2)}\n`)
+  return 0
+}
+
+async function measure(engine: EngineName, effort: Effort): Promise<void> {
   // The package as it is published; the bundles are made of the same files.
   const installed = installPackage(engine)
   const stack = await startStack(engine)
@@ -249,7 +264,6 @@ async function run(args: readonly string[]): Promise<number> {
     ...measureImportTimes(stack, installed, imports, effort),
     ...sizeBudgets,
   ])
-  return 0
 }
 
 await runProgram('npm run bench --', { help, run })

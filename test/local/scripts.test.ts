@@ -106,3 +106,10 @@ for (const [name, args, message] of [
     assert.match(stderr, message)
   })
 }
+
+test('the benchmark says before it measures anything that its figures cannot be written', async () => {
+  const { code, stdout, stderr } = await runScript('bench.ts', ['--json', 'no-such-folder/bench.json'])
+  assert.equal(code, 2)
+  assert.match(stderr, /^error: --json cannot be written: ENOENT.*no-such-folder\/bench\.json/)
+  assert.equal(stdout, '')
+})
