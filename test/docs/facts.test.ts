@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { amazonRoots, loadRegionRoots, regions } from 'middy-rds-iam/roots'
 import { findInstead } from '../../src/options/misnamed.ts'
 import { readSettings } from '../../src/options/settings.ts'
 import { readPage } from '../support/pages.ts'
@@ -83,6 +85,15 @@ test('the reasons of a closed connection are those that there are', () => {
   assert.deepEqual(named.toSorted(), declared.toSorted())
 })
 
+test('the table of metrics names every metric, with its unit', () => {
+  const declared = readSource('events/emit.ts').matchAll(/addMetric\('(\w+)', '?(\w+)'?/g)
+  const documented = rowsOf('docs/observability.md').filter(([name = '']) => name.startsWith('`Database'))
+  assert.deepEqual(
+    documented.map(([name = '', unit]) => [name.slice(1, -1), unit]).toSorted(),
+    [...new Map([...declared].map(([, name = '', unit]) => [name, [name, unit]])).values()].toSorted(),
+  )
+})
+
 test('each option of @middy/rds has in its place what the refusal says', () => {
   const source = readSource('options/misnamed.ts')
   const names = /const ofMiddy.*?^\}/ms.exec(source)?.[0].matchAll(/^ {2}(\w+):/gm)
@@ -101,4 +112,16 @@ test('the figures of the README are those of the benchmark', () => {
   const [measured = ''] =
     /^\| cold start, process start to first row.*$/m.exec(readPage('docs/benchmark.md').text) ?? []
   assert.deepEqual(measured.match(/[\d.]+ ms/g)?.slice(0, 2), figures)
+})
+
+test('the fingerprints are those of the authorities that are built', async () => {
+  const carried = [...(await Promise.all(regions.map(loadRegionRoots))), amazonRoots].flat()
+  const expected = carried.map(pem => {
+    const { subject, fingerprint256, validToDate } = new X509Certificate(pem)
+    const name = /CN=(.*)/.exec(subject)?.[1]
+    return [name, fingerprint256.replaceAll(':', ''), validToDate.toISOString().slice(0, 10)].join(' ')
+  })
+  const rows = readPage('docs/authorities.md').text.matchAll(/^\| (.+?) +\| `(\w+)` \| (\S+) +\|$/gm)
+  const documented = [...rows].map(([, name, fingerprint, end]) => [name, fingerprint, end].join(' '))
+  assert.deepEqual(documented.toSorted(), expected.toSorted())
 })

@@ -35,8 +35,11 @@ test('every page is reached from the index, and the index from both READMEs', ()
   for (const { path } of pages)
     if (path.startsWith('docs/') && path !== 'docs/README.md')
       assert.ok(index.has(path), `docs/README.md does not name ${path}`)
-  const readme = texts.get('README.md') ?? assert.fail()
-  assert.ok(targetsOf(readme).some(({ path }) => path === 'docs/README.md'))
+  for (const name of ['README.md', 'kit/README.md'])
+    assert.ok(
+      targetsOf(texts.get(name) ?? assert.fail()).some(({ path }) => path === 'docs/README.md'),
+      name,
+    )
 })
 
 test('every example has a page, whose README leads to it', () => {
