@@ -109,7 +109,7 @@ async function showRefusal(
     gateway   ${decision?.reason}: ${decision?.detail}
 `)
   expect(`${title}, error`, error?.errorType, 'RdsIamError')
-  // The function's log has the error with its code, from where it is looked up in the README.
+  // The function's log has the error with its code, from where it is looked up in docs/errors.md.
   expect(`${title}, code in the log`, /RDS_IAM_[A-Z_]+/.exec(notes.logs())?.[0], code)
   expect(`${title}, the gateway's verdict`, decision?.verdict, 'refused')
   expect(`${title}, the gateway's reason`, decision?.reason, reason)

@@ -17,6 +17,7 @@ import { dirname, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { type Manifest, publishedManifest, readManifest, root } from '../scripts/packages.ts'
+import { anchorsOf } from './support/pages.ts'
 
 const run = promisify(execFile)
 const manifest = readManifest(root)
@@ -209,12 +210,26 @@ test('holds the build, the roots and the documents, and nothing else', () => {
   for (const file of files) {
     assert.match(
       file,
-      /^(dist\/[\w/-]+\.(js|d\.ts)|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^(dist\/[\w/-]+\.(js|d\.ts)|docs\/([\w-]+)\.md|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     )
-    assert.doesNotMatch(file, /test|sample|spec|fixture|bench/)
+    if (!file.startsWith('docs/')) assert.doesNotMatch(file, /test|sample|spec|fixture|bench/)
   }
   for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
     assert.ok(files.includes(file), `${file} is missing`)
+  }
+})
+
+test('an error names the page and the heading where it is installed', async () => {
+  const codes =
+    readFileSync(join(root, 'src', 'errors', 'rds-iam-error.ts'), 'utf8').match(/'RDS_IAM_\w+'/g) ?? []
+  const source = `import { RdsIamError } from 'middy-rds-iam'
+    console.log(JSON.stringify([${[...new Set(codes)].join()}].map(code => new RdsIamError(code, '').docs)))`
+  const addresses = (await runIn(bareProject, source)) as readonly string[]
+  assert.equal(addresses.length, 10)
+  for (const address of addresses) {
+    const [path = '', anchor = ''] = address.split('#')
+    const text = readFileSync(join(bareProject, path), 'utf8')
+    assert.ok(anchorsOf({ path, text }).has(anchor), address)
   }
 })
 

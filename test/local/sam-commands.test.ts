@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { oldestSam, samCommands, samProblem } from '../../local/sam-commands.ts'
 import { standInIdentity } from '../../local/stack.ts'
-import { root } from '../../local/template.ts'
+import { readPage } from '../support/pages.ts'
 
 const { AWS_REGION: region, ...credentials } = standInIdentity
 const target = { region, credentials } as const
@@ -14,17 +12,17 @@ const postgres = {
   functionName: 'PostgresNotesFunction',
   environmentFile: '.local/postgres-6432.json',
 } as const
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const { text } = readPage('docs/run-locally.md')
 
-test('README shows the commands that are printed', () => {
+test('docs/run-locally.md shows the commands that are printed', () => {
   const mac = samCommands(postgres, { platform: 'darwin', arch: 'arm64' })
   const linux = samCommands(postgres, { platform: 'linux', arch: 'x64' })
   for (const command of [mac.invoke, mac.start, mac.call, linux.invoke])
-    assert.ok(readme.includes(`\n${command}\n`), command)
+    assert.ok(text.includes(`\n${command}\n`), command)
 })
 
-test('README names the oldest SAM CLI', () => {
-  assert.ok(readme.includes(`\n${oldestSam.replace(/\.0$/, '')} or newer`))
+test('docs/run-locally.md names the oldest SAM CLI', () => {
+  assert.ok(text.includes(`\n${oldestSam.replace(/\.0$/, '')} or newer`))
 })
 
 test('SAM CLI is told the engine, the processor and the way out of the container', () => {

@@ -84,7 +84,7 @@ function assertTold(
   )
 }
 
-/** What the README says that each event counts. */
+/** What docs/observability.md says that each event counts. */
 function metricsOf(event: RdsIamEvent): (readonly [string, string, number])[] {
   const isRefused = 'code' in event && event.code === 'RDS_IAM_ACCESS_DENIED'
   const refusals = isRefused ? [['DatabaseConnectRefusals', 'Count', 1] as const] : []

@@ -6,7 +6,7 @@ import { sourceOf, startModule } from '../support/middleware-function.ts'
 
 const { postgres, gate } = await usePostgres()
 
-/** A handler that runs what it is told, with the middlewares in the order that the README gives. */
+/** A handler that runs what it is told, with the middlewares in the order that docs/observability.md gives. */
 const moduleOf = (entry: string, factory: string, options: object) => `
   import { Metrics } from '@aws-lambda-powertools/metrics'
   import { logMetrics } from '@aws-lambda-powertools/metrics/middleware'

@@ -12,6 +12,7 @@ import {
   readTemplate,
   root,
 } from '../../local/template.ts'
+import { readPage } from '../support/pages.ts'
 
 const template = readTemplate()
 const { Resources } = template
@@ -37,7 +38,7 @@ function testEach<Name extends FunctionName>(
 
 const notesNames = ['PostgresNotesFunction', 'MysqlNotesFunction'] as const
 
-/** A function in the README, which has what `Globals` has in the template, and policies in place of a role. */
+/** A function in docs/database-user.md, which has what `Globals` has in the template, and policies in place of a role. */
 interface ShownFunction extends Omit<FunctionResource['Properties'], 'Role'> {
   readonly EventInvokeConfig?: unknown
   readonly Policies?: readonly { readonly Statement: readonly Statement[] }[]
@@ -441,9 +442,9 @@ testEach('has an event for each of its actions', notesNames, (_, name) => {
   assert.deepEqual(actions.sort(), handled.sort())
 })
 
-test("the README has the same custom resource for a template of one's own", () => {
+test("docs/database-user.md has the same custom resource for a template of one's own", () => {
   const [, yaml = ''] =
-    /```yaml\n(OrdersUserFunction:.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+    /```yaml\n(OrdersUserFunction:.*?)```/s.exec(readPage('docs/database-user.md').text) ?? []
   const shown = parseTemplate(`Resources:\n${yaml.replace(/^(?=.)/gm, '  ')}`)
   const [outer, inner, user] = ['OrdersUserFunction', 'OrdersUserSqlFunction', 'OrdersUser'].map(
     name => (shown.Resources?.[name] as unknown as Resource | undefined)?.Properties ?? assert.fail(name),

@@ -4,7 +4,7 @@ import type { RdsIamErrorCode } from '../../../src/errors/rds-iam-error.ts'
 
 export type EngineName = 'postgres' | 'mysql'
 
-/** What every row is said of; README speaks of the same. */
+/** What every row is said of; docs/errors.md speaks of the same. */
 export const target = { user: 'orders_app', database: 'orders', region: 'eu-west-1' } as const
 export const account = '123456789012'
 
@@ -542,7 +542,7 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
 
 const engineNames = { PostgreSQL: ['postgres'], MySQL: ['mysql'], any: ['postgres', 'mysql'] } as const
 
-/** Every failure that README's section on errors names, and no other. */
+/** Every failure that docs/errors.md names, and no other. */
 export const knownFailures: readonly KnownFailure[] = Object.entries(groups).flatMap(([code, groups]) =>
   groups.flatMap(({ on, check, ...words }) =>
     (['server', 'recorded', 'package'] as const).flatMap(from =>

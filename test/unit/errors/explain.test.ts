@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
@@ -22,6 +21,7 @@ import {
   knownFailures,
   target,
 } from '../../servers/failures/known.ts'
+import { readPage } from '../../support/pages.ts'
 
 const attempt: Attempt = {
   user: 'app',
@@ -115,10 +115,8 @@ for (const row of knownFailures) {
   }
 }
 
-test('README names every failure under the heading of its code, and no other', () => {
-  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
-  const section = readme.slice(readme.indexOf('## Errors\n'), readme.indexOf('## Benchmark\n'))
-  const [, ...parts] = section.split(/^### /m)
+test('docs/errors.md names every failure under the heading of its code, and no other', () => {
+  const [, ...parts] = readPage('docs/errors.md').text.split(/^## /m)
   const documented = parts.flatMap(part => {
     const code = /^\w+/.exec(part)?.[0]
     const items = part.replace(/\n +/g, ' ').matchAll(/^- (.*)$/gm)
@@ -137,7 +135,7 @@ test('README names every failure under the heading of its code, and no other', (
   assert.deepEqual(documented.sort(), known.sort())
 })
 
-/** What is too rare for README. */
+/** What is too rare for docs/errors.md. */
 const rare: readonly (readonly [EngineName, Error, RdsIamErrorCode, RegExp?])[] = [
   [
     'postgres',
