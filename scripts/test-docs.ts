@@ -115,7 +115,7 @@ async function startShell(
   ])
   if (!isReady) throw new Error(`It ended before it was ready: ${command}`)
   return async () => {
-    process.kill(-pid, 'SIGINT')
+    if (child.exitCode === null) process.kill(-pid, 'SIGINT')
     await ended
     forget()
   }

@@ -22,7 +22,7 @@ test('docs/run-locally.md shows the commands that are printed', () => {
 })
 
 test('docs/run-locally.md names the oldest SAM CLI', () => {
-  assert.ok(text.includes(`\n${oldestSam.replace(/\.0$/, '')} or newer`))
+  assert.ok(text.replaceAll('\n', ' ').includes(` ${oldestSam.replace(/\.0$/, '')} or newer`))
 })
 
 test('SAM CLI is told the engine, the processor and the way out of the container', () => {
