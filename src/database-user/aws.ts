@@ -33,6 +33,45 @@ export async function readSecret(id: string, abortSignal: AbortSignal): Promise<
   }
 }
 
+/**
+ * @param id A physical ID, where the resource may have more than one.
+ * @returns What the newest event of a stack says of a resource, `DELETE_IN_PROGRESS` for example.
+ * @throws {TaskFailure} Why the events could not be read.
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackEvents.html
+ */
+export async function readResourceStatus(
+  stack: string,
+  resource: string,
+  id: string | undefined,
+  abortSignal: AbortSignal,
+): Promise<string | undefined> {
+  const { CloudFormationClient, paginateDescribeStackEvents } = await import(
+    '@aws-sdk/client-cloudformation'
+  ).catch(refuseMissing(remedy))
+  // Whatever deploys the stack reads its events too, and all share one limit of requests.
+  const client = new CloudFormationClient({ maxAttempts: 8 })
+  try {
+    // The newest come first.
+    const pages = paginateDescribeStackEvents({ client }, { StackName: stack }, { abortSignal })
+    for await (const { StackEvents = [] } of pages) {
+      const event = StackEvents.find(
+        ({ LogicalResourceId, PhysicalResourceId }) =>
+          LogicalResourceId === resource && (id === undefined || PhysicalResourceId === id),
+      )
+      if (event !== undefined) return event.ResourceStatus
+    }
+    return undefined
+  } catch (error) {
+    const isDenied = /^AccessDenied/.test((error as Error).name)
+    throw new TaskFailure(
+      `CloudFormation could not be asked what it does with ${resource}: ${describeRefusal(error)}` +
+        (isDenied ? "; allow the function's role cloudformation:DescribeStackEvents on the stack" : ''),
+    )
+  } finally {
+    client.destroy()
+  }
+}
+
 /** What came of an invocation. */
 export interface Invoked {
   /** JSON. */

@@ -22,19 +22,23 @@ import { answerTimeMs, sendAnswer } from './stack-answer.ts'
  * - `Grants`, optional: all that the user may do, `SELECT, INSERT ON notes` for example.
  *
  * **Whom it obeys**: anybody who may invoke the function can send such an event. It is answered at an address
- * of CloudFormation's own bucket and nowhere else, and it may ask for what the template asks for, which the
- * template says twice: in the resource, and in the function's environment variables. A deletion has no
- * properties to compare: it reaches the server of the stack alone, and drops what the resource made there.
+ * of CloudFormation's own bucket and nowhere else. It may ask for what the template asks for, which the
+ * template says twice: in the resource, and in the function's environment variables. And before anything is
+ * done, the events of the stack have to say that CloudFormation creates, updates or deletes the resource just
+ * then, so that nobody else can have the user created or dropped. A deletion has no properties to compare: it
+ * reaches the server of the stack alone, and drops what the resource made there.
  *
- * **Environment variables**: `SQL_FUNCTION` is the name or ARN of the other function, and `STACK_ID` that of
- * the stack. `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and `MASTER_SECRET_ARN` are
- * the properties of those meanings; `SETUP` and `GRANTS` are the texts of theirs, joined by `;;`.
+ * **Environment variables**: `SQL_FUNCTION` is the name or ARN of the other function, `STACK_ID` the ARN of
+ * the stack, and `LOGICAL_RESOURCE_ID` the name of the resource in the template, `OrdersUser` for example.
+ * `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and `MASTER_SECRET_ARN` are the
+ * properties of those meanings; `SETUP` and `GRANTS` are the texts of theirs, joined by `;;`.
  *
- * **Permissions**: `secretsmanager:GetSecretValue` on the secret, `kms:Decrypt` on its key if that is one of
- * your own, `lambda:InvokeFunction` on the other function, and to write its log.
+ * **Permissions**: `cloudformation:DescribeStackEvents` on the stack, `secretsmanager:GetSecretValue` on the
+ * secret, `kms:Decrypt` on its key if that is one of your own, `lambda:InvokeFunction` on the other function,
+ * and to write its log.
  *
- * **Packages**: `@aws-sdk/client-lambda` and `@aws-sdk/client-secrets-manager`, which Lambda's Node.js
- * runtimes bring.
+ * **Packages**: `@aws-sdk/client-cloudformation`, `@aws-sdk/client-lambda` and
+ * `@aws-sdk/client-secrets-manager`, which Lambda's Node.js runtimes bring.
  *
  * @example
  * ```ts

@@ -11,6 +11,8 @@ export interface OwnServer {
 
 /** All that the stack may ask for, as its template tells the function. */
 export interface OwnUser extends OwnServer {
+  /** The resource's name in the template. */
+  readonly resource: string
   readonly database: string
   readonly user: string
   readonly masterSecretArn: string
@@ -46,6 +48,7 @@ export function readOwnUser(): OwnUser {
   const { SETUP = '', GRANTS = '' } = process.env
   const own = {
     ...server,
+    resource: readVariable(checks, 'LOGICAL_RESOURCE_ID'),
     database: readVariable(checks, 'DATABASE_NAME'),
     user: readVariable(checks, 'DATABASE_USER'),
     masterSecretArn: readVariable(checks, 'MASTER_SECRET_ARN'),

@@ -1,6 +1,6 @@
 import { takenNameProblem } from '../identifiers/user-names.ts'
 import { readSecret, SecretGone } from './aws.ts'
-import { readOwnUser } from './own-stack.ts'
+import { type OwnUser, readOwnUser } from './own-stack.ts'
 import {
   notCreated,
   physicalIdOf,
@@ -11,6 +11,7 @@ import {
 } from './resource-request.ts'
 import { haveDone, parseObject } from './sql-function.ts'
 import type { Answer } from './stack-answer.ts'
+import { requireAsked } from './stack-progress.ts'
 import { type DatabaseUser, describeError, TaskFailure, type TaskOwner, type UserTask } from './user-task.ts'
 
 /** Does what CloudFormation asks for. @returns What to answer; it never throws. */
@@ -22,7 +23,7 @@ export async function settle(request: ResourceRequest, signal: AbortSignal): Pro
     if (RequestType === 'Delete') return { Status: 'SUCCESS', Reason: await remove(run), ...PhysicalId }
     if (RequestType !== 'Create' && RequestType !== 'Update')
       throw new TaskFailure(`There is no request of the type ${JSON.stringify(RequestType)}`)
-    return { Status: 'SUCCESS', Reason: await keep(run), PhysicalResourceId: run.id }
+    return { Status: 'SUCCESS', Reason: await keep(run, RequestType), PhysicalResourceId: run.id }
   } catch (error) {
     const { message, mayRemain } =
       error instanceof TaskFailure ? error : new TaskFailure(describeError(error), { mayRemain: true })
@@ -43,11 +44,12 @@ interface Run {
   id: string
 }
 
-async function keep(run: Run): Promise<string> {
+async function keep(run: Run, type: 'Create' | 'Update'): Promise<string> {
   const own = readOwnUser()
-  requireStack(run.request, own.stack)
+  requireOwnResource(run.request, own)
   const { masterSecretArn, ...user } = readProperties(run.request)
   requireOwn({ masterSecretArn, ...user }, own)
+  await requireAsked(run.request, type, run.signal)
   run.id = physicalIdOf(user)
   const master = await readMaster(run, masterSecretArn)
   const problem = takenNameProblem(user.user, master.username)
@@ -63,11 +65,12 @@ async function remove(run: Run): Promise<string> {
   if (user === undefined) return 'Nothing was ever created under this physical ID.'
   try {
     const own = readOwnUser()
-    requireStack(run.request, own.stack)
+    requireOwnResource(run.request, own)
     if (user.host !== own.host || user.port !== own.port)
       throw new TaskFailure(
         `The stack's server is ${own.host}:${own.port} now, and the master user's password goes to no other one`,
       )
+    await requireAsked(run.request, 'Delete', run.signal)
     const master = await readMaster(run, own.masterSecretArn)
     const problem = takenNameProblem(user.user, master.username)
     if (problem !== undefined) return `Left ${JSON.stringify(user.user)} alone: it ${problem}.`
@@ -93,9 +96,13 @@ function howToFinish(user: DatabaseUser, { StackId, LogicalResourceId }: Resourc
   )
 }
 
-function requireStack({ StackId }: ResourceRequest, own: string): void {
-  if (StackId !== own)
-    throw new TaskFailure(`The function is there for the stack ${own} alone, not for ${StackId}`)
+function requireOwnResource({ StackId, LogicalResourceId }: ResourceRequest, own: OwnUser): void {
+  if (StackId !== own.stack)
+    throw new TaskFailure(`The function is there for the stack ${own.stack} alone, not for ${StackId}`)
+  if (LogicalResourceId !== own.resource)
+    throw new TaskFailure(
+      `The function is there for the resource ${own.resource} of its stack alone, not for ${LogicalResourceId}`,
+    )
 }
 
 function ownerOf({ request, id }: Run): TaskOwner {

@@ -126,8 +126,9 @@ for (const [parameters, ids] of [
   })
 }
 
-test('lets who creates the database user read one secret and have one function run, and the latter nothing', () => {
+test('lets who creates the database user read its stack and one secret and have one function run, and the latter nothing', () => {
   assert.deepEqual(allowedBy('DatabaseUserRole'), [
+    { Action: 'cloudformation:DescribeStackEvents', Resource: { Ref: 'AWS::StackId' } },
     {
       Action: 'secretsmanager:GetSecretValue',
       Resource: either('MasterUserSecret.SecretArn', 'MasterSecretArn'),
@@ -387,6 +388,7 @@ test('tells the functions of the database user what the stack may ask for: the s
   const server = { STACK_ID: { Ref: 'AWS::StackId' }, DATABASE_HOST: Host, DATABASE_PORT: Port }
   assert.deepEqual(Resources.DatabaseUserFunction.Properties.Environment.Variables, {
     SQL_FUNCTION: { Ref: 'DatabaseUserSqlFunction' },
+    LOGICAL_RESOURCE_ID: 'NotesUser',
     ...server,
     DATABASE_NAME: Database,
     DATABASE_USER: User,
@@ -463,6 +465,7 @@ test("docs/database-user.md has the same custom resource for a template of one's
   const server = { STACK_ID: { Ref: 'AWS::StackId' }, DATABASE_HOST: user.Host, DATABASE_PORT: user.Port }
   assert.deepEqual(variables, {
     ...server,
+    LOGICAL_RESOURCE_ID: 'OrdersUser',
     DATABASE_NAME: user.Database,
     DATABASE_USER: user.User,
     MASTER_SECRET_ARN: user.MasterSecretArn,
@@ -471,8 +474,9 @@ test("docs/database-user.md has the same custom resource for a template of one's
   })
   assert.deepEqual(inner.Environment.Variables, server)
   const allowed = outer.Policies?.flatMap(({ Statement }) => Statement.map(({ Action }) => Action))
-  const [secret, invoke] = allowedBy('DatabaseUserRole')
-  assert.deepEqual([allowed, inner.Policies], [[secret?.Action, invoke?.Action], undefined])
+  const [events, secret, invoke] = allowedBy('DatabaseUserRole')
+  const actions = [events, secret, invoke].map(statement => statement?.Action)
+  assert.deepEqual([allowed, inner.Policies], [actions, undefined])
   assert.deepEqual(Object.keys(user), Object.keys(propertiesOf('NotesUser')))
   assert.equal(user.ServiceTimeout, propertiesOf('NotesUser').ServiceTimeout)
 })

@@ -19,6 +19,13 @@ export interface Aws {
   readonly strangers: readonly string[]
   /** Of Secrets Manager, by ARN. */
   readonly secrets: Map<string, string>
+  /** What CloudFormation tells of its stacks, the newest first. */
+  readonly stackEvents: StackEvent[]
+  /** How the next readings of them end, before one gets them: with none that are new, or refused. */
+  readonly eventMishaps: (
+    | 'stale'
+    | { readonly status: number; readonly code: string; readonly message: string }
+  )[]
   /** Of Lambda, by name. */
   readonly functions: Map<string, (event: unknown) => Promise<Pick<Invocation, 'payload' | 'error'>>>
   /**
@@ -33,6 +40,15 @@ export interface Aws {
   close(): Promise<void>
 }
 
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackEvent.html */
+export interface StackEvent {
+  readonly StackId: string
+  readonly LogicalResourceId: string
+  /** Empty until a creation is answered. */
+  readonly PhysicalResourceId: string
+  readonly ResourceStatus: string
+}
+
 export interface StackAnswer {
   readonly text: string
   readonly headers: IncomingMessage['headers']
@@ -44,8 +60,13 @@ export const signature = 'X-Amz-Signature=0123456789abcdef'
 /** CloudFormation's bucket in the Region of the tests. */
 export const answerHost = 'cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com'
 
+// CloudFormation's pages are larger; these make every history have more than one.
+const eventsOnAPage = 2
+
 export async function startAws(): Promise<Aws> {
   const secrets: Aws['secrets'] = new Map()
+  const stackEvents: Aws['stackEvents'] = []
+  const eventMishaps: Aws['eventMishaps'] = []
   const functions: Aws['functions'] = new Map()
   const mishaps: Aws['mishaps'] = []
   const answers: StackAnswer[] = []
@@ -57,6 +78,8 @@ export async function startAws(): Promise<Aws> {
     const name = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(request.url ?? '')?.[1]
     if (target === 'secretsmanager.GetSecretValue') return giveSecret(JSON.parse(text).SecretId, response)
     if (name !== undefined) return invoke(decodeURIComponent(name), JSON.parse(text), response)
+    const query = new URLSearchParams(text)
+    if (query.get('Action') === 'DescribeStackEvents') return tellEvents(query, response)
     response.writeHead(500).end()
   }
 
@@ -68,6 +91,24 @@ export async function startAws(): Promise<Aws> {
         : { ARN: id, SecretString: secret }
     response.writeHead(secret === undefined ? 400 : 200, { 'content-type': 'application/x-amz-json-1.1' })
     response.end(JSON.stringify(body))
+  }
+
+  // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackEvents.html
+  function tellEvents(query: URLSearchParams, response: ServerResponse): void {
+    const stack = query.get('StackName')
+    const mishap = eventMishaps.shift()
+    const own = mishap === 'stale' ? [] : stackEvents.filter(({ StackId }) => StackId === stack)
+    const begin = Number(query.get('NextToken') ?? 0)
+    const end = begin + eventsOnAPage
+    const members = own.slice(begin, end).map(event => `<member>${formatXml({ ...event })}</member>`)
+    const next = end < own.length ? formatXml({ NextToken: String(end) }) : ''
+    const body =
+      typeof mishap === 'object'
+        ? `<Error>${formatXml({ Type: 'Sender', Code: mishap.code, Message: mishap.message })}</Error>`
+        : `<DescribeStackEventsResult><StackEvents>${members.join('')}</StackEvents>${next}</DescribeStackEventsResult>`
+    const root = typeof mishap === 'object' ? 'ErrorResponse' : 'DescribeStackEventsResponse'
+    response.writeHead(typeof mishap === 'object' ? mishap.status : 200, { 'content-type': 'text/xml' })
+    response.end(`<${root} xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">${body}</${root}>`)
   }
 
   // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
@@ -132,6 +173,7 @@ export async function startAws(): Promise<Aws> {
   const url = `http://127.0.0.1:${portOf(server)}`
   return {
     environment: {
+      AWS_ENDPOINT_URL_CLOUDFORMATION: url,
       AWS_ENDPOINT_URL_LAMBDA: url,
       AWS_ENDPOINT_URL_SECRETS_MANAGER: url,
       NODE_USE_ENV_PROXY: '1',
@@ -141,6 +183,8 @@ export async function startAws(): Promise<Aws> {
     responseUrl: `https://${answerHost}/answer?${signature}`,
     strangers,
     secrets,
+    stackEvents,
+    eventMishaps,
     functions,
     mishaps,
     attempts: () => attempts,
@@ -154,6 +198,14 @@ export async function startAws(): Promise<Aws> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function formatXml(texts: Readonly<Record<string, string>>): string {
+  const escapeText = (text: string) =>
+    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return Object.entries(texts)
+    .map(([name, text]) => `<${name}>${escapeText(text)}</${name}>`)
+    .join('')
 }
 
 function portOf(server: Server): number {

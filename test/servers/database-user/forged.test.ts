@@ -146,6 +146,20 @@ for (const RequestType of ['Create', 'Update', 'Delete'] as const) {
   })
 }
 
+for (const RequestType of ['Create', 'Update', 'Delete'] as const) {
+  test(`refuses another resource of the stack: ${RequestType}`, async () => {
+    const asked = tasks.length
+    const answer = await send({ RequestType, LogicalResourceId: 'Forged', PhysicalResourceId: id })
+    assert.equal(answer.Status, 'FAILED')
+    assert.match(
+      answer.Reason,
+      /^The function is there for the resource NotesUser of its stack alone, not for Forged/,
+    )
+    assert.equal(tasks.length, asked)
+    assert.equal(await exists('notes_app'), true)
+  })
+}
+
 test('gives the password to no other server, not even to delete there', async () => {
   const asked = tasks.length
   for (const PhysicalResourceId of [
@@ -184,6 +198,7 @@ test('an old update that comes late, after the stack was rolled back, changes no
 
 test('the same request twice has the same answer', async () => {
   const event = forge({ RequestType: 'Update', RequestId: 'twice', PhysicalResourceId: id })
+  resource.tellProgress(event, 'IN_PROGRESS')
   for (const _ of [1, 2]) assert.equal((await invoke(event)).error, undefined)
   const answers = aws.answers.filter(({ body }) => body.RequestId === 'twice').map(({ text }) => text)
   assert.equal(answers.length, 2)

@@ -375,7 +375,7 @@ async function testAnswers(): Promise<void> {
       assert.deepEqual([Status, PhysicalResourceId], ['FAILED', 'not-created'])
       assert.match(
         Reason,
-        /^Cannot find package '@aws-sdk\/client-secrets-manager'.* install it beside middy-rds-iam$/,
+        /^Cannot find package '@aws-sdk\/client-cloudformation'.* install it beside middy-rds-iam$/,
       )
     } finally {
       await copy.close()
@@ -394,6 +394,7 @@ async function testAnswers(): Promise<void> {
     t.after(() => outer.stop())
     const RequestId = 'without-a-function'
     const ids = { ResponseURL: aws.responseUrl, StackId: stackId, RequestId, LogicalResourceId: 'NotesUser' }
+    resource.tellProgress({ RequestType: 'Create' }, 'IN_PROGRESS')
     await outer.invoke({ RequestType: 'Create', ...ids, ResourceProperties: properties })
     const { Status, Reason, PhysicalResourceId } = aws.answers.at(-1)?.body ?? assert.fail()
     assert.deepEqual([Status, PhysicalResourceId], ['FAILED', 'not-created'])

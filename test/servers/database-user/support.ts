@@ -92,7 +92,15 @@ export interface CustomResource {
    * for.
    */
   send(request: Partial<StackRequest>, options?: SendOptions): Promise<StackAnswer['body']>
-  /** What came of the event alone, whether or not anybody was answered. */
+  /** Has CloudFormation tell of a request what it tells of each that it sends, and of its end. */
+  tellProgress(
+    request: Partial<StackRequest> & Pick<StackRequest, 'RequestType'>,
+    progress: 'IN_PROGRESS' | 'COMPLETE' | 'FAILED',
+  ): void
+  /**
+   * What came of the event alone, whether or not anybody was answered. CloudFormation tells nothing of it: who
+   * makes a request up can change no stack.
+   */
   invoke(event: unknown): Promise<Invocation>
   /** Starts another function for the SQL: what is changed is its environment variables and the time that Lambda gives it. */
   startInner(environment?: Readonly<Record<string, string>>, timeoutMs?: number): Promise<FunctionProcess>
@@ -200,6 +208,13 @@ export async function startCustomResource(
     aws.functions.set('sql', inner)
     return updateInner(template)
   }
+  const tellProgress: CustomResource['tellProgress'] = (
+    { RequestType, StackId = stackId, LogicalResourceId = 'NotesUser', PhysicalResourceId = '' },
+    progress,
+  ) => {
+    const ResourceStatus = `${RequestType.toUpperCase()}_${progress}`
+    aws.stackEvents.unshift({ StackId, LogicalResourceId, PhysicalResourceId, ResourceStatus })
+  }
   let template: Properties = properties
   await startInner()
   await updateOuter(template)
@@ -211,6 +226,7 @@ export async function startCustomResource(
     properties,
     tasks,
     startInner,
+    tellProgress,
     async send(request, { timeoutMs, template: given } = {}) {
       requests += 1
       const event = {
@@ -226,10 +242,13 @@ export async function startCustomResource(
       // The cleanup after an update has the properties from before it.
       if (event.RequestType !== 'Delete' || given !== undefined) template = given ?? event.ResourceProperties
       const outer = await updateOuter(template)
+      tellProgress(event, 'IN_PROGRESS')
       const { error } = await outer.invoke(event, timeoutMs === undefined ? {} : { timeoutMs })
       if (error !== undefined) throw new Error(`${error.errorType}: ${error.errorMessage}`)
       const answer = aws.answers.findLast(({ body }) => body.RequestId === event.RequestId)
       if (answer === undefined) throw new Error('CloudFormation was not answered')
+      const { Status, PhysicalResourceId = '' } = answer.body
+      tellProgress({ ...event, PhysicalResourceId }, Status === 'SUCCESS' ? 'COMPLETE' : 'FAILED')
       return answer.body
     },
     invoke: async event => (await updateOuter(template)).invoke(event),
@@ -249,6 +268,7 @@ export function variablesOf(properties: Properties): Readonly<Record<string, str
   const { Host, Port, Database, User, MasterSecretArn, Setup, Grants } = properties
   return {
     STACK_ID: stackId,
+    LOGICAL_RESOURCE_ID: 'NotesUser',
     DATABASE_HOST: String(Host ?? 'localhost'),
     DATABASE_PORT: String(Port ?? ''),
     DATABASE_NAME: String(Database ?? ''),
