@@ -2,7 +2,11 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Endpoint } from 'middy-rds-iam/identifiers'
 import { parseAmzDate, parseToken, partOf, quote, type Token } from './token-text.ts'
 
-/** A key pair that the gateway knows the secret of, so that it can verify what the pair has signed. */
+/**
+ * A key pair that the gateway knows the secret of, so that it can verify what the pair has signed.
+ *
+ * @example { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
+ */
 export interface GatewayCredentials {
   /** For example `AKIAIOSFODNN7EXAMPLE`. */
   readonly accessKeyId: string
