@@ -6,8 +6,9 @@ import { join, relative } from 'node:path'
 import { readArguments } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { root } from './packages.ts'
+import { findLacking } from './reference/documented.ts'
 import { readEntries, referenceFolder } from './reference/entries.ts'
-import { compileExamples, findWithoutExample, readExamples } from './reference/examples.ts'
+import { compileExamples, readExamples } from './reference/examples.ts'
 import { findStale } from './reference/pages.ts'
 import { writePages } from './reference/typedoc.ts'
 
@@ -39,8 +40,8 @@ async function run(args: readonly string[]): Promise<number> {
         'An entry begins with a comment that has its name',
         unnamed.map(({ name, file }) => `${relative(root, file)} needs @module ${name}`),
       )
-    const bare = findWithoutExample(modules)
-    if (bare.length > 0) return refuse(`${bare.length} have no @example`, bare)
+    const lacking = findLacking(modules)
+    if (lacking.length > 0) return refuse('The documentation is not complete', lacking)
     const said = compileExamples(readExamples(modules))
     if (said !== '') return refuse('Examples do not compile', said.trim().split(/\n(?! )/))
     const stale = findStale(referenceFolder, folder)

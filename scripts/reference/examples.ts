@@ -1,12 +1,9 @@
-// The examples in the documentation: who needs one, and whether they compile.
+// The examples in the documentation, and whether they compile.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../packages.ts'
-import type { Documented } from './typedoc.ts'
-
-// Of TypeDoc's kinds: https://typedoc.org/api/enums/Models.ReflectionKind.html
-const kinds = { reference: 4_194_304, type: 2_097_152, interface: 256 }
+import { type Documented, documentedParts, kinds, placeOf, tagsOf } from './documented.ts'
 
 export interface Example {
   /** `middy-rds-iam/pg iamPg`, or the module's name alone. */
@@ -18,36 +15,11 @@ export interface Example {
   readonly module: Documented
 }
 
-/** What an entry says, and each of its exports but those that another page documents. */
-function documentedParts(module: Documented): readonly Documented[] {
-  return [module, ...(module.children ?? []).filter(({ kind }) => kind !== kinds.reference)]
-}
-
-function examplesOf({ comment, signatures = [] }: Documented): readonly string[] {
-  return [comment, ...signatures.map(signature => signature.comment)].flatMap(comment =>
-    (comment?.blockTags ?? [])
-      .filter(({ tag }) => tag === '@example')
-      .map(({ content }) => content.map(({ text }) => text).join('')),
-  )
-}
-
-const placeOf = (module: Documented, part: Documented) =>
-  part === module ? module.name : `${module.name} ${part.name}`
-
-/** The entries and exports without an example. */
-export function findWithoutExample(modules: readonly Documented[]): readonly string[] {
-  return modules.flatMap(module =>
-    documentedParts(module)
-      .filter(part => examplesOf(part).length === 0)
-      .map(part => placeOf(module, part)),
-  )
-}
-
 export function readExamples(modules: readonly Documented[]): readonly Example[] {
   return modules.flatMap(module =>
     documentedParts(module).flatMap(part => {
       const typeName = part.kind === kinds.type || part.kind === kinds.interface ? part.name : undefined
-      return examplesOf(part).map(text => ({ place: placeOf(module, part), text, typeName, module }))
+      return tagsOf(part, '@example').map(text => ({ place: placeOf(module, part), text, typeName, module }))
     }),
   )
 }

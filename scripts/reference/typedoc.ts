@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from '../packages.ts'
+import type { Documented } from './documented.ts'
 import type { Entry } from './entries.ts'
 
 /**
@@ -12,22 +13,6 @@ import type { Entry } from './entries.ts'
  */
 const tools = { typedoc: '0.28.20', 'typedoc-plugin-markdown': '4.14.1', typescript: '6.0.3' }
 const toolFolder = join(root, '.local', 'typedoc')
-
-/** A module, or what it exports, in TypeDoc's JSON. */
-export interface Documented {
-  readonly name: string
-  readonly kind: number
-  readonly comment?: Comment
-  readonly children?: readonly Documented[]
-  readonly signatures?: readonly { readonly comment?: Comment }[]
-}
-
-interface Comment {
-  readonly blockTags?: readonly {
-    readonly tag: string
-    readonly content: readonly { readonly text: string }[]
-  }[]
-}
 
 /** As much of TypeDoc as is used here, whose types are not installed for the compiler of this repository. */
 interface TypeDoc {
@@ -70,7 +55,12 @@ export async function writePages(
     ...{ plugin: ['typedoc-plugin-markdown'], outputs: [{ name: 'markdown', path: folder }] },
     ...{ name: 'API reference', readme: join(import.meta.dirname, 'introduction.md'), mergeReadme: true },
     ...{ router: 'module', entryFileName: 'README.md', sort: ['source-order'], sortEntryPoints: false },
-    ...{ groupOrder, parametersFormat: 'table', jsDocCompatibility: { defaultTag: false } },
+    ...{
+      groupOrder,
+      indexFormat: 'table',
+      parametersFormat: 'table',
+      jsDocCompatibility: { defaultTag: false },
+    },
     // Addresses, dates and line numbers would make a page stale that says what it did.
     ...{ disableSources: true, disableGit: true, excludeExternals: true, excludeInternal: true },
     ...{ hideBreadcrumbs: true, hidePageHeader: true, useCodeBlocks: true },

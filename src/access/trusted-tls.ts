@@ -22,7 +22,7 @@ export interface TrustedTlsOptions {
    * `AWS_REGION`
    */
   readonly region?: string | undefined
-  /** Trust beyond Amazon's own certificate authorities. */
+  /** Trust beyond Amazon's own certificate authorities. @default none */
   readonly tls?: TlsOptions | undefined
 }
 

@@ -78,9 +78,13 @@ export interface DiagnosisStep {
  * ```
  */
 export interface DiagnosisObserver {
-  /** Called when a step begins, with its name. Steps that are skipped do not begin. */
+  /** Called when a step begins, with its name. Steps that are skipped do not begin. @default none */
   readonly onBegin?: ((name: DiagnosisStepName) => void) | undefined
-  /** Called when a step has ended or was skipped, with what the report will say of it. It holds no secret. */
+  /**
+   * Called when a step has ended or was skipped, with what the report will say of it. It holds no secret.
+   *
+   * @default none
+   */
   readonly onStep?: ((step: DiagnosisStep) => void) | undefined
 }
 

@@ -40,6 +40,7 @@ export interface IamMysqlOptions<Key extends string = 'db'> extends RdsIamOption
    * Options of mysql2's connections, for example `{ multipleStatements: true, timezone: 'Z' }`, but for those
    * that this package decides about.
    *
+   * @default none
    * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-connection
    */
   readonly client?: Omit<ConnectionOptions, OwnedOption>
@@ -62,6 +63,7 @@ export interface IamMysqlPoolOptions<Key extends string = 'db'> extends RdsIamOp
    * idle connections only where
    * `maxIdle` is less than `max`, after `idleTimeout`.
    *
+   * @default none
    * @see https://sidorares.github.io/node-mysql2/docs/examples/connections/create-pool
    */
   readonly client?: Omit<PoolOptions, OwnedOption>

@@ -87,7 +87,7 @@ export interface RdsIamOptions {
         readonly port?: number | undefined
       }
     | undefined
-  /** Trust beyond Amazon's own certificate authorities. */
+  /** Trust beyond Amazon's own certificate authorities. @default none */
   readonly tls?: TlsOptions | undefined
   /**
    * AWS credentials, or a provider of them.

@@ -38,6 +38,7 @@ export interface IamPgOptions<Key extends string = 'db'> extends RdsIamOptions {
    * Options of pg's `Client`, for example `{ statement_timeout: 2000, application_name: 'orders' }`, but for
    * those that this package decides about.
    *
+   * @default none
    * @see https://node-postgres.com/apis/client
    */
   readonly client?: Omit<ClientConfig, OwnedOption>
@@ -60,6 +61,7 @@ export interface IamPgPoolOptions<Key extends string = 'db'> extends RdsIamOptio
    * is 0, that is none, unless given: an idle connection costs a frozen process nothing. What `onConnect` sends
    * is sent again whenever the session is put back (`resetSession`).
    *
+   * @default none
    * @see https://node-postgres.com/apis/pool
    */
   readonly client?: Omit<PoolConfig, OwnedOption>

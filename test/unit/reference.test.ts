@@ -4,15 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { readManifest, root } from '../../scripts/packages.ts'
+import { type Documented, findLacking } from '../../scripts/reference/documented.ts'
 import { readEntries, referenceFolder } from '../../scripts/reference/entries.ts'
-import {
-  compileExamples,
-  completeExample,
-  findWithoutExample,
-  readExamples,
-} from '../../scripts/reference/examples.ts'
+import { compileExamples, completeExample, readExamples } from '../../scripts/reference/examples.ts'
 import { findStale } from '../../scripts/reference/pages.ts'
-import type { Documented } from '../../scripts/reference/typedoc.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-reference-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -50,8 +45,17 @@ test('each entry of both packages has its page, and no page is left over', () =>
 })
 
 test('an entry or export without an example is named, and what another page documents is not', () => {
-  assert.deepEqual(findWithoutExample([entryWith('{}')]), ['middy-rds-iam/identifiers hostProblem'])
-  assert.deepEqual(findWithoutExample([{ name: 'middy-rds-iam/pg', kind: 2 }]), ['middy-rds-iam/pg'])
+  assert.deepEqual(findLacking([entryWith('{}')]), ['middy-rds-iam/identifiers hostProblem has no @example'])
+  assert.deepEqual(findLacking([{ name: 'middy-rds-iam/pg', kind: 2 }]), ['middy-rds-iam/pg has no @example'])
+})
+
+test('an option that may be left out and has no default is named', () => {
+  const port = { name: 'port', kind: 1024, flags: { isOptional: true } }
+  const host = { ...port, name: 'host', comment: { blockTags: [{ tag: '@default', content: [] }] } }
+  const user = { ...port, name: 'user', flags: {} }
+  const options = { name: 'IamPgOptions', kind: 256, comment: example('{}'), children: [port, host, user] }
+  const module = { name: 'middy-rds-iam/pg', kind: 2, comment: example('1'), children: [options] }
+  assert.deepEqual(findLacking([module]), ['middy-rds-iam/pg IamPgOptions.port has no @default'])
 })
 
 test('an example imports from its own entry what it uses and does not import itself', () => {

@@ -12,7 +12,7 @@ export interface GatewayCredentials {
   readonly accessKeyId: string
   /** Never logged, never part of an error. */
   readonly secretAccessKey: string
-  /** Where set, tokens must carry exactly this one; where not, tokens must carry none. */
+  /** Where set, tokens must carry exactly this one; where not, tokens must carry none. @default none */
   readonly sessionToken?: string | undefined
   /**
    * When the pair stops being valid; tokens that it signed stop with it, however young they are.

@@ -36,7 +36,9 @@ export interface TemplatePolicyOptions {
   readonly stacks?: readonly TemplateStack[] | undefined
   /**
    * The logical id of the role, or of the function that has it; of a template of the CDK also without its
-   * hash, or the path of the construct. Not needed where only one in the template may connect.
+   * hash, or the path of the construct.
+   *
+   * @default the only one in the template that may connect
    */
   readonly role?: string | undefined
 }

@@ -21,7 +21,11 @@ export interface DriverOptions {
   readonly ssl: PlainTls
   /** pg calls it as a method of the client, when the server asks. */
   readonly password: () => Promise<string>
-  /** Dials another name of the endpoint: pg asks TLS for the name that stands in `host`. */
+  /**
+   * Dials another name of the endpoint: pg asks TLS for the name that stands in `host`.
+   *
+   * @default none: pg dials `host`
+   */
   readonly stream?: () => Socket
 }
 
