@@ -60,11 +60,12 @@ export function compileExamples(examples: readonly Example[]): string {
     const config = { extends: '../../tsconfig.json', compilerOptions, include }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-    const { stdout, stderr } = spawnSync(process.execPath, [tsc, '-p', '.'], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '-p', '.'], {
       cwd: folder,
       encoding: 'utf8',
     })
-    return `${stdout}${stderr}`.replace(
+    if (status === 0) return ''
+    return (`${stdout}${stderr}` || 'tsc failed without a word').replace(
       /^example-(\d+)\.ts(.*)/gm,
       (_line, index: string, said: string) => `${examples[Number(index)]?.place}${said}`,
     )

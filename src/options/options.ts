@@ -83,7 +83,7 @@ export interface RdsIamOptions {
     | {
         /** The endpoint's name, for example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
         readonly host: string
-        /** The endpoint's port. @default that of the options */
+        /** The endpoint's port. @default the option `port` */
         readonly port?: number | undefined
       }
     | undefined
