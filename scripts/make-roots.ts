@@ -46,7 +46,24 @@ for (const region of regions) {
   write(
     region,
     `export const roots = ${list(byRegion.get(region) ?? [])}\n`,
-    `/** The authorities of Amazon RDS in ${region}, each as PEM: for \`tls.ca\`. */
+    `/**
+ * The authorities of Amazon RDS in ${region}. There is such an entry for each Region: \`middy-rds-iam/roots/\`
+ * and its name.
+ *
+ * @example
+ * \`\`\`ts
+ * import { roots } from 'middy-rds-iam/roots/${region}'
+ *
+ * console.log(roots.length)
+ * \`\`\`
+ * @module middy-rds-iam/roots/${region}
+ */
+
+/**
+ * The authorities of Amazon RDS in ${region}, each as PEM: for \`tls.ca\`.
+ *
+ * @example const options = { tls: { ca: roots } }
+ */
 export declare const roots: readonly string[]
 `,
   )
@@ -66,11 +83,37 @@ export async function loadRegionRoots(region) {
 
 export const amazonRoots = ${list(amazon)}
 `,
-  `/** The Regions whose authorities this package carries, for example \`eu-west-1\`. */
+  `/**
+ * The certificate authorities that this package carries, for programs that verify a database themselves.
+ *
+ * @example
+ * \`\`\`ts
+ * import { amazonRoots, loadRegionRoots } from 'middy-rds-iam/roots'
+ *
+ * const ca = [...(await loadRegionRoots('eu-west-1')), ...amazonRoots]
+ * \`\`\`
+ * @module middy-rds-iam/roots
+ */
+
+/**
+ * The Regions whose authorities this package carries, for example \`eu-west-1\`.
+ *
+ * @example regions.includes('eu-west-1') // true
+ */
 export declare const regions: readonly string[]
-/** Loads the authorities of Amazon RDS in one Region, each as PEM; none for a Region that is not carried. */
+/**
+ * Loads the authorities of Amazon RDS in one Region, each as PEM; none for a Region that is not carried.
+ *
+ * @example const ca = await loadRegionRoots('eu-west-1') // ['-----BEGIN CERTIFICATE-----…', …]
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+ */
 export declare function loadRegionRoots(region: string): Promise<readonly string[]>
-/** The authorities of Amazon Trust Services, which certificates of RDS Proxy come from, each as PEM. */
+/**
+ * The authorities of Amazon Trust Services, which certificates of RDS Proxy come from, each as PEM.
+ *
+ * @example const ca = amazonRoots.join('\\n')
+ * @see https://www.amazontrust.com/repository/
+ */
 export declare const amazonRoots: readonly string[]
 `,
 )

@@ -1,3 +1,17 @@
+/**
+ * What tools and scripts need: errors, events, policies, database users, tokens and trust. A function imports
+ * `middy-rds-iam/pg` or `middy-rds-iam/mysql2` instead, which load less.
+ *
+ * @example
+ * ```ts
+ * import { connectPolicy, createUserSql } from 'middy-rds-iam'
+ *
+ * const database = { region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234' }
+ * console.log(JSON.stringify(connectPolicy({ ...database, user: 'orders_app' })))
+ * console.log(createUserSql({ engine: 'postgres', user: 'orders_app' }).join('\n'))
+ * ```
+ * @module middy-rds-iam
+ */
 export { createTokenSource, type TokenSourceOptions } from './access/token-source.ts'
 export { type TrustedTlsOptions, trustedTls } from './access/trusted-tls.ts'
 export { RdsIamError, type RdsIamErrorCode } from './errors/rds-iam-error.ts'
@@ -10,9 +24,11 @@ export type {
   ConnectionReadOnlyEvent,
   ConnectionRetriedEvent,
   DatabaseEvent,
+  QueryRefusedEvent,
   RdsIamEvent,
   RegionAssumedEvent,
   RegionMovedEvent,
+  SessionNotResetEvent,
   TokenSignedEvent,
   TransactionRolledBackEvent,
   TrustIncompleteEvent,
@@ -30,6 +46,7 @@ export {
   connectArn,
   connectPolicy,
 } from './policy/connect-policy.ts'
+export type { PlainTls } from './trust/plain-tls.ts'
 export {
   type CreateUserSqlOptions,
   createUserSql,

@@ -1,3 +1,18 @@
+/**
+ * MySQL and MariaDB through `mysql2`: the middlewares, a pool without Middy, and the options for other
+ * libraries.
+ *
+ * @example
+ * ```ts
+ * import middy from '@middy/core'
+ * import { iamMysql } from 'middy-rds-iam/mysql2'
+ *
+ * export const handler = middy()
+ *   .use(iamMysql({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' }))
+ *   .handler(async (event, { db }) => (await db.query('select now()'))[0])
+ * ```
+ * @module middy-rds-iam/mysql2
+ */
 import type { ConnectionOptions } from 'mysql2'
 import type { Connection } from 'mysql2/promise'
 import { createMysqlConnect } from './drivers/mysql2/driver.ts'
@@ -44,6 +59,8 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  *
  * @example
  * ```ts
+ * import middy from '@middy/core'
+ *
  * export const handler = middy()
  *   .use(iamMysql({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app', database: 'shop' }))
  *   .handler(async (event, context) => (await context.db.query('select now()'))[0])
@@ -65,6 +82,8 @@ export function iamMysql<const Key extends string = 'db', Wrapped = Connection>(
  *
  * @example
  * ```ts
+ * import middy from '@middy/core'
+ *
  * export const handler = middy()
  *   .use(iamMysqlPool({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app', max: 4 }))
  *   .handler((event, { db }) => Promise.all([db.query('select 1'), db.query('select 2')]))
@@ -106,6 +125,8 @@ export function createMysqlPool(options?: CreateMysqlPoolOptions): IamMysqlPool 
  *
  * @example
  * ```ts
+ * import mysql from 'mysql2/promise'
+ *
  * const connection = await mysqlOptions({ host: 'shop.c1x2.eu-west-1.rds.amazonaws.com', user: 'shop_app' })
  * const pool = mysql.createPool({ ...connection, connectionLimit: 4 })
  * ```

@@ -1,3 +1,17 @@
+/**
+ * PostgreSQL through `pg`: the middlewares, a pool without Middy, and the options for other libraries.
+ *
+ * @example
+ * ```ts
+ * import middy from '@middy/core'
+ * import { iamPg } from 'middy-rds-iam/pg'
+ *
+ * export const handler = middy()
+ *   .use(iamPg({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' }))
+ *   .handler(async (event, { db }) => (await db.query('select now()')).rows)
+ * ```
+ * @module middy-rds-iam/pg
+ */
 import type { Client } from 'pg'
 import { createPgConnect } from './drivers/pg/driver.ts'
 import { type DriverOptions, driverOptions } from './drivers/pg/options.ts'
@@ -43,6 +57,8 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
  *
  * @example
  * ```ts
+ * import middy from '@middy/core'
+ *
  * export const handler = middy()
  *   .use(iamPg({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', database: 'orders' }))
  *   .handler(async (event, context) => (await context.db.query('select now()')).rows)
@@ -63,6 +79,8 @@ export function iamPg<const Key extends string = 'db', Wrapped = Client>(
  *
  * @example
  * ```ts
+ * import middy from '@middy/core'
+ *
  * export const handler = middy()
  *   .use(iamPgPool({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', max: 4 }))
  *   .handler((event, { db }) => Promise.all([db.query('select 1'), db.query('select 2')]))
@@ -96,9 +114,17 @@ export function createPgPool(options?: CreatePgPoolOptions): IamPgPool {
   return createStandalonePool({ ...postgresEngine, factory: 'createPgPool' }, options, createPgPoolOpener)
 }
 
-/** What `pgOptions` gives. */
+/**
+ * What `pgOptions` gives: options of pg's `Client` and `Pool`.
+ *
+ * @example
+ * ```ts
+ * const { host, port, ssl }: PgOptions = await pgOptions()
+ * console.log(host, port, ssl.servername)
+ * ```
+ */
 export interface PgOptions extends DriverOptions {
-  /** In milliseconds. */
+  /** How long pg may take to connect, in milliseconds. @default 10000 */
   readonly connectionTimeoutMillis: number
 }
 
@@ -109,6 +135,8 @@ export interface PgOptions extends DriverOptions {
  *
  * @example
  * ```ts
+ * import pg from 'pg'
+ *
  * const connection = await pgOptions({ host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' })
  * const client = new pg.Client({ ...connection, application_name: 'orders' })
  * ```

@@ -4,7 +4,14 @@
  * local port through which any program reaches RDS by IAM.
  * For development and tests with the same code path as in production, and no password beside it.
  *
- * @module
+ * @example
+ * ```ts
+ * import { startDatabase } from 'rds-iam-kit'
+ *
+ * await using database = await startDatabase({ engine: 'postgres', users: ['orders_app'] })
+ * console.log(database.environment)
+ * ```
+ * @module rds-iam-kit
  */
 export { type Database, startDatabase } from './database/database.ts'
 export type { DatabaseOptions } from './database/database-options.ts'

@@ -9,7 +9,11 @@ import type { TokenSigner } from '../token/signer-request.ts'
 import type { RegionDetail } from './writer-region.ts'
 import { createWriterTokens } from './writer-tokens.ts'
 
-/** What authentication tokens are made for, and with. */
+/**
+ * What authentication tokens are made for, and with.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432, user: 'orders_app' }
+ */
 export interface TokenSourceOptions extends Endpoint {
   /** The database user, case-sensitive, for example `orders_app`. */
   readonly user: string

@@ -7,7 +7,11 @@ import type { TlsOptions } from '../options/options.ts'
 import { type PlainTls, plainTls } from '../trust/plain-tls.ts'
 import { createTrust } from '../trust/verified-tls.ts'
 
-/** Which server is to be verified. */
+/**
+ * Which server is to be verified.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com' }
+ */
 export interface TrustedTlsOptions {
   /** The RDS endpoint, for example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
   readonly host: string
@@ -18,7 +22,7 @@ export interface TrustedTlsOptions {
    * `AWS_REGION`
    */
   readonly region?: string | undefined
-  /** Trust beyond Amazon's own certificate authorities. */
+  /** Trust beyond Amazon's own certificate authorities. @default none */
   readonly tls?: TlsOptions | undefined
 }
 

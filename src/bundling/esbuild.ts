@@ -1,7 +1,14 @@
 /**
  * A plugin for esbuild that makes functions small and quick to start.
  *
- * @module
+ * @example
+ * ```ts
+ * import { build } from 'esbuild'
+ * import { rdsIam } from 'middy-rds-iam/esbuild'
+ *
+ * await build({ entryPoints: ['src/orders.ts'], outdir: 'dist', bundle: true, plugins: [rdsIam()] })
+ * ```
+ * @module middy-rds-iam/esbuild
  */
 import { createRequire } from 'node:module'
 import { sep } from 'node:path'
@@ -10,7 +17,11 @@ import type { Plugin, PluginBuild } from 'esbuild'
 import { amazonRoots, loadRegionRoots, regions as regionsWithRoots } from 'middy-rds-iam/roots'
 import { createChecks, got, refuseProblems } from '../options/checks.ts'
 
-/** Options of `rdsIam`. */
+/**
+ * Options of `rdsIam`.
+ *
+ * @example { regions: ['eu-west-1', 'eu-central-1'] }
+ */
 export interface BundlingOptions {
   /**
    * The Regions whose authorities the bundle carries, five kilobytes each: those that the function's databases

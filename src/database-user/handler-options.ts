@@ -2,7 +2,11 @@ import type { RdsIamLogger } from '../events/observers.ts'
 import { createChecks, refuseProblems } from '../options/checks.ts'
 import { readLogger } from '../options/observer-options.ts'
 
-/** Options of both handlers. */
+/**
+ * Options of both handlers.
+ *
+ * @example { logger: console }
+ */
 export interface DatabaseUserOptions {
   /**
    * Who writes one message for each event: the Logger of Powertools for AWS Lambda for example.
@@ -15,9 +19,11 @@ export interface DatabaseUserOptions {
 /**
  * What a handler reads of Lambda's context.
  *
+ * @example { getRemainingTimeInMillis: () => 60_000 }
  * @see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html
  */
 export interface InvocationContext {
+  /** How long the invocation may still take, in milliseconds. */
   getRemainingTimeInMillis(): number
 }
 

@@ -3,7 +3,13 @@
  * created, kept and dropped with its stack. One runs outside the VPC of the database and the other inside, so
  * that neither can do everything.
  *
- * @module
+ * @example
+ * ```ts
+ * import { createHandlerOutsideVpc } from 'middy-rds-iam/database-user'
+ *
+ * export const handler = createHandlerOutsideVpc()
+ * ```
+ * @module middy-rds-iam/database-user
  */
 export type { DatabaseUserOptions, InvocationContext } from './handler-options.ts'
 export { createHandlerInsideVpc } from './inside-vpc.ts'

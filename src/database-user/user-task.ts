@@ -1,16 +1,40 @@
 import type { VerifiedTls } from '../trust/verified-tls.ts'
 
-/** A database user, and the database that it is for. */
+/**
+ * A database user, and the database that it is for.
+ *
+ * @example
+ * ```ts
+ * {
+ *   engine: 'postgres', host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432,
+ *   database: 'orders', user: 'orders_app',
+ * }
+ * ```
+ */
 export interface DatabaseUser {
   /** `'mysql'` is MariaDB's too. */
   readonly engine: 'postgres' | 'mysql'
+  /** The server's endpoint, for example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
   readonly host: string
+  /** The port, for example `5432`. */
   readonly port: number
+  /** The database that the user is for. */
   readonly database: string
+  /** The database user, case-sensitive. */
   readonly user: string
 }
 
-/** What a resource of a CloudFormation stack is known by. */
+/**
+ * What a resource of a CloudFormation stack is known by.
+ *
+ * @example
+ * ```ts
+ * {
+ *   stack: 'arn:aws:cloudformation:eu-west-1:123456789012:stack/orders/51af3dc0', resource: 'OrdersUser',
+ *   id: 'postgres://orders.c1x2.eu-west-1.rds.amazonaws.com:5432/orders/orders_app',
+ * }
+ * ```
+ */
 export interface TaskOwner {
   /** The stack's ARN, which no later stack of the same name has. */
   readonly stack: string
@@ -20,16 +44,39 @@ export interface TaskOwner {
   readonly id: string
 }
 
-/** What the function that is in the VPC is asked for. */
+/**
+ * What the function that is in the VPC is asked for.
+ *
+ * @example
+ * ```ts
+ * const owner: TaskOwner = {
+ *   stack: 'arn:aws:cloudformation:eu-west-1:123456789012:stack/orders/51af3dc0', resource: 'OrdersUser',
+ *   id: 'postgres://orders.c1x2.eu-west-1.rds.amazonaws.com:5432/orders/orders_app',
+ * }
+ * const user: DatabaseUser = {
+ *   engine: 'postgres', host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432,
+ *   database: 'orders', user: 'orders_app',
+ * }
+ * const master = { username: 'postgres', password: process.env.MASTER_PASSWORD ?? '' }
+ * const task: UserTask = { ...user, owner, master, action: 'keep', setup: [], grants: ['SELECT ON orders'] }
+ * ```
+ */
 export interface UserTask extends DatabaseUser {
   /** `keep` makes the user what it should be, and creates it where it is not there. */
   readonly action: 'keep' | 'drop'
+  /** The resource that the user belongs to. */
   readonly owner: TaskOwner
   /** Statements that may be repeated. */
   readonly setup: readonly string[]
   /** All that the user may do, `SELECT, INSERT ON notes` for example. What is not among them is revoked. */
   readonly grants: readonly string[]
-  readonly master: { readonly username: string; readonly password: string }
+  /** The master user, who runs the SQL. */
+  readonly master: {
+    /** For example `postgres`. */
+    readonly username: string
+    /** Never logged, and in no outcome. */
+    readonly password: string
+  }
 }
 
 /** A task, and how its database is reached. */
@@ -51,10 +98,18 @@ export function lockTimeoutMs(statementTimeoutMs: number): number {
   return Math.min(10_000, Math.ceil(statementTimeoutMs / 2))
 }
 
-/** What came of a task. */
+/**
+ * What came of a task.
+ *
+ * @example { failed: 'That is no task of the function that answers CloudFormation', mayRemain: false }
+ */
 export type TaskOutcome =
-  | { readonly done: string }
   | {
+      /** What was done, in a sentence. */
+      readonly done: string
+    }
+  | {
+      /** Why it could not be done, without any secret. */
       readonly failed: string
       /** Whether something of the user that this resource made may be in the database. */
       readonly mayRemain: boolean

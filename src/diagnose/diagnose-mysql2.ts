@@ -1,3 +1,14 @@
+/**
+ * Where the way to a MySQL or MariaDB database is broken, and what to do about it.
+ *
+ * @example
+ * ```ts
+ * import { diagnoseMysql, formatReport } from 'middy-rds-iam/diagnose/mysql2'
+ *
+ * console.log(formatReport(await diagnoseMysql({ user: 'shop_app' })))
+ * ```
+ * @module middy-rds-iam/diagnose/mysql2
+ */
 import type { Socket } from 'node:net'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { createMysqlConnect } from '../drivers/mysql2/driver.ts'
@@ -19,7 +30,7 @@ export type {
   DiagnosisStep,
   DiagnosisStepName,
 } from './diagnosis-report.ts'
-export { formatReport, formatStep, formatVerdict } from './format.ts'
+export { formatReport, formatStep, formatVerdict, type Paint } from './format.ts'
 
 /**
  * Goes the whole way to a MySQL or MariaDB database as `iamMysql` does, step by step, and says where it

@@ -1,3 +1,14 @@
+/**
+ * Where the way to a PostgreSQL database is broken, and what to do about it.
+ *
+ * @example
+ * ```ts
+ * import { diagnosePg, formatReport } from 'middy-rds-iam/diagnose/pg'
+ *
+ * console.log(formatReport(await diagnosePg({ user: 'orders_app' })))
+ * ```
+ * @module middy-rds-iam/diagnose/pg
+ */
 import type { Socket } from 'node:net'
 import type { Client, QueryConfig } from 'pg'
 import { createPgConnect } from '../drivers/pg/driver.ts'
@@ -20,7 +31,7 @@ export type {
   DiagnosisStep,
   DiagnosisStepName,
 } from './diagnosis-report.ts'
-export { formatReport, formatStep, formatVerdict } from './format.ts'
+export { formatReport, formatStep, formatVerdict, type Paint } from './format.ts'
 
 /**
  * Goes the whole way to a PostgreSQL database as `iamPg` does, step by step, and says where it breaks and

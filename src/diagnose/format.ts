@@ -8,8 +8,12 @@ const marks: Readonly<Record<DiagnosisStatus, string>> = {
   skipped: '–',
 }
 
-/** Colours a text by the step's status, on a terminal for example. */
-type Paint = (text: string, status: DiagnosisStatus) => string
+/**
+ * Colours a text by the step's status, on a terminal for example.
+ *
+ * @example (text, status) => (status === 'failed' ? `\x1b[31m${text}\x1b[39m` : text)
+ */
+export type Paint = (text: string, status: DiagnosisStatus) => string
 
 const plain: Paint = text => text
 
@@ -20,7 +24,12 @@ const width = 'authentication'.length
  * Writes a report for people: one line for each step, with its mark, name, time and finding, and the remedy
  * below it.
  *
- * @param paint Colours a text by the step's status, on a terminal for example. @default none
+ * @param paint Colours a text by the step's status, on a terminal for example: by default, nothing does.
+ * @example
+ * ```ts
+ * const report = await diagnosePg({ user: 'orders_app' })
+ * console.log(formatReport(report))
+ * ```
  */
 export function formatReport(report: DiagnosisReport, paint: Paint = plain): string {
   const { engine, target, steps } = report
@@ -36,7 +45,12 @@ export function formatReport(report: DiagnosisReport, paint: Paint = plain): str
  * Writes one step as `formatReport` does, for an observer that shows the steps while they happen. There is no
  * line break at the end.
  *
- * @param paint As in `formatReport`. @default none
+ * @param paint As in `formatReport`.
+ * @example
+ * ```ts
+ * const onStep = (step: DiagnosisStep) => console.log(formatStep(step))
+ * await diagnosePg({ user: 'orders_app' }, undefined, { onStep })
+ * ```
  */
 export function formatStep(
   { name, status, durationMs, finding, remedy }: DiagnosisStep,
@@ -51,7 +65,8 @@ export function formatStep(
  * Writes what `formatReport` ends with: `ok, after 74 ms`, or where the way is broken. There is no line break
  * at the end.
  *
- * @param paint As in `formatReport`. @default none
+ * @param paint As in `formatReport`.
+ * @example console.log(formatVerdict(await diagnosePg({ user: 'orders_app' }))) // ok, after 74 ms
  */
 export function formatVerdict({ ok, durationMs, steps }: DiagnosisReport, paint: Paint = plain): string {
   const broken = steps.find(({ status }) => status === 'failed')

@@ -13,6 +13,8 @@
  * | `RDS_IAM_UNAVAILABLE` | the server is starting up, resuming, shutting down or failing over |
  * | `RDS_IAM_DATABASE` | authentication worked; the database then refused the session |
  * | `RDS_IAM_CLOSED` | a connection was asked for after `close()` |
+ *
+ * @example 'RDS_IAM_ACCESS_DENIED'
  */
 export type RdsIamErrorCode =
   | 'RDS_IAM_OPTIONS'
@@ -31,6 +33,9 @@ export type RdsIamErrorCode =
  *
  * @example
  * ```ts
+ * import { createPgPool } from 'middy-rds-iam/pg'
+ *
+ * const error: unknown = await createPgPool().query('select 1').catch(error => error)
  * if (error instanceof RdsIamError && error.code === 'RDS_IAM_ACCESS_DENIED') console.error(error.docs)
  * ```
  */

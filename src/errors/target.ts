@@ -1,6 +1,16 @@
 import type { Endpoint } from '../identifiers/endpoint.ts'
 
-/** Who connects where: one database user of one database. */
+/**
+ * Who connects where: one database user of one database.
+ *
+ * @example
+ * ```ts
+ * {
+ *   host: 'localhost', port: 15432, user: 'orders_app', database: 'orders', region: 'eu-west-1',
+ *   endpoint: { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 },
+ * }
+ * ```
+ */
 export interface Target extends Endpoint {
   /** The database user, case-sensitive. */
   readonly user: string

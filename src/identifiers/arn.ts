@@ -1,6 +1,15 @@
 import { partitionOf } from './region.ts'
 
-/** What names a database user to IAM. */
+/**
+ * What names a database user to IAM.
+ *
+ * @example
+ * ```ts
+ * {
+ *   region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app',
+ * }
+ * ```
+ */
 export interface ConnectResource {
   /** For example `aws`. @default the partition that the Region belongs to; `aws` where that is not known */
   readonly partition?: string | undefined
@@ -17,6 +26,12 @@ export interface ConnectResource {
 /**
  * Writes the ARN for `rds-db:connect`. It takes the parts as they are and checks none of them.
  *
+ * @example
+ * ```ts
+ * const database = { region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234' }
+ * formatConnectArn({ ...database, user: 'orders_app' })
+ * // 'arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-ABCDEFGHIJKL01234/orders_app'
+ * ```
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
  */
 export function formatConnectArn(resource: ConnectResource): string {
@@ -24,7 +39,11 @@ export function formatConnectArn(resource: ConnectResource): string {
   return `arn:${partition}:rds-db:${region}:${accountId}:dbuser:${resourceId}/${user}`
 }
 
-/** Says what is wrong with a DbiResourceId and what to do, as a clause; `undefined` if it is right. */
+/**
+ * Says what is wrong with a DbiResourceId and what to do, as a clause; `undefined` if it is right.
+ *
+ * @example resourceIdProblem(undefined) // 'is missing; give the DbiResourceId of the database, …'
+ */
 export function resourceIdProblem(value: unknown): string | undefined {
   // The ids of instances and clusters are in capitals; the names that users choose for them never are.
   // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
@@ -41,7 +60,11 @@ export function resourceIdProblem(value: unknown): string | undefined {
   )
 }
 
-/** Says what is wrong with an account's number, as a clause; `undefined` if it is right. */
+/**
+ * Says what is wrong with an account's number, as a clause; `undefined` if it is right.
+ *
+ * @example accountProblem('1234') // 'is not the number of an AWS account, a text of twelve digits'
+ */
 export function accountProblem(value: unknown): string | undefined {
   if (typeof value === 'string' && /^\d{12}$/.test(value)) return undefined
   if (value === undefined) return 'is missing; give the number of the AWS account, twelve digits'

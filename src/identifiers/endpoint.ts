@@ -1,4 +1,8 @@
-/** A database's address: the host name in lower case, as tokens are signed for it, and the TCP port. */
+/**
+ * A database's address: the host name in lower case, as tokens are signed for it, and the TCP port.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }
+ */
 export interface Endpoint {
   /** For example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
   readonly host: string
@@ -9,6 +13,8 @@ export interface Endpoint {
 /**
  * What is wrong with a host and what to do, as a clause that follows the option's name; `undefined` if it is
  * right.
+ *
+ * @example 'is not a host name'
  */
 export type HostProblem = string | undefined
 
@@ -33,7 +39,11 @@ export function isWriterEndpoint(host: string): boolean {
   return writerName.test(host)
 }
 
-/** Whether the host is an IP address, which no certificate of RDS and no token names. */
+/**
+ * Whether the host is an IP address, which no certificate of RDS and no token names.
+ *
+ * @example isIpAddress('10.0.3.7') // true
+ */
 export function isIpAddress(host: string): boolean {
   // Asked only about what may be one: Node's pattern for IPv6 takes 4 ms to compile, and node:net 3 to load.
   return /:|^[\d.]+$/.test(host) && process.getBuiltinModule('node:net').isIP(host) !== 0
@@ -42,7 +52,7 @@ export function isIpAddress(host: string): boolean {
 /**
  * Says what is wrong with a host given as an option.
  *
- * @example `hostProblem('postgres://db:5432')` is `'has a scheme ("postgres://"); give the host name alone'`
+ * @example hostProblem('postgres://db:5432') // 'has a scheme ("postgres://"); give the host name alone'
  */
 export function hostProblem(host: string): HostProblem {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(host)?.[0]

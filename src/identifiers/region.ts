@@ -53,7 +53,7 @@ const regionShape = new RegExp(`^${region}$`)
 /**
  * Reads the Region from the name of an RDS endpoint; `undefined` for any other name.
  *
- * @example `regionOfHost('orders.c1x2.eu-west-1.rds.amazonaws.com')` is `'eu-west-1'`
+ * @example regionOfHost('orders.c1x2.eu-west-1.rds.amazonaws.com') // 'eu-west-1'
  */
 export function regionOfHost(host: string): string | undefined {
   const [, before, behind] = regionInName.exec(host) ?? []
@@ -64,6 +64,7 @@ export function regionOfHost(host: string): string | undefined {
  * Whether a host is the writer endpoint of an Aurora global database, for example
  * `orders.global-c1x2.global.rds.amazonaws.com`. It leads to the writer, whose Region it does not name.
  *
+ * @example isGlobalEndpoint('orders.global-c1x2.global.rds.amazonaws.com') // true
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-connecting.html
  */
 export function isGlobalEndpoint(host: string): boolean {
@@ -75,12 +76,20 @@ export function isRdsHost(host: string): boolean {
   return regionOfHost(host) !== undefined || isGlobalEndpoint(host)
 }
 
-/** Whether a text has the form of a Region's name, `eu-west-1` for example. */
+/**
+ * Whether a text has the form of a Region's name, `eu-west-1` for example.
+ *
+ * @example isRegionName('eu-west-1') // true
+ */
 export function isRegionName(text: string): boolean {
   return regionShape.test(text)
 }
 
-/** The partition that a Region's name tells; `undefined` for a Region that AWS may open one day. */
+/**
+ * The partition that a Region's name tells; `undefined` for a Region that AWS may open one day.
+ *
+ * @example knownPartitionOf('cn-north-1') // 'aws-cn'
+ */
 export function knownPartitionOf(region: string): string | undefined {
   return findPartition(region)?.name
 }
@@ -88,6 +97,7 @@ export function knownPartitionOf(region: string): string | undefined {
 /**
  * The partition that a Region belongs to, for ARNs: `aws` where its name does not tell it.
  *
+ * @example partitionOf('us-gov-west-1') // 'aws-us-gov'
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
  */
 export function partitionOf(region: string): string {
@@ -97,6 +107,7 @@ export function partitionOf(region: string): string {
 /**
  * What host names of a Region end with, `amazonaws.com` where its name does not tell it.
  *
+ * @example urlSuffixOf('cn-north-1') // 'amazonaws.com.cn'
  * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
  */
 export function urlSuffixOf(region: string): string {
@@ -107,6 +118,11 @@ export function urlSuffixOf(region: string): string {
  * Where the certificate authorities of Amazon RDS for a Region are, as words to put behind "the text of": an
  * address, where AWS documents one.
  *
+ * @example
+ * ```ts
+ * caBundleOf('eu-west-1')
+ * // 'https://truststore.pki.rds.amazonaws.com/eu-west-1/eu-west-1-bundle.pem'
+ * ```
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html#UsingWithRDS.SSL.CertificatesAllRegions
  */
 export function caBundleOf(region: string): string {
@@ -120,7 +136,11 @@ function findPartition(region: string): Partition | undefined {
   return partitions.find(({ regions }) => regions.test(region))
 }
 
-/** Says what is wrong with the name of a Region, as a clause; `undefined` if it is right. */
+/**
+ * Says what is wrong with the name of a Region, as a clause; `undefined` if it is right.
+ *
+ * @example regionProblem('Ireland') // 'is not the name of a Region, such as eu-west-1'
+ */
 export function regionProblem(value: unknown): string | undefined {
   if (value === undefined) return "is missing; give the database's Region, such as eu-west-1"
   return typeof value === 'string' && isRegionName(value)
@@ -131,6 +151,8 @@ export function regionProblem(value: unknown): string | undefined {
 /**
  * Says what is wrong with the partition that is given for a Region, as a clause; `undefined` if it is right.
  * One that is not known here is right for a Region that is not known either.
+ *
+ * @example partitionProblem('aws', 'cn-north-1') // 'is not that of cn-north-1, aws-cn; leave it out'
  */
 export function partitionProblem(value: unknown, region: unknown): string | undefined {
   if (typeof value !== 'string' || !/^aws(?:-[a-z]+)*$/.test(value))

@@ -1,6 +1,7 @@
 /**
  * Quotes a name for PostgreSQL.
  *
+ * @example quotePostgresName('Orders app') // '"Orders app"'
  * @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
  */
 export function quotePostgresName(name: string): string {
@@ -10,13 +11,20 @@ export function quotePostgresName(name: string): string {
 /**
  * Quotes a text for PostgreSQL. In a plain text, a setting decides whether a backslash escapes. A text with a
  * backslash is therefore written as `E'…'`, in which it always does.
+ *
+ * @example quotePostgresText("Ada's orders") // "'Ada''s orders'"
  */
 export function quotePostgresText(text: string): string {
   const quoted = text.replaceAll("'", "''")
   return text.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
 }
 
-/** Quotes a name for MySQL and MariaDB. @see https://dev.mysql.com/doc/refman/8.4/en/identifiers.html */
+/**
+ * Quotes a name for MySQL and MariaDB.
+ *
+ * @example quoteMysqlName('orders app') // '`orders app`'
+ * @see https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
+ */
 export function quoteMysqlName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``
 }
@@ -25,6 +33,7 @@ export function quoteMysqlName(name: string): string {
  * Quotes a user who may come from any host: `'orders_app'@'%'`. In a text, a setting decides whether a
  * backslash escapes; in a name it never does. A user with a backslash is therefore quoted as a name.
  *
+ * @example quoteMysqlAccount('orders_app') // "'orders_app'@'%'"
  * @see https://dev.mysql.com/doc/refman/8.4/en/account-names.html
  */
 export function quoteMysqlAccount(user: string): string {

@@ -8,6 +8,12 @@ const ownNames = new Set([
 /**
  * Says what is wrong with the name of a database user and what to do, as a clause; `undefined` if it is
  * right. Quoting makes every character safe. This check finds the names that a server would reject or change.
+ *
+ * @example
+ * ```ts
+ * userNameProblem('postgres', 'public')
+ * // 'is a word that PostgreSQL takes for no user, quoted or not; take another name'
+ * ```
  */
 export function userNameProblem(engine: unknown, value: unknown): string | undefined {
   if (value === undefined) return 'is missing; give the name of the database user'
@@ -41,7 +47,15 @@ function mysqlNameProblem(name: string): string | undefined {
   return undefined
 }
 
-/** Says why a name cannot be an IAM user's, as a clause; `undefined` if it can. */
+/**
+ * Says why a name cannot be an IAM user's, as a clause; `undefined` if it can.
+ *
+ * @example
+ * ```ts
+ * takenNameProblem('rdsadmin', 'postgres')
+ * // 'is a name that RDS or the engine has for itself; take another one'
+ * ```
+ */
 export function takenNameProblem(user: unknown, masterUser: unknown): string | undefined {
   if (typeof user !== 'string') return undefined
   if (typeof masterUser === 'string' && user.toLowerCase() === masterUser.toLowerCase())

@@ -7,17 +7,37 @@ import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { MiddlewareSettings } from '../options/settings.ts'
 import { createWraps } from './wraps.ts'
 
-/** What `.use()` takes, and gives the handler's context its type by. */
+/**
+ * What `.use()` takes, and gives the handler's context its type by.
+ *
+ * @example
+ * ```ts
+ * import type { Client } from 'pg'
+ * import { iamPg } from 'middy-rds-iam/pg'
+ *
+ * const database: RdsIamMiddleware<'orders', Client> = iamPg({ contextKey: 'orders' })
+ * ```
+ */
 export type RdsIamMiddleware<Key extends string, Connection> = MiddlewareObj<
   unknown,
   // biome-ignore lint/suspicious/noExplicitAny: middy's own types leave the result open in this way
   any,
   Error,
-  Context<Key, Connection>
+  Request['context'] & { [P in Key]: Connection }
 > &
   Closable
 
-/** What a test or a script ends, also by `await using`. */
+/**
+ * What a test or a script ends, also by `await using`.
+ *
+ * @example
+ * ```ts
+ * import { iamPg } from 'middy-rds-iam/pg'
+ *
+ * const database: Closable = iamPg()
+ * await database.close()
+ * ```
+ */
 export interface Closable extends AsyncDisposable {
   /**
    * Ends all connections: idle ones at once, those in use when their invocation ends, or after five seconds.
@@ -26,8 +46,6 @@ export interface Closable extends AsyncDisposable {
    */
   close(): Promise<void>
 }
-
-type Context<Key extends string, Connection> = Request['context'] & { [P in Key]: Connection }
 
 /** Acquires a connection before the handler and releases it afterwards. */
 export function createMiddleware<Key extends string, Wrapped>(

@@ -79,6 +79,12 @@ export function followsWriter(givenRegion: unknown, endpoint: Endpoint): boolean
 /**
  * Reads the Region: the option's, the one in the endpoint's name, or the environment's. Empty where it is
  * wrong, and where only DNS tells it.
+ *
+ * @example
+ * ```ts
+ * const endpoint = { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', port: 5432 }
+ * readRegion(createChecks(), undefined, endpoint) // 'eu-west-1'
+ * ```
  */
 export function readRegion(checks: Checks, given: unknown, endpoint: Endpoint): string {
   const told = regionOfHost(endpoint.host)

@@ -1,11 +1,24 @@
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import { hostProblem } from '../identifiers/endpoint.ts'
 
-/** Collects what is wrong with the options, so that one error can name all of it. */
+/**
+ * Collects what is wrong with the options, so that one error can name all of it.
+ *
+ * @example
+ * ```ts
+ * const checks: Checks = createChecks()
+ * const { engine, limit } = checks.object('options', { limit: 5 }, '{ engine, limit }') ?? {}
+ * const name = checks.oneOf('engine', engine, ['postgres', 'mysql'], 'postgres')
+ * const number = checks.integer('limit', limit, { fallback: 10, min: 1 })
+ * refuseProblems('startServer', checks.problems)
+ * ```
+ */
 export interface Checks {
+  /** What was complained of so far, each as a sentence that begins with the name. */
   readonly problems: readonly string[]
   /** Notes a problem of the option or variable `name`: a clause such as `is missing`. */
   complain(name: string, problem: string): void
+  /** A text with something in it and no spaces around it; nothing where none is given. */
   text(name: string, value: unknown): string | undefined
   /** A port from an option, or from the text of an environment variable. */
   port(name: string, value: unknown): number | undefined
@@ -17,12 +30,15 @@ export interface Checks {
     value: unknown,
     range: { fallback: number; min: number; max?: number; or?: string },
   ): number
+  /** `true` or `false`; the fallback where nothing is given. */
   boolean(name: string, value: unknown, fallback: boolean): boolean
+  /** A function, whatever it takes; nothing where none is given. */
   function<F>(name: string, value: F | undefined): F | undefined
   /** A plain object, or nothing in place of anything else. */
   object(name: string, value: unknown, form: string): Readonly<Record<string, unknown>> | undefined
   /** A list, whatever is in it; empty in place of anything else. */
   list(name: string, value: unknown): readonly unknown[]
+  /** One of some texts; the fallback where nothing is given. */
   oneOf<const C extends string>(name: string, value: unknown, choices: readonly C[], fallback: C): C
   /** A text that is needed, and never shown; empty in place of anything else. */
   secret(name: string, value: unknown): string
@@ -40,6 +56,16 @@ export interface Checks {
   ): void
 }
 
+/**
+ * Begins to check options: nothing is wrong yet.
+ *
+ * @example
+ * ```ts
+ * const checks = createChecks()
+ * checks.port('port', 70_000)
+ * console.log(checks.problems[0]) // `port` is not a port, a whole number from 1 to 65535; got 70000 (number)
+ * ```
+ */
 export function createChecks(): Checks {
   const problems: string[] = []
   const complain = (name: string, problem: string) => void problems.push(`\`${name}\` ${problem}`)
@@ -132,6 +158,7 @@ export function createChecks(): Checks {
  * Ends the reading of options, where something is wrong with them.
  *
  * @param place Whose options they are, for example `iamPg`.
+ * @example refuseProblems('startServer', ['`port` is missing']) // throws: startServer: an option is wrong: …
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem.
  */
 export function refuseProblems(place: string, problems: readonly string[]): void {
@@ -140,12 +167,20 @@ export function refuseProblems(place: string, problems: readonly string[]): void
   throw new RdsIamError('RDS_IAM_OPTIONS', `${place}: ${summary}:\n- ${problems.join('\n- ')}`)
 }
 
-/** What an option got, to end a message with; nothing where it got nothing. */
+/**
+ * What an option got, to end a message with; nothing where it got nothing.
+ *
+ * @example got(7) // '; got 7 (number)'
+ */
 export function got(value: unknown): string {
   return value === undefined ? '' : `; got ${show(value)}`
 }
 
-/** What an option got, to end a message with; a user's name as it is, because nothing of it is secret. */
+/**
+ * What an option got, to end a message with; a user's name as it is, because nothing of it is secret.
+ *
+ * @example gotName('orders app') // '; got "orders app" (string)'
+ */
 export function gotName(value: unknown): string {
   return typeof value === 'string' ? `; got ${JSON.stringify(value.slice(0, 120))} (string)` : got(value)
 }
@@ -153,6 +188,8 @@ export function gotName(value: unknown): string {
 /**
  * Shows a value that is not secret, with its type. What stands before an `@` might be a password, and behind
  * a `?` a signature.
+ *
+ * @example show('postgres://admin:secret@db?sig=1') // '"postgres://…@db?…" (string)'
  */
 export function show(value: unknown): string {
   if (typeof value === 'string') {

@@ -1,6 +1,10 @@
 import type { CaFile } from '../trust/roots.ts'
 
-/** A variable's text, or nothing where it is unset or empty. */
+/**
+ * A variable's text, or nothing where it is unset or empty.
+ *
+ * @example readVariable('AWS_REGION') // 'eu-west-1', or undefined
+ */
 export function readVariable(name: string): string | undefined {
   return process.env[name] || undefined
 }

@@ -1,7 +1,15 @@
 /**
  * How options are checked, all problems at once, for tools that take options of the same kind.
  *
- * @module
+ * @example
+ * ```ts
+ * import { createChecks, refuseProblems } from 'middy-rds-iam/options'
+ *
+ * const checks = createChecks()
+ * const port = checks.port('port', process.env.PORT) ?? 5432
+ * refuseProblems('startServer', checks.problems)
+ * ```
+ * @module middy-rds-iam/options
  */
 
 export { pemProblem } from '../trust/pem.ts'

@@ -4,6 +4,13 @@ import type { TokenSigner } from '../token/signer-request.ts'
 
 /**
  * Trust that is added to the certificate authorities of Amazon RDS. There is no way to turn verification off.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs'
+ *
+ * const tls: TlsOptions = { ca: readFileSync('eusc-de-east-1-bundle.pem', 'utf8') }
+ * ```
  */
 export interface TlsOptions {
   /**
@@ -19,6 +26,7 @@ export interface TlsOptions {
  * Which server a new connection may lead to, in the words of libpq: `any`, or `read-write` for one that takes
  * writes. libpq's other values choose among several hosts; here the name of the endpoint does that.
  *
+ * @example 'read-write'
  * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS
  */
 export type TargetSessionAttrs = 'any' | 'read-write'
@@ -26,6 +34,8 @@ export type TargetSessionAttrs = 'any' | 'read-write'
 /**
  * The options that every middleware of this package takes. All of them are optional where the environment
  * gives them.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', connectTimeoutMs: 5_000 }
  */
 export interface RdsIamOptions {
   /**
@@ -69,8 +79,15 @@ export interface RdsIamOptions {
    *
    * @default `host`, and `port` where only `endpoint.port` is missing
    */
-  readonly endpoint?: { readonly host: string; readonly port?: number | undefined } | undefined
-  /** Trust beyond Amazon's own certificate authorities. */
+  readonly endpoint?:
+    | {
+        /** The endpoint's name, for example `orders.c1x2.eu-west-1.rds.amazonaws.com`. */
+        readonly host: string
+        /** The endpoint's port. @default the option `port` */
+        readonly port?: number | undefined
+      }
+    | undefined
+  /** Trust beyond Amazon's own certificate authorities. @default none */
   readonly tls?: TlsOptions | undefined
   /**
    * AWS credentials, or a provider of them.
@@ -169,7 +186,19 @@ export interface RdsIamOptions {
   readonly metrics?: RdsIamMetrics | undefined
 }
 
-/** An option of the four middlewares, whose type is that of what it returns. */
+/**
+ * An option of the four middlewares, whose type is that of what it returns.
+ *
+ * @example
+ * ```ts
+ * import type { Pool } from 'pg'
+ *
+ * interface Orders { count(): Promise<unknown> }
+ * const option: WrapOption<Pool, Orders> = {
+ *   wrap: pool => ({ count: async () => (await pool.query('select count(*) from orders')).rows[0] }),
+ * }
+ * ```
+ */
 export interface WrapOption<Connection, Wrapped> {
   /**
    * Makes of the connection or pool what the handler gets in its place, for example
@@ -181,7 +210,11 @@ export interface WrapOption<Connection, Wrapped> {
   readonly wrap?: ((connection: Connection) => Wrapped) | undefined
 }
 
-/** The options that say where the database is, who connects and what is trusted. */
+/**
+ * The options that say where the database is, who connects and what is trusted.
+ *
+ * @example 'host'
+ */
 export type AccessOption =
   | 'host'
   | 'port'

@@ -12,7 +12,11 @@ import {
 import { findMistakes } from './policy-mistakes.ts'
 import { decideFor, explainRefusal } from './policy-verdict.ts'
 
-/** The user and the database that a policy is checked for. */
+/**
+ * The user and the database that a policy is checked for.
+ *
+ * @example { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app', region: 'eu-west-1' }
+ */
 export interface CheckPolicyOptions {
   /** The database's DbiResourceId, for example `db-ABCDEFGHIJKL01234`, `cluster-…` or `prx-…`. */
   readonly resourceId: string
@@ -31,7 +35,11 @@ export interface CheckPolicyOptions {
   readonly accountId?: string | undefined
 }
 
-/** Something that `checkPolicy` found, and where. */
+/**
+ * Something that `checkPolicy` found, and where.
+ *
+ * @example { policy: 0, at: '.Statement[0].Resource[0]', message: 'is for the user "a", not "orders_app"' }
+ */
 export interface PolicyFinding {
   /** The number of the policy, counted from 0. */
   readonly policy: number
@@ -41,7 +49,18 @@ export interface PolicyFinding {
   readonly message: string
 }
 
-/** What `checkPolicy` found out. */
+/**
+ * What `checkPolicy` found out.
+ *
+ * @example
+ * ```ts
+ * import { checkPolicy } from 'middy-rds-iam'
+ *
+ * const question = { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' }
+ * const { allowed, detail }: PolicyCheck = checkPolicy({ Version: '2012-10-17', Statement: [] }, question)
+ * console.log(allowed, detail)
+ * ```
+ */
 export interface PolicyCheck {
   /** Whether the user may connect, as far as these policies decide. `false` if that depends on something. */
   readonly allowed: boolean
@@ -70,6 +89,9 @@ const optionNames = ['resourceId', 'user', 'region', 'partition', 'accountId']
  * @param policies One identity-based policy as parsed JSON, or a list of all that a role has.
  * @example
  * ```ts
+ * import { readFileSync } from 'node:fs'
+ *
+ * const policy = JSON.parse(readFileSync('policy.json', 'utf8'))
  * const question = { resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' }
  * const { allowed, problems } = checkPolicy(policy, question)
  * for (const { at, message } of problems) console.error(`${at} ${message}`)

@@ -3,7 +3,14 @@ import { partitionProblem, regionProblem } from '../identifiers/region.ts'
 import { type Checks, createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
 import { connectAction } from './policy-document.ts'
 
-/** One user of one database, as IAM names it. */
+/**
+ * One user of one database, as IAM names it.
+ *
+ * @example
+ * ```ts
+ * { region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234', user: 'orders_app' }
+ * ```
+ */
 export interface ConnectArnOptions {
   /** The database's Region, for example `eu-west-1`. */
   readonly region: string
@@ -26,7 +33,17 @@ export interface ConnectArnOptions {
   readonly user: string
 }
 
-/** Databases and users. Each of the users may connect to each of the databases. */
+/**
+ * Databases and users. Each of the users may connect to each of the databases.
+ *
+ * @example
+ * ```ts
+ * {
+ *   region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-ABCDEFGHIJKL01234',
+ *   user: ['orders_app', 'orders_report'],
+ * }
+ * ```
+ */
 export interface ConnectPolicyOptions extends Omit<ConnectArnOptions, 'resourceId' | 'user'> {
   /** One or many, as for `connectArn`. */
   readonly resourceId: string | readonly string[]
@@ -34,12 +51,31 @@ export interface ConnectPolicyOptions extends Omit<ConnectArnOptions, 'resourceI
   readonly user: string | readonly string[]
 }
 
-/** An identity-based policy that allows `rds-db:connect`, ready for `JSON.stringify`. */
+/**
+ * An identity-based policy that allows `rds-db:connect`, ready for `JSON.stringify`.
+ *
+ * @example
+ * ```ts
+ * {
+ *   Version: '2012-10-17',
+ *   Statement: [{
+ *     Effect: 'Allow',
+ *     Action: 'rds-db:connect',
+ *     Resource: ['arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-ABCDEFGHIJKL01234/orders_app'],
+ *   }],
+ * }
+ * ```
+ */
 export interface ConnectPolicy {
+  /** The version of the language of policies. */
   readonly Version: '2012-10-17'
+  /** One statement, which allows nothing but to connect. */
   readonly Statement: readonly {
+    /** Always `Allow`. */
     readonly Effect: 'Allow'
+    /** The action that an authentication token is for. */
     readonly Action: 'rds-db:connect'
+    /** The ARNs of the users. */
     readonly Resource: readonly string[]
   }[]
 }

@@ -3,13 +3,25 @@ import { covers, findUncertain } from './policy-pattern.ts'
 import { type Session, unsupportedKeys } from './policy-session.ts'
 import { describe, isRecord } from './policy-values.ts'
 
-/** One test of a condition block. */
+/**
+ * One test of a condition block.
+ *
+ * @example
+ * ```ts
+ * {
+ *   at: '.Statement[0].Condition.StringEquals.aws:PrincipalTag/team', operator: 'StringEquals',
+ *   key: 'aws:PrincipalTag/team', values: ['orders'],
+ * }
+ * ```
+ */
 export interface ConditionTest {
-  /** For example `.Condition.StringEquals.aws:PrincipalTag/team`. */
+  /** For example `.Statement[0].Condition.StringEquals.aws:PrincipalTag/team`. */
   readonly at: string
   /** As it is written, for example `ForAnyValue:StringLikeIfExists`. */
   readonly operator: string
+  /** The condition key, for example `aws:PrincipalTag/team`. */
   readonly key: string
+  /** What it is compared with, as texts. */
   readonly values: readonly string[]
 }
 

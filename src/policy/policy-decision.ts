@@ -5,14 +5,30 @@ import { connectAction, type PolicyElement, type PolicyStatement } from './polic
 import { covers, findUncertain } from './policy-pattern.ts'
 import { type Session, sessionOfRole } from './policy-session.ts'
 
-/** What the answer depends on, and in which statement. */
+/**
+ * What the answer depends on, and in which statement.
+ *
+ * @example
+ * ```ts
+ * const [statement] = readPolicyDocument({}, () => {})
+ * if (statement !== undefined) {
+ *   const on = 'the condition StringEquals of aws:PrincipalTag/team'
+ *   const dependence: PolicyDependence = { statement, on }
+ * }
+ * ```
+ */
 export interface PolicyDependence {
+  /** The statement that may match and may not. */
   readonly statement: PolicyStatement
   /** For example `the policy variable ${aws:PrincipalTag/team}`. */
   readonly on: string
 }
 
-/** Whether a database user may connect. */
+/**
+ * Whether a database user may connect.
+ *
+ * @example { allowed: false, statement: undefined, dependsOn: [] }
+ */
 export interface PolicyDecision {
   /** `true` only if that is certain. */
   readonly allowed: boolean
@@ -27,6 +43,14 @@ export interface PolicyDecision {
  * either the answer is no. If a statement that would change the answer may match and may not, the answer
  * depends.
  *
+ * @example
+ * ```ts
+ * const statement = { Effect: 'Allow', Action: connectAction, Resource: '*' }
+ * const document = { Version: '2012-10-17', Statement: [statement] }
+ * const statements = readPolicyDocument(document, (at, problem) => console.error(at, problem))
+ * const arn = 'arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-ABCDEFGHIJKL01234/orders_app'
+ * console.log(decide(statements, arn).allowed) // true
+ * ```
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
  */
 export function decide(statements: readonly PolicyStatement[], arn: string): PolicyDecision {
@@ -51,7 +75,15 @@ export function decide(statements: readonly PolicyStatement[], arn: string): Pol
     : { allowed: false, statement: undefined, dependsOn }
 }
 
-/** Says a decision in one sentence. */
+/**
+ * Says a decision in one sentence.
+ *
+ * @example
+ * ```ts
+ * const arn = 'arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-ABCDEFGHIJKL01234/orders_app'
+ * describeDecision(decide([], arn), arn) // 'no statement of the policy allows rds-db:connect on arn:aws:…'
+ * ```
+ */
 export function describeDecision(decision: PolicyDecision, arn: string, policy = 'the policy'): string {
   const { allowed, statement, dependsOn } = decision
   if (dependsOn.length > 0) {

@@ -2,29 +2,61 @@ import { arnProblem } from './policy-arn.ts'
 import { type ConditionTest, readCondition } from './policy-condition.ts'
 import { describe, isRecord } from './policy-values.ts'
 
-/** The action that an authentication token is for. */
+/**
+ * The action that an authentication token is for.
+ *
+ * @example console.log(connectAction) // rds-db:connect
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+ */
 export const connectAction = 'rds-db:connect'
 
-/** A text of a policy, and where it stands: `.Statement[0].Resource[1]`. */
+/**
+ * A text of a policy, and where it stands: `.Statement[0].Resource[1]`.
+ *
+ * @example { at: '.Statement[0].Action', text: 'rds-db:connect' }
+ */
 export interface PolicyText {
+  /** Where it stands, for example `.Statement[0].Resource[1]`. */
   readonly at: string
+  /** The text, for example `rds-db:connect`. */
   readonly text: string
 }
 
-/** The actions or the resources of a statement. With `Not…`, the statement is about all but these. */
+/**
+ * The actions or the resources of a statement. With `Not…`, the statement is about all but these.
+ *
+ * @example { negated: false, texts: [{ at: '.Statement[0].Action', text: 'rds-db:connect' }] }
+ */
 export interface PolicyElement {
+  /** Whether it is `NotAction` or `NotResource`. */
   readonly negated: boolean
+  /** All that is named. */
   readonly texts: readonly PolicyText[]
 }
 
-/** A statement as it was read. A malformed part was reported, and is empty here. */
+/**
+ * A statement as it was read. A malformed part was reported, and is empty here.
+ *
+ * @example
+ * ```ts
+ * {
+ *   at: '.Statement[0]', name: 'statement 1', effect: 'Allow',
+ *   actions: { negated: false, texts: [{ at: '.Statement[0].Action', text: 'rds-db:connect' }] },
+ *   resources: { negated: false, texts: [{ at: '.Statement[0].Resource', text: '*' }] },
+ *   conditions: [], hasVariables: true,
+ * }
+ * ```
+ */
 export interface PolicyStatement {
   /** For example `.Statement[0]`. */
   readonly at: string
   /** For messages: `statement 1`, or `statement "AllowOrders"` where it has a Sid. */
   readonly name: string
+  /** `undefined` where it is neither, which was reported. */
   readonly effect: 'Allow' | 'Deny' | undefined
+  /** What it is about. */
   readonly actions: PolicyElement
+  /** The ARNs that it is about. */
   readonly resources: PolicyElement
   /** What has to hold for the statement to count; empty if it always does. */
   readonly conditions: readonly ConditionTest[]
@@ -35,6 +67,8 @@ export interface PolicyStatement {
 /**
  * Called for each problem with a document: its place, which is empty for the document as a whole, and a
  * clause.
+ *
+ * @example (at, problem) => console.error(`${at} ${problem}`)
  */
 export type ReportPolicyProblem = (at: string, problem: string) => void
 
@@ -54,6 +88,11 @@ const nothing: PolicyElement = { negated: false, texts: [] }
  * Reads an identity-based policy, and reports everything that IAM would reject.
  *
  * @param partition That of a Region which is not known here, if somebody says so.
+ * @example
+ * ```ts
+ * readPolicyDocument({ Statement: [] }, (at, problem) => console.error(at, problem))
+ * // .Statement must have a statement, got []
+ * ```
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
  */
 export function readPolicyDocument(

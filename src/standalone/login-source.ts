@@ -1,3 +1,15 @@
+/**
+ * Logins for a program that speaks the protocol of a database itself: a driver or a proxy.
+ *
+ * @example
+ * ```ts
+ * import { createLoginSource } from 'middy-rds-iam/login-source'
+ *
+ * const { target } = createLoginSource('postgres', { user: 'orders_app' })
+ * console.log(target.host, target.port)
+ * ```
+ * @module middy-rds-iam/login-source
+ */
 import type { TLSSocket } from 'node:tls'
 import { type Access, createAccess } from '../access/access.ts'
 import { explain } from '../errors/explain.ts'
@@ -14,17 +26,33 @@ import { elapsedMs } from '../time/elapsed.ts'
 import { type AttemptToken, createAttemptToken } from '../token/attempt-token.ts'
 import { requireVerified, type VerifiedTls } from '../trust/verified-tls.ts'
 
-export type { VerifiedTls }
+export type { Target, VerifiedTls }
 
 /**
  * What a database is logged in at by: the options of a middleware that say where, as whom and for how long.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app' }
  */
 export type LoginOptions = Pick<RdsIamOptions, AccessOption | 'retryRefused'>
 
-/** One attempt to log in. */
+/**
+ * One attempt to log in.
+ *
+ * @example
+ * ```ts
+ * import { connect } from 'node:tls'
+ *
+ * const dial = ({ host, port, tls, signal }: LoginAttempt) => {
+ *   const socket = connect({ host, port, ...tls })
+ *   signal.addEventListener('abort', () => socket.destroy(signal.reason))
+ *   return socket
+ * }
+ * ```
+ */
 export interface LoginAttempt {
   /** The host to connect to. The certificate is compared with the name of the endpoint, whatever this is. */
   readonly host: string
+  /** The port to connect to. */
   readonly port: number
   /** Options of `tls.connect` that verify the server's chain and name. */
   readonly tls: VerifiedTls
@@ -42,7 +70,15 @@ export interface LoginAttempt {
   token(socket: TLSSocket): Promise<string>
 }
 
-/** Logs in at one database as one user, for a program that speaks its protocol itself. */
+/**
+ * Logs in at one database as one user, for a program that speaks its protocol itself.
+ *
+ * @example
+ * ```ts
+ * const source: LoginSource = createLoginSource('mysql', { user: 'shop_app' })
+ * console.log(source.target.host)
+ * ```
+ */
 export interface LoginSource {
   /** Where, and as whom, with all defaults filled in. */
   readonly target: Pick<Target, 'host' | 'port' | 'user' | 'database' | 'endpoint'>
@@ -55,7 +91,19 @@ export interface LoginSource {
   open<Connection>(login: Login<Connection>): Promise<Connection>
 }
 
-/** How one connection is opened. */
+/**
+ * How one connection is opened.
+ *
+ * @example
+ * ```ts
+ * import { connect, type TLSSocket } from 'node:tls'
+ *
+ * const login: Login<TLSSocket> = {
+ *   attempt: async ({ host, port, tls }) => connect({ host, port, ...tls }),
+ *   discard: socket => socket.destroy(),
+ * }
+ * ```
+ */
 export interface Login<Connection> {
   /** The database that is asked for, for errors and events. @default the one of the options */
   readonly database?: string | undefined
@@ -84,11 +132,13 @@ const notOptions =
  * @param place Whose options they are, for errors.
  * @example
  * ```ts
- * const source = createLoginSource('postgres', { host, user: 'orders_app' })
- * const socket = await source.open({
- *   attempt: async ({ host, port, tls, signal, token }) => logIn(host, port, tls, signal, token),
- *   discard: socket => socket.destroy(),
- * })
+ * import type { TLSSocket } from 'node:tls'
+ *
+ * // Speaks the protocol up to the session, and asks for the token when the server asks for a password.
+ * declare function logIn(attempt: LoginAttempt): Promise<TLSSocket>
+ *
+ * const source = createLoginSource('postgres', { user: 'orders_app' })
+ * const socket = await source.open({ attempt: logIn, discard: socket => socket.destroy() })
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once.
  */

@@ -1,6 +1,12 @@
-/** AWS credentials, as every provider of the AWS SDK gives them. */
+/**
+ * AWS credentials, as every provider of the AWS SDK gives them.
+ *
+ * @example { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: process.env.SECRET_ACCESS_KEY ?? '' }
+ */
 export interface AwsCredentials {
+  /** The id of the key pair, for example `AKIAIOSFODNN7EXAMPLE`. */
   readonly accessKeyId: string
+  /** The secret of the key pair. It stays in the process: what is signed with it does not contain it. */
   readonly secretAccessKey: string
   /** Present for temporary credentials: roles, SSO, Lambda. */
   readonly sessionToken?: string | undefined
@@ -8,8 +14,23 @@ export interface AwsCredentials {
   readonly expiration?: Date | undefined
 }
 
-/** Gives AWS credentials on demand, for example what `fromTemporaryCredentials()` of the AWS SDK returns. */
-export type AwsCredentialsProvider = (options?: { forceRefresh?: boolean }) => Promise<AwsCredentials>
+/**
+ * Gives AWS credentials on demand, for example what `fromTemporaryCredentials()` of the AWS SDK returns.
+ *
+ * @example
+ * ```ts
+ * import { fromTemporaryCredentials } from '@aws-sdk/credential-providers'
+ *
+ * const RoleArn = 'arn:aws:iam::123456789012:role/orders-database'
+ * const credentials: AwsCredentialsProvider = fromTemporaryCredentials({ params: { RoleArn } })
+ * ```
+ */
+export type AwsCredentialsProvider = (options?: {
+  /** Whether to fetch new ones, because a token that the last ones signed was refused. */
+  readonly forceRefresh?: boolean
+  /** The settings of a client of the AWS SDK. There is none here, and its providers ask for none. */
+  readonly callerClientConfig?: never
+}) => Promise<AwsCredentials>
 
 /**
  * AWS credentials in environment variables, where Lambda puts those of the function's role. Nothing where a

@@ -9,7 +9,7 @@ export function splitPem(text: string): readonly string[] {
  * Says what is wrong with a text that should hold certificates; `undefined` if it is right. The clause shows
  * nothing of a secret.
  *
- * @example `pemProblem('./ca.pem')` is `'looks like a path; pass the text of the file'`
+ * @example pemProblem('./ca.pem') // 'is a path ("./ca.pem"); pass the text of the file'
  */
 export function pemProblem(text: string): string | undefined {
   if (text.includes('PRIVATE KEY')) return 'holds a private key, which does not belong here'

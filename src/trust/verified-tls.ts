@@ -11,6 +11,14 @@ const tls = () => process.getBuiltinModule('node:tls')
 /**
  * TLS options that verify the server's chain and host name, whatever the environment says. They are for
  * `tls.connect`, and for the option `ssl` of a driver.
+ *
+ * @example
+ * ```ts
+ * import { connect } from 'node:tls'
+ * import type { LoginAttempt } from 'middy-rds-iam/login-source'
+ *
+ * const dial = ({ host, port, tls }: LoginAttempt) => connect({ host, port, ...tls })
+ * ```
  */
 export interface VerifiedTls extends PlainTls {
   /** Made of `ca` and `minVersion` when it is first read. All connections then share it. */

@@ -8,7 +8,11 @@ import { takenNameProblem, userNameProblem } from '../identifiers/user-names.ts'
 import { createChecks, got, gotName, refuseProblems } from '../options/checks.ts'
 import { disarmOwnedCode } from './owned-code.ts'
 
-/** A database user, and the engine of its server. */
+/**
+ * A database user, and the engine of its server.
+ *
+ * @example { engine: 'postgres', user: 'orders_app', masterUser: 'postgres' }
+ */
 export interface UserSqlOptions {
   /** `'mysql'` stands for MariaDB too. */
   readonly engine: 'postgres' | 'mysql'
@@ -23,7 +27,11 @@ export interface UserSqlOptions {
   readonly masterUser?: string | undefined
 }
 
-/** The options of `createUserSql`. */
+/**
+ * The options of `createUserSql`.
+ *
+ * @example { engine: 'mysql', user: 'shop_app', masterUser: 'admin', ifNotExists: true }
+ */
 export interface CreateUserSqlOptions extends UserSqlOptions {
   /**
    * Whether the SQL may be run again. An IAM user that exists stays as it is. If a user with the name exists
@@ -34,7 +42,11 @@ export interface CreateUserSqlOptions extends UserSqlOptions {
   readonly ifNotExists?: boolean | undefined
 }
 
-/** The options of `dropUserSql`. */
+/**
+ * The options of `dropUserSql`.
+ *
+ * @example { engine: 'postgres', user: 'orders_app', ifExists: true, reassignTo: 'orders_owner' }
+ */
 export interface DropUserSqlOptions extends UserSqlOptions {
   /** Whether the SQL may be run again. @default false: a user that does not exist is an error */
   readonly ifExists?: boolean | undefined
@@ -46,7 +58,11 @@ export interface DropUserSqlOptions extends UserSqlOptions {
   readonly reassignTo?: string | undefined
 }
 
-/** The two steps of removing a database user. */
+/**
+ * The two steps of removing a database user.
+ *
+ * @example { inEveryDatabase: [], once: ["DROP USER 'shop_app'@'%';"] }
+ */
 export interface DropUserSql {
   /**
    * Run these first, in every database of the server in which the user owns something or has privileges. The
@@ -64,6 +80,9 @@ export interface DropUserSql {
  * @returns The statements, each with its semicolon.
  * @example
  * ```ts
+ * import pg from 'pg'
+ *
+ * const client = new pg.Client()
  * const statements = createUserSql({ engine: 'postgres', user: 'orders_app', masterUser: 'postgres' })
  * for (const sql of statements) await client.query(sql)
  * ```
@@ -104,6 +123,11 @@ export function createUserSql(options: CreateUserSqlOptions): readonly string[] 
  * error names these; the owner of the object has to revoke them.
  *
  * @returns Both steps, each as statements with their semicolons.
+ * @example
+ * ```ts
+ * const { inEveryDatabase, once } = dropUserSql({ engine: 'postgres', user: 'orders_app' })
+ * console.log([...inEveryDatabase, ...once].join('\n'))
+ * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every problem at once and what it got.
  * @see https://www.postgresql.org/docs/current/role-removal.html
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { GenericLogger } from '@aws-lambda-powertools/commons/types'
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
+import { fromCognitoIdentity, fromEnv, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import middy from '@middy/core'
 import type { Connection } from 'mysql2/promise'
 import type { Client } from 'pg'
@@ -63,6 +64,9 @@ function _compile(): void {
 
   iamPg({ logger: new Logger(), client: { application_name: 'orders' }, tls: { ca: process.env.CA } })
   iamPg({ logger: console, credentials: { accessKeyId: 'a', secretAccessKey: 'b' }, pingAfterIdleMs: false })
+  iamPg({ credentials: fromTemporaryCredentials({ params: { RoleArn: 'a' } }) })
+  iamPg({ credentials: fromCognitoIdentity({ identityId: 'a' }) })
+  iamPg({ credentials: fromEnv() })
   iamPg({ metrics: new Metrics() })
   iamMysqlPool({
     metrics: { addMetric: (name: string, unit: string, value: number) => `${name}${unit}${value}` },

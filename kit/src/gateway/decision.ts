@@ -14,6 +14,7 @@
  * | `DirectTls` | the client began with TLS at once, and the server behind is older than PostgreSQL 17 |
  * | `NotTrusted` | the client does not trust the gateway's certificate, and has not said who it is |
  *
+ * @example 'ExpiredToken'
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html
  */
 export type RefusalReason =
@@ -27,7 +28,11 @@ export type RefusalReason =
   | 'DirectTls'
   | 'NotTrusted'
 
-/** The TLS connection that a client came over. */
+/**
+ * The TLS connection that a client came over.
+ *
+ * @example { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
+ */
 export interface DecisionTls {
   /** For example `'TLSv1.3'`. */
   readonly version: string
@@ -35,7 +40,18 @@ export interface DecisionTls {
   readonly cipher: string
 }
 
-/** A line of the decision log: who was let in or refused, and the true reason, without any secret in it. */
+/**
+ * A line of the decision log: who was let in or refused, and the true reason, without any secret in it.
+ *
+ * @example
+ * ```ts
+ * {
+ *   at: new Date(), client: '127.0.0.1:50123', user: 'orders_app', database: 'orders',
+ *   verdict: 'refused', reason: 'NotAuthorized',
+ *   detail: 'no statement of the policy allows rds-db:connect on …',
+ * }
+ * ```
+ */
 export interface Decision {
   /** When it was decided, by the gateway's clock. */
   readonly at: Date
@@ -61,7 +77,11 @@ export interface Decision {
   readonly tokenId?: string
 }
 
-/** Counts since the gateway started. */
+/**
+ * Counts since the gateway started.
+ *
+ * @example { connections: 3, open: 1, admitted: 2, refused: 1, tokens: 1 }
+ */
 export interface GatewayStats {
   /** Connections that reached the authentication, each having sent its token. */
   readonly connections: number

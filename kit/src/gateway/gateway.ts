@@ -12,7 +12,16 @@ import type { GatewayOptions } from './options.ts'
 import { servePostgres } from './postgres.ts'
 import { type GatewaySettings, readOptions } from './settings.ts'
 
-/** A gateway that listens. */
+/**
+ * A gateway that listens.
+ *
+ * @example
+ * ```ts
+ * const gateway: Gateway = await startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
+ * console.log(gateway.port, gateway.stats().admitted)
+ * await gateway.close()
+ * ```
+ */
 export interface Gateway {
   /** The address that it listens on, for example `'127.0.0.1'`. */
   readonly host: string

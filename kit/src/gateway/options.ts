@@ -3,7 +3,11 @@ import type { Decision } from './decision.ts'
 import type { GatewayPolicy } from './policy.ts'
 import type { GatewayCredentials } from './sigv4.ts'
 
-/** The real server that stands behind the gateway. */
+/**
+ * The real server that stands behind the gateway.
+ *
+ * @example { host: '127.0.0.1', port: 5432 }
+ */
 export interface GatewayUpstream {
   /** @default '127.0.0.1' */
   readonly host?: string | undefined
@@ -29,7 +33,11 @@ export interface GatewayUpstream {
   readonly ca?: string | undefined
 }
 
-/** What a gateway is started with; only `upstream` and `region` are needed. */
+/**
+ * What a gateway is started with; only `upstream` and `region` are needed.
+ *
+ * @example { upstream: { port: 5432 }, region: 'eu-west-1', users: ['orders_app'] }
+ */
 export interface GatewayOptions {
   /**
    * Whose protocol is spoken on both sides: MySQL's is MariaDB's too. A MySQL upstream is connected to before

@@ -1,7 +1,11 @@
 import { formatConnectArn } from 'middy-rds-iam/identifiers'
 import { decide, describeDecision, readPolicyDocument } from 'middy-rds-iam/policy'
 
-/** An IAM policy, and what database it is evaluated for. */
+/**
+ * An IAM policy, and what database it is evaluated for.
+ *
+ * @example { document: { Version: '2012-10-17', Statement: [] }, resourceId: 'db-ABCDEFGHIJKL01234' }
+ */
 export interface GatewayPolicy {
   /** The identity-based policy, as parsed JSON: `{ Version: '2012-10-17', Statement: [...] }`. */
   readonly document: unknown

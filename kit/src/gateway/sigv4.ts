@@ -2,13 +2,17 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Endpoint } from 'middy-rds-iam/identifiers'
 import { parseAmzDate, parseToken, partOf, quote, type Token } from './token-text.ts'
 
-/** A key pair that the gateway knows the secret of, so that it can verify what the pair has signed. */
+/**
+ * A key pair that the gateway knows the secret of, so that it can verify what the pair has signed.
+ *
+ * @example { accessKeyId: 'defaultkey', secretAccessKey: 'defaultsecret' }
+ */
 export interface GatewayCredentials {
   /** For example `AKIAIOSFODNN7EXAMPLE`. */
   readonly accessKeyId: string
   /** Never logged, never part of an error. */
   readonly secretAccessKey: string
-  /** Where set, tokens must carry exactly this one; where not, tokens must carry none. */
+  /** Where set, tokens must carry exactly this one; where not, tokens must carry none. @default none */
   readonly sessionToken?: string | undefined
   /**
    * When the pair stops being valid; tokens that it signed stop with it, however young they are.

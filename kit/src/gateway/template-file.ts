@@ -9,6 +9,11 @@ const functions =
  * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn`
  * `{ 'Fn::GetAtt': ['X', 'Arn'] }` and so on.
  *
+ * @example
+ * ```ts
+ * parseTemplate('Resources: { Role: !GetAtt Orders.Arn }').Resources
+ * // { Role: { 'Fn::GetAtt': ['Orders', 'Arn'] } }
+ * ```
  * @throws where the text is not YAML, or has a tag that is not CloudFormation's, with the line.
  */
 export function parseTemplate(text: string): CloudFormationTemplate {

@@ -1,11 +1,20 @@
 import { RdsIamError } from 'middy-rds-iam'
 
-/** A CloudFormation template as parsed: `!Ref X` stands in it as `{ Ref: 'X' }`. */
+/**
+ * A CloudFormation template as parsed: `!Ref X` stands in it as `{ Ref: 'X' }`.
+ *
+ * @example { Parameters: { User: { Type: 'String', Default: 'orders_app' } }, Resources: {} }
+ */
 export interface CloudFormationTemplate {
+  /** By name; `Default` counts where no value is given. */
   readonly Parameters?: Readonly<Record<string, { readonly Type?: unknown; readonly Default?: unknown }>>
+  /** What `Fn::FindInMap` looks up. */
   readonly Mappings?: unknown
+  /** What decides whether a resource is there. */
   readonly Conditions?: Readonly<Record<string, unknown>>
+  /** Roles, policies and functions among them. */
   readonly Resources?: Readonly<Record<string, unknown>>
+  /** With their exports, which other stacks import. */
   readonly Outputs?: Readonly<Record<string, unknown>>
 }
 

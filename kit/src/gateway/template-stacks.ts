@@ -4,7 +4,11 @@ import { evaluatorOf, type TemplateEvaluator } from './intrinsics.ts'
 import type { TemplateValues } from './template-names.ts'
 import { type CloudFormationTemplate, isRecord, wrong } from './template-parts.ts'
 
-/** Another stack, which exports what the template imports. */
+/**
+ * Another stack, which exports what the template imports.
+ *
+ * @example { name: 'network', template: { Resources: {} }, parameters: { Stage: 'test' } }
+ */
 export interface TemplateStack {
   /** Its name, which `AWS::StackName` stands for in it, for example `network`. */
   readonly name: string

@@ -8,7 +8,11 @@ import { mayConcernConnecting, statementsOf, type WrittenStatement } from './tem
 export type { CloudFormationTemplate } from './template-parts.ts'
 export type { TemplateStack } from './template-stacks.ts'
 
-/** Whose permissions are taken out of a template, and with which values. */
+/**
+ * Whose permissions are taken out of a template, and with which values.
+ *
+ * @example { region: 'eu-west-1', parameters: { DatabaseUser: 'notes_app' }, role: 'NotesFunction' }
+ */
 export interface TemplatePolicyOptions {
   /** The Region that the stack is in, for example `eu-west-1`. */
   readonly region: string
@@ -32,7 +36,9 @@ export interface TemplatePolicyOptions {
   readonly stacks?: readonly TemplateStack[] | undefined
   /**
    * The logical id of the role, or of the function that has it; of a template of the CDK also without its
-   * hash, or the path of the construct. Not needed where only one in the template may connect.
+   * hash, or the path of the construct.
+   *
+   * @default the only one in the template that may connect
    */
   readonly role?: string | undefined
 }
@@ -43,6 +49,9 @@ export interface TemplatePolicyOptions {
  *
  * @example
  * ```ts
+ * import { readFileSync } from 'node:fs'
+ *
+ * const template = parseTemplate(readFileSync('template.yaml', 'utf8'))
  * const region = 'eu-west-1'
  * const resourceId = 'db-ABCDEFGHIJKL01234'
  * const document = readTemplatePolicy(template, { region, parameters: { DbiResourceId: resourceId } })

@@ -1,7 +1,11 @@
 import type { LoginOptions } from 'middy-rds-iam/login-source'
 import type { ProxyEvent } from './events.ts'
 
-/** Where a proxy listens: on a port of this machine, or at a Unix socket. */
+/**
+ * Where a proxy listens: on a port of this machine, or at a Unix socket.
+ *
+ * @example { port: 15_432 }
+ */
 export type ProxyListen =
   | {
       /** An address of this machine alone: of 127.0.0.0/8, `'::1'` or `'localhost'`. @default '127.0.0.1' */
@@ -23,6 +27,8 @@ export type ProxyListen =
  * options of the middlewares: `host`, `port`, `user`, `database`, `region`, `endpoint`, `tls`, `credentials`,
  * `signer`, `connectTimeoutMs`, `retryRefused` and `tokenMarginMs`, with the same defaults. Through a tunnel,
  * `host` and `port` are the tunnel's, and `endpoint` is the real RDS endpoint.
+ *
+ * @example { host: 'orders.c1x2.eu-west-1.rds.amazonaws.com', user: 'orders_app', listen: { port: 15_432 } }
  */
 export interface ProxyOptions extends Omit<LoginOptions, 'logger' | 'metrics'> {
   /** Whose protocol is spoken on both sides: MySQL's is MariaDB's too. @default 'postgres' */

@@ -11,8 +11,17 @@ import { type ProxySettings, readProxyOptions } from './settings.ts'
 import { Ended, type Site } from './site.ts'
 import { createThreads } from './threads.ts'
 
-/** A proxy that listens. */
+/**
+ * A proxy that listens.
+ *
+ * @example
+ * ```ts
+ * await using proxy: LocalProxy = await startProxy({ user: 'orders_app' })
+ * console.log(proxy.host, proxy.port)
+ * ```
+ */
 export interface LocalProxy {
+  /** Whose protocol is spoken: `mysql` is MariaDB's too. */
   readonly engine: 'postgres' | 'mysql'
   /**
    * What clients have as the host: `'127.0.0.1'`; with a Unix socket PostgreSQL's folder, or `'localhost'`.
@@ -42,6 +51,7 @@ export interface LocalProxy {
   readonly environment: Readonly<Record<string, string>>
   /** Ends the listener and every connection, and resolves when nothing is left; calling it again is fine. */
   close(): Promise<void>
+  /** As `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -55,6 +65,8 @@ export interface LocalProxy {
  *
  * @example
  * ```ts
+ * import { execFileSync } from 'node:child_process'
+ *
  * await using proxy = await startProxy({
  *   host: 'orders.c1x2.eu-west-1.rds.amazonaws.com',
  *   user: 'orders_app',

@@ -11,14 +11,21 @@ import { forgetPassword, isClient, protocolOf, streamOf } from './internals.ts'
 export interface DriverOptions {
   /** The name that is dialled; that of the endpoint where {@link stream} dials another one. */
   readonly host: string
+  /** The port that is dialled. */
   readonly port: number
+  /** The database user. */
   readonly user: string
+  /** The database's name. */
   readonly database: string
   /** Data and one function, so that it can be cloned. */
   readonly ssl: PlainTls
   /** pg calls it as a method of the client, when the server asks. */
   readonly password: () => Promise<string>
-  /** Dials another name of the endpoint: pg asks TLS for the name that stands in `host`. */
+  /**
+   * Dials another name of the endpoint: pg asks TLS for the name that stands in `host`.
+   *
+   * @default none: pg dials `host`
+   */
   readonly stream?: () => Socket
 }
 
