@@ -63,7 +63,8 @@ export async function writePages(
     },
     // Addresses, dates and line numbers would make a page stale that says what it did.
     ...{ disableSources: true, disableGit: true, excludeExternals: true, excludeInternal: true },
-    ...{ hideBreadcrumbs: true, hidePageHeader: true, useCodeBlocks: true },
+    // Anchors of its own: it counts headings in another way than whoever renders Markdown.
+    ...{ hideBreadcrumbs: true, hidePageHeader: true, useCodeBlocks: true, useHTMLAnchors: true },
     ...{ validation: { notExported: true, invalidLink: true, invalidPath: true, notDocumented: true } },
     ...{ basePath: root, logLevel: 'Warn' },
   })

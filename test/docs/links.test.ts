@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
-import { anchorsOf, linksOf, otherTexts, type Page, pages, withoutCode } from '../support/pages.ts'
+import { anchorsOf, linksOf, otherTexts, type Page, pages, reference, withoutCode } from '../support/pages.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const texts = new Map([...pages, ...otherTexts].map(page => [page.path, page]))
+const texts = new Map([...pages, ...otherTexts, ...reference].map(page => [page.path, page]))
 
 /** The pages and files of the repository that a page links to. */
 function targetsOf(

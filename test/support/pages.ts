@@ -15,22 +15,18 @@ export function readPage(path: string): Page {
   return { path, text: readFileSync(join(root, path), 'utf8') }
 }
 
+const find = (pattern: string): readonly Page[] => globSync(pattern, { cwd: root }).sort().map(readPage)
+
 /** What users read: both packages' READMEs, and the pages of `docs/`. */
-export const pages: readonly Page[] = [
-  'README.md',
-  'kit/README.md',
-  ...globSync('docs/**/*.md', { cwd: root }),
-]
-  .sort()
-  .map(readPage)
+export const pages: readonly Page[] = find('{README,kit/README,docs/*}.md')
+
+/** What `npm run reference` makes, and checks, of the comments. */
+export const reference: readonly Page[] = find('docs/reference/**/*.md')
 
 /** What contributors and the readers of an example have beside these. */
-export const otherTexts: readonly Page[] = globSync('{*,src/*,src/sample/*,examples/*/*,.github/*}.md', {
-  cwd: root,
-})
-  .filter(path => path !== 'README.md')
-  .sort()
-  .map(readPage)
+export const otherTexts: readonly Page[] = find('{*,src/*,src/sample/*,examples/*/*,.github/*}.md').filter(
+  ({ path }) => path !== 'README.md',
+)
 
 /** A piece of code on a page. */
 export interface Snippet {
@@ -50,12 +46,12 @@ export function snippetsOf({ path, text }: Page, language: string): readonly Sni
 }
 
 /**
- * The anchors of a page's headings, as GitHub makes them.
+ * The anchors of a page: those of its headings, as GitHub makes them, and those that it has itself.
  *
  * @see https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#section-links
  */
 export function anchorsOf({ text }: Page): ReadonlySet<string> {
-  const anchors = new Set<string>()
+  const anchors = new Set([...text.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id = '']) => id))
   for (const [, heading = ''] of withoutCode(text).matchAll(/^#{1,6} (.*)$/gm)) {
     const words = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase()
     const anchor = words.replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, '').replaceAll(' ', '-')
