@@ -84,7 +84,11 @@ function matches(
   const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
   // What a pooler passes on under another code is the server's all the same, where the words say so.
   const isPassedOn = code === passedOn && words !== undefined
-  return (hasCode || isPassedOn) && (words === undefined || words.test(message)) && (use === undefined || use === token)
+  return (
+    (hasCode || isPassedOn) &&
+    (words === undefined || words.test(message)) &&
+    (use === undefined || use === token)
+  )
 }
 
 function readFailure(cause: unknown): { code: string | undefined; message: string } {

@@ -50,6 +50,13 @@ export interface Pooler {
 const user = 'notes_app'
 const database = 'notes'
 
+/** Whom a pooler logs in as at its server; by default, whoever logs in to the pooler. */
+export interface PoolerTarget {
+  readonly port: number
+  readonly user?: string
+  readonly database?: string
+}
+
 /**
  * Starts a pooler in front of a server, stopped after the test file's last test.
  *
@@ -57,7 +64,7 @@ const database = 'notes'
  * @see https://www.pgbouncer.org/config.html
  */
 export async function startPooler(
-  server: { readonly port: number },
+  target: PoolerTarget,
   mode: 'session' | 'transaction',
   settings: PoolerSettings = {},
 ): Promise<Pooler> {
@@ -86,8 +93,10 @@ export async function startPooler(
   }
   const start = (port: number) => {
     const lines = Object.entries({ ...own, listen_port: port }).map(([name, value]) => `${name} = ${value}`)
-    const target = `${database} = host=127.0.0.1 port=${server.port} user=${user}`
-    const text = ['[databases]', target, '[pgbouncer]', ...lines, ''].join('\n')
+    const server = { host: '127.0.0.1', port: target.port, user: target.user ?? user }
+    const words = Object.entries({ ...server, dbname: target.database ?? database })
+    const line = `${database} = ${words.map(word => word.join('=')).join(' ')}`
+    const text = ['[databases]', line, '[pgbouncer]', ...lines, ''].join('\n')
     return startProgram(write('pgbouncer.ini', text), folder)
   }
   const { port, stop } = await startOnFreePort('PgBouncer', start)

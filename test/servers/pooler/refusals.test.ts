@@ -13,8 +13,7 @@ import { openEnvironment, usePooledKinds } from './kinds.ts'
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { kinds, server, administer } = await usePooledKinds()
-const start = (settings: PoolerSettings = {}, target = server) =>
-  startPooler(target, 'transaction', settings)
+const start = (settings: PoolerSettings = {}, target = server) => startPooler(target, 'transaction', settings)
 
 /** Logs in as any other client of the pooler does, and stays. */
 async function hold(options: Options): Promise<pg.Client> {
@@ -57,7 +56,12 @@ test('has made the pooler say all that the table says of it', () => {
 
 /** What the server says to a pooler, which some versions pass on under a code of their own. */
 const passedOn = [
-  ['ALTER USER notes_app NOLOGIN', 'ALTER USER notes_app LOGIN', 'RDS_IAM_NOT_GRANTED', /ALTER ROLE "notes_app" LOGIN/],
+  [
+    'ALTER USER notes_app NOLOGIN',
+    'ALTER USER notes_app LOGIN',
+    'RDS_IAM_NOT_GRANTED',
+    /ALTER ROLE "notes_app" LOGIN/,
+  ],
   [
     'ALTER USER notes_app CONNECTION LIMIT 0',
     'ALTER USER notes_app CONNECTION LIMIT -1',
