@@ -1,6 +1,6 @@
 // What a pooler says to whom it does not let in: PgBouncer's own words, and those of the server that it passes on.
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import pg from 'pg'
 import { pgOptions } from '../../../src/pg.ts'
 import { type PoolerSettings, startPooler, withoutPooler } from '../../support/pooler.ts'
