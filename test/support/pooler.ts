@@ -50,6 +50,12 @@ export interface Pooler {
 const user = 'notes_app'
 const database = 'notes'
 
+// Keys take more time to make than most tests take.
+const issuing = makeAuthority().then(async ({ ca, issue }) => ({
+  ca,
+  ...(await issue({ names: ['localhost', proxyName] })),
+}))
+
 /** Whom a pooler logs in as at its server; by default, whoever logs in to the pooler. */
 export interface PoolerTarget {
   readonly port: number
@@ -69,8 +75,7 @@ export async function startPooler(
   settings: PoolerSettings = {},
 ): Promise<Pooler> {
   const folder = makeServerFolder('pgbouncer', 'KILL')
-  const authority = await makeAuthority()
-  const { cert, key } = await authority.issue({ names: ['localhost', proxyName] })
+  const { ca, cert, key } = await issuing
   const endpoint = { host: proxyName, port: 5432 }
   const token = await createTokenSource({ ...endpoint, user, credentials })()
   const write = (name: string, text: string): string => {
@@ -103,7 +108,7 @@ export async function startPooler(
   const command = async (text: string) => {
     const client = new pg.Client({
       ...{ host: 'localhost', port, user: 'console', password: 'console', database: 'pgbouncer' },
-      ssl: { ca: authority.ca },
+      ssl: { ca },
     })
     await client.connect()
     try {
@@ -125,7 +130,7 @@ export async function startPooler(
       endpoint,
       user,
       database,
-      tls: { ca: authority.ca },
+      tls: { ca },
       signer: async () => token,
     },
     hasNamedStatements,

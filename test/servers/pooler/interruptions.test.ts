@@ -5,18 +5,16 @@ import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { encodeInt32 } from '../../../kit/src/wire/postgres-messages.ts'
 import type { RdsIamOptions } from '../../../src/pg.ts'
-import { sessionOf } from '../../support/kinds.ts'
 import { lambdaContext } from '../../support/lambda.ts'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
 import { startRelay } from '../../support/relay.ts'
 import { postgresSql } from '../../support/sql.ts'
 import { tell, until } from '../isolation/invocations.ts'
-import { openEnvironment, type PooledKind, usePooledKinds } from './kinds.ts'
+import { openEnvironment, type PooledFactory, session, usePooledFactories } from './factories.ts'
 
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
-const { kinds, server, administer } = await usePooledKinds()
-const session = sessionOf(postgresSql)
+const { factories, server, administer } = await usePooledFactories()
 const one = [{ one: 1 }]
 const ask = (db: Parameters<typeof tell>[0]) => tell(db, 'SELECT 1 AS one')
 
@@ -40,12 +38,12 @@ const untilSleeping = () =>
 for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
   const { options, command, port } = await startPooler(server, mode, { default_pool_size: 1 })
   // A lost flow keeps its session at the server, in session mode until the pooler finds that it is lost.
-  const roomy = await startPooler(server, mode, { default_pool_size: 2 * kinds.length })
+  const roomy = await startPooler(server, mode, { default_pool_size: 2 * factories.length })
   const relay = await startRelay(roomy.port)
 
   /** An environment that gives back the only session of the pooler at the end of its test. */
-  const open = (t: TestContext, kind: PooledKind, more: RdsIamOptions = {}) => {
-    const environment = openEnvironment(kind, { ...options, ...more })
+  const open = (t: TestContext, factory: PooledFactory, more: RdsIamOptions = {}) => {
+    const environment = openEnvironment(factory, { ...options, ...more })
     t.after(() => environment.run(db => db.end()))
     const reasons = () => environment.events('connection:closed').map(({ fields }) => fields.reason)
     return { ...environment, reasons }
@@ -56,13 +54,13 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
       `the pooler has no more ${what}`,
     )
 
-  for (const kind of kinds) {
+  for (const factory of factories) {
     const check = (text: string, run: (t: TestContext) => Promise<void>) =>
-      test(`${kind.name} behind a pooler in ${mode} mode ${text}`, run)
+      test(`${factory.name} behind a pooler in ${mode} mode ${text}`, run)
 
-    if (kind.isMiddleware)
+    if (factory.isMiddleware)
       check('gives back the only session where a handler is cut off in a transaction', async t => {
-        const { run, reasons } = open(t, kind)
+        const { run, reasons } = open(t, factory)
         // The server hears of it when it would answer.
         t.after(() => administer(`SELECT pg_terminate_backend(pid, 5000) ${sleeping}`))
         await run(ask)
@@ -77,7 +75,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
       })
 
     check('has a query cancelled, and keeps the connection', async t => {
-      const { run, events } = open(t, kind)
+      const { run, events } = open(t, factory)
       const code = await run(async db => {
         const connection = await db.take()
         const slept = tell(connection, postgresSql.sleep)
@@ -93,7 +91,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
 
     check('checks its connection after a freeze, and notices a flow that was lost in it', async t => {
-      const { run, events, reasons } = open(t, kind, {
+      const { run, events, reasons } = open(t, factory, {
         ...roomy.options,
         port: relay.port,
         pingAfterIdleMs: 0,
@@ -108,7 +106,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
 
     check('goes on after its session at the server was ended', async t => {
-      const { run, reasons } = open(t, kind)
+      const { run, reasons } = open(t, factory)
       await administer(`SELECT pg_terminate_backend(${await run(session)}, 5000)`)
       await untilGone('SERVERS')
       // In transaction mode, an idle client has no session that could be ended.
@@ -118,7 +116,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
 
     check('passes on what ends its session in a query, and goes on', async t => {
-      const { run } = open(t, kind)
+      const { run } = open(t, factory)
       const ended = await run(async db => {
         const connection = await db.take()
         await connection.query('BEGIN')
@@ -135,7 +133,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
 
     check('waits while the pooler is paused', async t => {
       await command('PAUSE')
-      const { run } = open(t, kind, { pingAfterIdleMs: 0 })
+      const { run } = open(t, factory, { pingAfterIdleMs: 0 })
       const answer = run(ask)
       const waits = async () => (await command('SHOW POOLS')).some(({ cl_waiting }) => Number(cl_waiting) > 0)
       await until(waits, 'it waits').finally(() => command('RESUME'))

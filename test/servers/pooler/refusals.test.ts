@@ -8,11 +8,11 @@ import { untilTriedAgain } from '../../support/time.ts'
 import { assertFails, type Options } from '../failures/connecting.ts'
 import { knownFailures } from '../failures/known.ts'
 import { tell } from '../isolation/invocations.ts'
-import { openEnvironment, usePooledKinds } from './kinds.ts'
+import { openEnvironment, usePooledFactories } from './factories.ts'
 
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
-const { kinds, server, administer } = await usePooledKinds()
+const { factories, server, administer } = await usePooledFactories()
 const start = (settings: PoolerSettings = {}, target = server) => startPooler(target, 'transaction', settings)
 
 /** Logs in as any other client of the pooler does, and stays. */
@@ -73,11 +73,11 @@ const passedOn = [
 // It lets nobody in: whoever it let in once, it would greet without the server.
 const closed = withoutPooler ? undefined : await start({ server_login_retry: 0 })
 
-for (const kind of closed === undefined ? [] : kinds) {
+for (const factory of closed === undefined ? [] : factories) {
   const { options } = closed as NonNullable<typeof closed>
   for (const [refuse, admit, code, remedy] of passedOn) {
-    test(`${kind.name} tells what the server says to the pooler after ${refuse}`, async () => {
-      const { run } = openEnvironment(kind, options)
+    test(`${factory.name} tells what the server says to the pooler after ${refuse}`, async () => {
+      const { run } = openEnvironment(factory, options)
       await administer(refuse)
       try {
         await assert.rejects(
@@ -94,9 +94,9 @@ for (const kind of closed === undefined ? [] : kinds) {
     })
   }
 
-  test(`${kind.name} takes a refused password of a pooler for a refused token`, async () => {
+  test(`${factory.name} takes a refused password of a pooler for a refused token`, async () => {
     const signer = async () => (await options.signer()).replace('X-Amz-Signature=', '$&0')
-    const { run, events } = openEnvironment(kind, { ...options, signer })
+    const { run, events } = openEnvironment(factory, { ...options, signer })
     await assert.rejects(
       untilTriedAgain(async () => run(db => db.query('SELECT 1'))),
       { code: 'RDS_IAM_ACCESS_DENIED', message: /`rds-db:connect` on .*<prx-…>\/notes_app/ },
@@ -104,10 +104,10 @@ for (const kind of closed === undefined ? [] : kinds) {
     assert.ok(events('connection:retried').length > 0)
   })
 
-  test(`${kind.name} waits for its turn where a pooler takes no more clients`, async () => {
+  test(`${factory.name} waits for its turn where a pooler takes no more clients`, async () => {
     const { options } = await start({ max_client_conn: 1 })
     const other = await hold(options)
-    const { run, events, logger } = openEnvironment(kind, options)
+    const { run, events, logger } = openEnvironment(factory, options)
     const { debug } = logger
     logger.debug = (message, fields) => {
       debug(message, fields)
@@ -119,10 +119,10 @@ for (const kind of closed === undefined ? [] : kinds) {
     await run(db => db.end())
   })
 
-  test(`${kind.name} tells of a pooler that takes no more clients until the time is over`, async () => {
+  test(`${factory.name} tells of a pooler that takes no more clients until the time is over`, async () => {
     const { options } = await start({ max_client_conn: 1 })
     const other = await hold(options)
-    const { run } = openEnvironment(kind, options)
+    const { run } = openEnvironment(factory, options)
     await assert.rejects(
       untilTriedAgain(async () => run(db => db.query('SELECT 1'))),
       { code: 'RDS_IAM_THROTTLED', remedy: /max_client_conn/ },

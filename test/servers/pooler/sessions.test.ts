@@ -2,27 +2,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type pg from 'pg'
-import { sessionOf } from '../../support/kinds.ts'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
 import { postgresSql } from '../../support/sql.ts'
 import { tell } from '../isolation/invocations.ts'
-import { openEnvironment, statements, usePooledKinds } from './kinds.ts'
+import { openEnvironment, session, statements, usePooledFactories } from './factories.ts'
 
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
-const { kinds, server } = await usePooledKinds()
-const session = sessionOf(postgresSql)
+const { factories, server } = await usePooledFactories()
 
 for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
   // In the session mode each client has one to itself, in the other one all have to share.
   const pooler = await startPooler(server, mode, { default_pool_size: mode === 'session' ? 2 : 1 })
   const { options } = pooler
 
-  for (const kind of kinds) {
-    const title = (text: string) => `${kind.name} behind a pooler in ${mode} mode ${text}`
+  for (const factory of factories) {
+    const title = (text: string) => `${factory.name} behind a pooler in ${mode} mode ${text}`
 
     test(title('logs in once for twenty invocations'), async () => {
-      const { run, events } = openEnvironment(kind, options)
+      const { run, events } = openEnvironment(factory, options)
       const sessions = new Set<unknown>()
       for (let count = 0; count < 20; count += 1) sessions.add(await run(session))
       assert.equal(sessions.size, 1)
@@ -31,7 +29,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
 
     test(title('leaves no transaction to the next invocation, and none at the server'), async () => {
-      const [first, second] = [openEnvironment(kind, options), openEnvironment(kind, options)]
+      const [first, second] = [openEnvironment(factory, options), openEnvironment(factory, options)]
       const left = ['BEGIN', 'LOCK TABLE note', "INSERT INTO note VALUES ('left')"]
       for (const did of [left, [...left, 'SELECT nonsense']]) {
         await first.run(statements(...did)).catch(error => assert.equal(error.code, '42703'))
@@ -48,7 +46,7 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     test(title('runs named statements'), {
       skip: isLost && 'this PgBouncer has no max_prepared_statements',
     }, async () => {
-      const both = [openEnvironment(kind, options), openEnvironment(kind, options)]
+      const both = [openEnvironment(factory, options), openEnvironment(factory, options)]
       for (const number of [1, 2, 3]) {
         const named = { name: 'echo', text: 'SELECT $1::int AS number', values: [number] }
         for (const { run } of both) {
@@ -63,19 +61,19 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
 
     test(title('lets settings cross unless told otherwise, and says so once'), async () => {
-      const { run, events } = openEnvironment(kind, options)
+      const { run, events } = openEnvironment(factory, options)
       await run(statements("SET app.mine = 'crosses'"))
       const look = "SELECT current_setting('app.mine', true) AS value"
       for (let count = 0; count < 2; count += 1)
         assert.deepEqual(await run(db => tell(db, look)), [{ value: 'crosses' }])
       const reasons = events('session:not-reset').map(({ fields }) => fields.reason)
-      assert.deepEqual(reasons, kind.isMiddleware ? ['rds-proxy'] : [])
+      assert.deepEqual(reasons, factory.isMiddleware ? ['rds-proxy'] : [])
       await run(statements('RESET ALL'))
       await run(db => db.end())
     })
 
     test(title('puts a session back where it is told to'), async () => {
-      const { run, events } = openEnvironment(kind, { ...options, resetSession: true })
+      const { run, events } = openEnvironment(factory, { ...options, resetSession: true })
       const { change, look, changed, clean } = postgresSql
       for (let count = 0; count < 3; count += 1) {
         const seen = await run(async db => {

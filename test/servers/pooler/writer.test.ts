@@ -4,13 +4,13 @@ import { after, test } from 'node:test'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startPostgres } from '../../support/servers.ts'
-import { openEnvironment, usePooledKinds } from './kinds.ts'
+import { openEnvironment, usePooledFactories } from './factories.ts'
 
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 if (!withoutPooler) {
-  const [{ kinds, server: writer }, reader] = await Promise.all([
-    usePooledKinds(),
+  const [{ factories, server: writer }, reader] = await Promise.all([
+    usePooledFactories(),
     startPostgres({ isStandby: true }),
   ])
   after(() => reader.stop())
@@ -26,10 +26,10 @@ if (!withoutPooler) {
     await site.cut()
   }
 
-  for (const kind of kinds) {
-    test(`${kind.name} asks the server behind a pooler whether it takes writes, where a writer is wanted`, async () => {
+  for (const factory of factories) {
+    test(`${factory.name} asks the server behind a pooler whether it takes writes, where a writer is wanted`, async () => {
       const open = (connectTimeoutMs: number) =>
-        openEnvironment(kind, { ...options, targetSessionAttrs: 'read-write', connectTimeoutMs })
+        openEnvironment(factory, { ...options, targetSessionAttrs: 'read-write', connectTimeoutMs })
       const greeted = open(10_000)
       await greeted.run(db => db.query('CREATE TABLE IF NOT EXISTS visit (at timestamptz)'))
 

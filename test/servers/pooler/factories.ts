@@ -2,9 +2,10 @@ import { createPgPool, type RdsIamOptions } from '../../../src/pg.ts'
 import { type Db, pgDb, type Row } from '../../support/db.ts'
 import { type Handler, usePostgresKinds } from '../../support/kinds.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
+import { postgresSql } from '../../support/sql.ts'
 
 /** What connects through a pooler: a middleware, or a pool without one. */
-export interface PooledKind {
+export interface PooledFactory {
   /** `iamPg` for example. */
   readonly name: string
   /** Whether it knows where an invocation ends. */
@@ -13,9 +14,9 @@ export interface PooledKind {
   createHandler(options: RdsIamOptions): Handler
 }
 
-/** Everything of this package that connects to PostgreSQL, and a real one for a pooler to stand before. */
-export async function usePooledKinds(): Promise<{
-  readonly kinds: readonly PooledKind[]
+/** Every factory of this package that connects to PostgreSQL, and a real one for a pooler to stand before. */
+export async function usePooledFactories(): Promise<{
+  readonly factories: readonly PooledFactory[]
   readonly server: { readonly port: number }
   /** Runs SQL as the superuser, past the pooler. */
   administer(sql: string): Promise<readonly Row[]>
@@ -23,12 +24,12 @@ export async function usePooledKinds(): Promise<{
   const middlewares = await usePostgresKinds()
   const { administer } = middlewares[0] as (typeof middlewares)[number]
   const [row] = await administer('SHOW port')
-  const kinds: PooledKind[] = middlewares.map(({ name, createHandler }) => ({
+  const factories: PooledFactory[] = middlewares.map(({ name, createHandler }) => ({
     name,
     isMiddleware: true,
     createHandler,
   }))
-  kinds.push({
+  factories.push({
     name: createPgPool.name,
     isMiddleware: false,
     createHandler(options) {
@@ -36,11 +37,11 @@ export async function usePooledKinds(): Promise<{
       return async run => run(db)
     },
   })
-  return { kinds, server: { port: Number(row?.port) }, administer }
+  return { factories, server: { port: Number(row?.port) }, administer }
 }
 
 /** An execution environment with one connection, and what it tells of it. */
-export function openEnvironment({ createHandler }: PooledKind, options: RdsIamOptions) {
+export function openEnvironment({ createHandler }: PooledFactory, options: RdsIamOptions) {
   const logger = recordingLogger()
   const handler = createHandler({ max: 1, prefetch: false, logger, ...options })
   return {
@@ -49,6 +50,10 @@ export function openEnvironment({ createHandler }: PooledKind, options: RdsIamOp
     run: (run: (db: Db) => unknown, context = lambdaContext()) => handler(run, context),
   }
 }
+
+/** The number of its session at the server. */
+export const session = async (db: Db): Promise<number> =>
+  Number((await db.query(postgresSql.session))[0]?.value)
 
 /** Runs statements on one connection, and gives it back. */
 export const statements =
