@@ -5,10 +5,12 @@ import type { GatewayUpstream } from '../../../kit/src/index.ts'
 import { credentials } from '../../support/database.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { type Pooler, startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { untilTriedAgain } from '../../support/time.ts'
 import { tell } from '../isolation/invocations.ts'
 import { openEnvironment, session, statements, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { factories, server } = await usePooledFactories()
@@ -92,3 +94,5 @@ if (!withoutPooler) {
     })
   }
 }
+
+registered()

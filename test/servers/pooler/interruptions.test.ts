@@ -7,11 +7,13 @@ import { encodeInt32 } from '../../../kit/src/wire/postgres-messages.ts'
 import type { RdsIamOptions } from '../../../src/pg.ts'
 import { lambdaContext } from '../../support/lambda.ts'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
 import { postgresSql } from '../../support/sql.ts'
 import { tell, until } from '../isolation/invocations.ts'
 import { openEnvironment, type PooledFactory, session, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { factories, server, administer } = await usePooledFactories()
@@ -141,3 +143,43 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
   }
 }
+
+if (!withoutPooler) {
+  test('every factory connects again after the pooler ended idle connections', async t => {
+    const { options, command } = await startPooler(server, 'transaction', { client_idle_timeout: 1 })
+    const environments = factories.map(factory => openEnvironment(factory, options))
+    for (const { run } of environments) assert.deepEqual(await run(ask), one)
+    const clients = async () => (await command('SHOW CLIENTS')).filter(({ user }) => user === 'notes_app')
+    await until(async () => (await clients()).length === 0, 'the pooler has no more clients')
+    for (const { run, events } of environments) {
+      assert.deepEqual(await run(ask), one)
+      assert.equal(events('connection:opened').length, 2)
+      t.after(() => run(db => db.end()))
+    }
+  })
+
+  for (const factory of factories) {
+    test(`${factory.name} passes on that the pooler does not get into the database any more, and goes on when it does`, async t => {
+      const { options, command } = await startPooler(server, 'transaction', {
+        server_login_retry: 0,
+        query_wait_timeout: 1,
+      })
+      const { run } = openEnvironment(factory, options)
+      t.after(() => run(db => db.end()))
+      assert.deepEqual(await run(ask), one)
+      await administer('ALTER USER notes_app NOLOGIN')
+      try {
+        await command('RECONNECT')
+        await assert.rejects(
+          async () => run(db => db.query('SELECT 1')),
+          /not permitted to log in|server login|query_wait_timeout/,
+        )
+      } finally {
+        await administer('ALTER USER notes_app LOGIN')
+      }
+      assert.deepEqual(await run(ask), one)
+    })
+  }
+}
+
+registered()

@@ -5,9 +5,11 @@ import { test } from 'node:test'
 import type pg from 'pg'
 import type { Db } from '../../support/db.ts'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { tell, until } from '../isolation/invocations.ts'
 import { openEnvironment, statements, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { factories, server, administer } = await usePooledFactories()
@@ -84,3 +86,5 @@ if (!withoutPooler) {
     })
   }
 }
+
+registered()

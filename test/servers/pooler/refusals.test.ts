@@ -4,12 +4,14 @@ import { test } from 'node:test'
 import pg from 'pg'
 import { pgOptions } from '../../../src/pg.ts'
 import { type PoolerSettings, startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { untilTriedAgain } from '../../support/time.ts'
 import { assertFails, type Options } from '../failures/connecting.ts'
 import { knownFailures } from '../failures/known.ts'
 import { tell } from '../isolation/invocations.ts'
 import { openEnvironment, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { factories, server, administer } = await usePooledFactories()
@@ -130,3 +132,5 @@ for (const factory of closed === undefined ? [] : factories) {
     await other.end()
   })
 }
+
+registered()

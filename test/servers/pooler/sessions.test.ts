@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type pg from 'pg'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { postgresSql } from '../../support/sql.ts'
 import { tell } from '../isolation/invocations.ts'
 import { openEnvironment, session, statements, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 const { factories, server } = await usePooledFactories()
@@ -93,3 +95,5 @@ for (const mode of withoutPooler ? [] : (['session', 'transaction'] as const)) {
     })
   }
 }
+
+registered()

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { startPooler, withoutPooler } from '../../support/pooler.ts'
+import { holdTests } from '../../support/registration.ts'
 import { startRelay } from '../../support/relay.ts'
 import { startPostgres } from '../../support/servers.ts'
 import { openEnvironment, usePooledFactories } from './factories.ts'
 
+const registered = holdTests()
 test('has been run through PgBouncer', { skip: withoutPooler }, () => {})
 
 if (!withoutPooler) {
@@ -46,3 +48,5 @@ if (!withoutPooler) {
     })
   }
 }
+
+registered()
