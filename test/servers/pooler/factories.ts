@@ -2,6 +2,7 @@ import { createPgPool, type RdsIamOptions } from '../../../src/pg.ts'
 import { type Db, pgDb, type Row } from '../../support/db.ts'
 import { type Handler, usePostgresKinds } from '../../support/kinds.ts'
 import { lambdaContext, recordingLogger } from '../../support/lambda.ts'
+import { withoutPooler } from '../../support/pooler.ts'
 import { postgresSql } from '../../support/sql.ts'
 
 /** What connects through a pooler: a middleware, or a pool without one. */
@@ -21,6 +22,8 @@ export async function usePooledFactories(): Promise<{
   /** Runs SQL as the superuser, past the pooler. */
   administer(sql: string): Promise<readonly Row[]>
 }> {
+  // Nobody is to wait for a server that no pooler stands before.
+  if (withoutPooler) return { factories: [], server: { port: 0 }, administer: async () => [] }
   const middlewares = await usePostgresKinds()
   const { administer } = middlewares[0] as (typeof middlewares)[number]
   const [row] = await administer('SHOW port')
