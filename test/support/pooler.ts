@@ -19,8 +19,8 @@ const program = findOnPath('pgbouncer')
 export const withoutPooler: string | false =
   program === undefined ? 'PgBouncer is not there; on Debian: apt-get install pgbouncer' : false
 
-/** The name that a pooler here has: by it, it is taken for RDS Proxy. */
-export const proxyName = 'notes.proxy-c1x2y3z4a5b6.eu-west-1.rds.amazonaws.com'
+/** The name that a pooler here has, by which it is taken for RDS Proxy. */
+const proxyName = 'notes.proxy-c1x2y3z4a5b6.eu-west-1.rds.amazonaws.com'
 
 /** Settings of PgBouncer, for example `{ max_client_conn: 2 }`. */
 export type PoolerSettings = Readonly<Record<string, string | number>>
