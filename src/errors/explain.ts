@@ -69,6 +69,12 @@ function unfold({ code, message, remedy }: RdsIamError, attempt: Attempt): Expla
   return { code, observed: message.slice(start, end).replace(/\.$/, ''), remedy }
 }
 
+/**
+ * The SQLSTATE under which PgBouncer says whatever it has to say, and before 1.20 passed on the server's words
+ * too: protocol_violation.
+ */
+const passedOn = '08P01'
+
 function matches(
   { codes, message: words, token: use }: Pattern,
   code: string | undefined,
@@ -76,7 +82,13 @@ function matches(
   token: TokenUse | undefined,
 ): boolean {
   const hasCode = codes === undefined || (code !== undefined && codes.includes(code))
-  return hasCode && (words === undefined || words.test(message)) && (use === undefined || use === token)
+  // What a pooler passes on under another code is the server's all the same, where the words say so.
+  const isPassedOn = code === passedOn && words !== undefined
+  return (
+    (hasCode || isPassedOn) &&
+    (words === undefined || words.test(message)) &&
+    (use === undefined || use === token)
+  )
 }
 
 function readFailure(cause: unknown): { code: string | undefined; message: string } {

@@ -9,6 +9,7 @@ import {
   unencrypted,
 } from './failure.ts'
 import { gatewayFailures } from './gateway-failures.ts'
+import { poolerFailures } from './pooler-failures.ts'
 import { proxyFailures } from './proxy-failures.ts'
 
 /** SQLSTATEs that say that authentication failed, and not why. */
@@ -23,6 +24,7 @@ const authentication = ['28000', '28P01']
 export const postgresFailures: readonly Failure[] = [
   ...gatewayFailures,
   ...proxyFailures,
+  ...poolerFailures,
   {
     code: 'RDS_IAM_OPTIONS',
     patterns: [
@@ -110,7 +112,7 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    patterns: [{ codes: ['53300'], message: /for (role|database) "/ }],
+    patterns: [{ codes: ['53300'], message: /too many connections for (role|database) "/ }],
     check: ({ user, database }) =>
       `There is a limit of its own: see \`ALTER ROLE ${quote(user)} CONNECTION LIMIT\` and ` +
       `\`ALTER DATABASE ${quote(database)} CONNECTION LIMIT\`.`,
@@ -118,7 +120,7 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_THROTTLED',
-    patterns: [{ codes: ['53300'] }],
+    patterns: [{ codes: ['53300'] }, { message: /too many clients already|connection slots are reserved/ }],
     check: tooManyConnections,
     passes: 'soon',
   },
@@ -137,7 +139,10 @@ export const postgresFailures: readonly Failure[] = [
   },
   {
     code: 'RDS_IAM_UNAVAILABLE',
-    patterns: [{ codes: ['57P01', '57P02', '57P03', '57P05'] }],
+    patterns: [
+      { codes: ['57P01', '57P02', '57P03', '57P05'] },
+      { message: /^the database system is |^terminating connection due to/ },
+    ],
     check: 'The server is starting up, shutting down or failing over. It takes connections again shortly.',
     passes: 'soon',
   },
@@ -145,8 +150,8 @@ export const postgresFailures: readonly Failure[] = [
     code: 'RDS_IAM_DATABASE',
     patterns: [
       { codes: ['3D000'] },
-      // RDS Proxy, whose code is not public.
-      { message: /^Request returned an error: database ".*" does not exist/ },
+      // RDS Proxy, whose code is not public, and poolers.
+      { message: /^(Request returned an error: )?database ".*" does not exist/ },
     ],
     check: ({ database }) =>
       `Authentication worked, but there is no database "${database}". Check \`database\`.`,
@@ -167,7 +172,7 @@ export const postgresFailures: readonly Failure[] = [
     code: 'RDS_IAM_DATABASE',
     // Connecting writes nothing; a trigger of the server on logins may, and so may `onConnect` or `verify` of
     // a pool.
-    patterns: [{ codes: ['25006'] }],
+    patterns: [{ codes: ['25006'] }, { message: /^cannot execute .* in a read-only transaction$/ }],
     check:
       "Authentication worked, and then something wrote. The server is read-only: a reader endpoint, or a writer that a failover demoted. Give the writer's " +
       'endpoint as the host.',

@@ -132,7 +132,8 @@ export interface RdsIamOptions {
    * Which server a new connection may lead to: `'read-write'` for one that takes writes, or `'any'`. After a
    * failover, a name may lead to the old writer for some seconds, which is a reader by then. With
    * `'read-write'`, such a connection is closed, and another one is tried while there is time to connect; when
-   * there is none left, the reader is lent, and the log warns.
+   * there is none left, the reader is lent, and the log warns. Behind RDS Proxy, which finds the writer itself,
+   * each new connection asks the server, for one round trip.
    *
    * @default 'read-write' for the writer endpoint of a cluster, or of a global database; 'any' for every other
    */

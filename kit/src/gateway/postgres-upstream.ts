@@ -106,7 +106,16 @@ function passwordOf(upstream: Upstream, user: string): string {
  *
  * @see https://www.postgresql.org/docs/18/protocol-error-fields.html
  */
-function defectOf({ sqlState, routine }: ReturnType<typeof parseErrorResponse>): LoginDefect | undefined {
+function defectOf({
+  sqlState,
+  routine,
+  message,
+}: ReturnType<typeof parseErrorResponse>): LoginDefect | undefined {
+  // PgBouncer has one code for whatever it says, and does not translate.
+  if (sqlState === '08P01') {
+    if (message === 'SSL required') return 'transport'
+    return /authentication failed/.test(message) ? 'password' : undefined
+  }
   // Class 28, Invalid Authorization Specification; that function looks the user up once it is known who it
   // is.
   if (!sqlState.startsWith('28') || routine === 'InitializeSessionUserId') return undefined

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ClientConfig, Submittable } from 'pg'
 import Client from 'pg/lib/client.js'
+import { isProxyEndpoint } from '../../identifiers/endpoint.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { VerifiedTls } from '../../trust/verified-tls.ts'
 import type { Callers } from '../callers.ts'
@@ -56,7 +57,7 @@ export class IamPgClient extends Client {
     this.#auth = createTokenAuth(this, endpoint, request.token)
     this.#tls = request.tls
     this.#callers = callers
-    this.#session = createSession(this, () => this.#forgetUser())
+    this.#session = createSession(this, () => this.#forgetUser(), isProxyEndpoint(endpoint.host))
     const on = (event: 'notice', listener: Listener): this => {
       if (heard.includes(event) && callers?.current() !== undefined) this.#listeners.push([event, listener])
       return super.on(event, listener)

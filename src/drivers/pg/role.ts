@@ -15,11 +15,13 @@ const readOnlySql = `SELECT 1 WHERE pg_is_in_recovery() OR EXISTS (SELECT 1 FROM
 /**
  * Listens to what the server of a client says of itself, before that connects.
  *
+ * @param isPooled Whether a proxy stands between: it greets with what some server told it earlier, so that only
+ * a query tells.
  * @returns Tells whether the server takes writes. A query asks PostgreSQL before 14, which does not say so at
  * login, and a server on which transactions are read-only by default, for the reason.
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC
  */
-export function watchRole(client: Client): () => boolean | Promise<boolean> {
+export function watchRole(client: Client, isPooled = false): () => boolean | Promise<boolean> {
   let inHotStandby: string | undefined
   let isReadOnlyByDefault: string | undefined
   protocolOf(client).on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
@@ -28,6 +30,7 @@ export function watchRole(client: Client): () => boolean | Promise<boolean> {
   })
 
   return () => {
+    if (isPooled) return askRole(client)
     if (inHotStandby === 'on') return false
     return (inHotStandby === 'off' && isReadOnlyByDefault === 'off') || askRole(client)
   }

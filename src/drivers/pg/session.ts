@@ -44,8 +44,13 @@ export function sessionOf(client: Client): PgSession {
   return sessions.get(client) as PgSession
 }
 
-/** Begins to look after the session of a client, before that connects. */
-export function createSession(client: Client, leave: () => void): PgSession {
+/**
+ * Begins to look after the session of a client, before that connects.
+ *
+ * @param leave Forgets what its user left in this process.
+ * @param isPooled Whether a proxy stands before the server.
+ */
+export function createSession(client: Client, leave: () => void, isPooled: boolean): PgSession {
   let isTouched = false
   let hasBegun = false
   let hasPrepared = false
@@ -87,7 +92,7 @@ export function createSession(client: Client, leave: () => void): PgSession {
       return isReady(client) || isRunning(client) ? false : undefined
     },
     isTouched: () => isTouched,
-    takesWrites: watchRole(client),
+    takesWrites: watchRole(client, isPooled),
     // The empty query is the cheapest: the server neither parses nor plans.
     ping: () => send(client, ''),
     async restore({ rollback, reset, before }) {

@@ -9,10 +9,10 @@ export const target = { user: 'orders_app', database: 'orders', region: 'eu-west
 export const account = '123456789012'
 
 /**
- * Where the words come from: `server`, a test here makes a real server (or the gateway, in place of RDS) say them; `recorded`, no server
- * here can be made to; `package`, they are this package's own.
+ * Where the words come from: `server`, a test here makes a real server (or the gateway, in place of RDS) say them; `pooler`, a test of
+ * `test/servers/pooler` makes PgBouncer; `recorded`, no server here can be made to; `package`, they are this package's own.
  */
-type Origin = 'server' | 'recorded' | 'package'
+type Origin = 'server' | 'pooler' | 'recorded' | 'package'
 
 /** A failure that users meet. */
 export interface KnownFailure {
@@ -36,6 +36,7 @@ interface Group {
   readonly on: 'PostgreSQL' | 'MySQL' | 'any'
   readonly check: RegExp
   readonly server?: readonly Words[]
+  readonly pooler?: readonly Words[]
   readonly recorded?: readonly Words[]
   readonly package?: readonly Words[]
 }
@@ -72,8 +73,8 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
         /take `client\.statement_timeout`\. Take it out.*`ALTER ROLE "orders_app" SET statement_timeout = …;`/,
       recorded: [
         ['Feature not supported: RDS Proxy currently doesn’t support the option statement_timeout.', '0A000'],
-        ['unsupported startup parameter: statement_timeout', '08P01'],
       ],
+      pooler: [['unsupported startup parameter: statement_timeout', '08P01']],
     },
     {
       on: 'PostgreSQL',
@@ -365,6 +366,17 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
     },
     {
       on: 'PostgreSQL',
+      check: /The pooler takes no more clients.*max_client_conn.*Lower `max`/,
+      pooler: [['no more connections allowed (max_client_conn)', '08P01']],
+      recorded: [['client connections exceeded (max_…_client_connections)', '08P01']],
+    },
+    {
+      on: 'PostgreSQL',
+      check: /no session at the database free in its query_wait_timeout.*SHOW POOLS/,
+      pooler: [['query_wait_timeout', '08P01']],
+    },
+    {
+      on: 'PostgreSQL',
       check: noRoom,
       server: [['could not fork new process for connection: …']],
       recorded: [['out of memory', '53200']],
@@ -450,6 +462,15 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
         ['Got an error reading communication packets', 'ER_NET_READ_ERROR'],
       ],
     },
+    {
+      on: 'PostgreSQL',
+      check: /The pooler does not get into the database.*its log/,
+      recorded: [
+        ['server login has been failing, …', '08P01'],
+        ['client_login_timeout…', '08P01'],
+        ['server conn crashed?', '08P01'],
+      ],
+    },
     { on: 'PostgreSQL', check: ended, server: [['Connection terminated unexpectedly']] },
     {
       on: 'MySQL',
@@ -488,6 +509,14 @@ const groups: Readonly<Record<RdsIamErrorCode, readonly Group[]>> = {
       check: /there is no database "orders"\. Check `database`/,
       server: [['database "orders" does not exist', '3D000']],
       recorded: [['Request returned an error: database "orders" does not exist…']],
+    },
+    {
+      on: 'PostgreSQL',
+      check: /The pooler has no database "orders", or it is turned off there/,
+      pooler: [
+        ['no such database: orders', '08P01'],
+        ['database "orders" is disabled', '08P01'],
+      ],
     },
     {
       on: 'PostgreSQL',
@@ -545,7 +574,7 @@ const engineNames = { PostgreSQL: ['postgres'], MySQL: ['mysql'], any: ['postgre
 /** Every failure that docs/errors.md names, and no other. */
 export const knownFailures: readonly KnownFailure[] = Object.entries(groups).flatMap(([code, groups]) =>
   groups.flatMap(({ on, check, ...words }) =>
-    (['server', 'recorded', 'package'] as const).flatMap(from =>
+    (['server', 'pooler', 'recorded', 'package'] as const).flatMap(from =>
       (words[from] ?? []).map(([message, driverCode, token]) => ({
         engines: engineNames[on],
         code: code as RdsIamErrorCode,

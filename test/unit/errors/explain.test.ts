@@ -115,6 +115,19 @@ for (const row of knownFailures) {
   }
 }
 
+test('what PostgreSQL says means the same where a pooler passes it on under its own code', () => {
+  const rows = knownFailures.filter(
+    ({ engines, driverCode = '' }) => engines.join() === 'postgres' && /^[0-9][0-9A-Z]{4}$/.test(driverCode),
+  )
+  assert.ok(rows.length > 30)
+  for (const { message, code, check, token } of rows) {
+    const cause = fail(message.replaceAll('…', 'x'), '08P01')
+    const error = explain(cause, { ...attempt, ...target, account, token })
+    assert.equal(error.code, code, error.message)
+    assert.match(error.message, check)
+  }
+})
+
 test('docs/errors.md names every failure under the heading of its code, and no other', () => {
   const [, ...parts] = readPage('docs/errors.md').text.split(/^## /m)
   const documented = parts.flatMap(part => {
@@ -122,7 +135,7 @@ test('docs/errors.md names every failure under the heading of its code, and no o
     const items = part.replace(/\n +/g, ' ').matchAll(/^- (.*)$/gm)
     // What an item is about stands before the colon behind its last message.
     return [...items].flatMap(([, item = '']) => {
-      const head = /^(?:(?:RDS Proxy: )?`[^`]+`(?: \(\w+\))?(?:, |(?=: )))+/.exec(item)?.[0]
+      const head = /^(?:(?:(?:RDS Proxy|PgBouncer): )?`[^`]+`(?: \(\w+\))?(?:, |(?=: )))+/.exec(item)?.[0]
       assert.ok(head, `no message: ${item}`)
       return [...head.matchAll(/`([^`]+)`(?: \((\w+)\))?/g)].map(([, message, driverCode]) =>
         [code, message, driverCode ?? ''].join(' | '),
