@@ -1,0 +1,65 @@
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after } from 'node:test'
+import type { Mysql } from '../../kit/src/database/mysql.ts'
+import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
+import { NotInstalled } from '../../kit/src/database/not-installed.ts'
+import { onExit } from '../../kit/src/database/on-exit.ts'
+import type { Postgres } from '../../kit/src/database/postgres.ts'
+import { buildOwnLogin } from '../../local/plugins/own-login.ts'
+import { installation } from './servers.ts'
+import { speaksTls, startTlsMysql } from './tls-mysql.ts'
+import { startTlsPostgres } from './tls-postgres.ts'
+import { type Judge, startVerifier } from './verifier.ts'
+
+/** A server that asks for tokens by itself, over TLS of its own, as one on RDS does. */
+export interface OwnLogin<S = Mysql | Postgres> {
+  readonly server: S
+  /** The authority of its certificate, which is for localhost, PEM. */
+  readonly ca: string
+}
+
+/**
+ * Starts a MySQL or MariaDB that has RDS's plugin, by its name; it ends with the test file's last test.
+ *
+ * @param judge What the plugin asks.
+ * @throws {NotInstalled} Where it cannot be had.
+ */
+export async function startOwnMysql(kind: MysqlKind, judge: Judge): Promise<OwnLogin<Mysql>> {
+  const library = lendLibrary(await buildOwnLogin(kind))
+  const { server, ca } = await startTlsMysql(kind, { 'plugin-dir': library.folder })
+  if (!(await speaksTls(server))) throw new NotInstalled(`${server.name} speaks no TLS of today`)
+  await startVerifier(server, judge)
+  await server.query(`INSTALL PLUGIN AWSAuthenticationPlugin SONAME '${library.name}'`)
+  return { server, ca }
+}
+
+/** As {@link startOwnMysql} does, a PostgreSQL that asks the members of `rds_iam` by PAM, and lets nobody else in. */
+export async function startOwnPostgres(judge: Judge): Promise<OwnLogin<Postgres>> {
+  const { folder, name } = lendLibrary(await buildOwnLogin('postgres', installation))
+  const service = basename(folder)
+  const file = join('/etc/pam.d', service)
+  const remove = () => rmSync(file, { force: true })
+  const forget = onExit(remove)
+  after(() => {
+    remove()
+    forget()
+  })
+  const module = join(folder, name)
+  writeFileSync(file, `auth required ${module}\naccount required ${module}\n`)
+  const opened = await startTlsPostgres(`hostssl all +rds_iam 127.0.0.1/32 pam pamservice=${service}`)
+  await startVerifier(opened.server, judge)
+  return opened
+}
+
+/** Copies a library to where a server can read it whoever it runs as, until the test file's last test. */
+function lendLibrary(library: string): { readonly folder: string; readonly name: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-login-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+  chmodSync(folder, 0o755)
+  const name = basename(library)
+  copyFileSync(library, join(folder, name))
+  chmodSync(join(folder, name), 0o755)
+  return { folder, name }
+}
