@@ -33,5 +33,8 @@ export async function buildOwnLogin(kind: CataloguedServer['kind'], installation
   }
 }
 
-/** Whether a PostgreSQL needs the library of PAM, as its program says it to the loader. */
-const hasPam = (program: string): boolean => readFileSync(program).includes('libpam.so')
+/** Whether a PostgreSQL needs the library of PAM, as its program, or the one behind its script, tells the loader. */
+function hasPam(program: string): boolean {
+  const files = [program, `${program}.elf`].filter(file => existsSync(file))
+  return files.some(file => readFileSync(file).includes('libpam.so'))
+}

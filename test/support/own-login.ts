@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -5,8 +6,8 @@ import { after } from 'node:test'
 import type { Mysql } from '../../kit/src/database/mysql.ts'
 import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
 import { NotInstalled } from '../../kit/src/database/not-installed.ts'
-import { onExit } from '../../kit/src/database/on-exit.ts'
 import type { Postgres } from '../../kit/src/database/postgres.ts'
+import { startWatcher } from '../../kit/src/database/watcher.ts'
 import { buildOwnLogin } from '../../local/plugins/own-login.ts'
 import { installation } from './servers.ts'
 import { speaksTls, startTlsMysql } from './tls-mysql.ts'
@@ -38,19 +39,25 @@ export async function startOwnMysql(kind: MysqlKind, judge: Judge): Promise<OwnL
 /** As {@link startOwnMysql} does, a PostgreSQL that asks the members of `rds_iam` by PAM, and lets nobody else in. */
 export async function startOwnPostgres(judge: Judge): Promise<OwnLogin<Postgres>> {
   const { folder, name } = lendLibrary(await buildOwnLogin('postgres', installation))
-  const service = basename(folder)
-  const file = join('/etc/pam.d', service)
-  const remove = () => rmSync(file, { force: true })
-  const forget = onExit(remove)
-  after(() => {
-    remove()
-    forget()
-  })
-  const module = join(folder, name)
-  writeFileSync(file, `auth required ${module}\naccount required ${module}\n`)
+  const service = installService(join(folder, name))
   const opened = await startTlsPostgres(`hostssl all +rds_iam 127.0.0.1/32 pam pamservice=${service}`)
   await startVerifier(opened.server, judge)
   return opened
+}
+
+/** Makes a service of PAM that a module alone decides about, until the test file's last test. @returns Its name. */
+function installService(module: string): string {
+  // PAM looks for names in lower case.
+  const service = `middy-rds-iam-${randomUUID()}`
+  const file = join('/etc/pam.d', service)
+  // It goes, too, where the tests are killed.
+  const watcher = startWatcher(file, 'KILL')
+  after(() => {
+    rmSync(file)
+    watcher.dismiss()
+  })
+  writeFileSync(file, `auth required ${module}\naccount required ${module}\n`)
+  return service
 }
 
 /** Copies a library to where a server can read it whoever it runs as, until the test file's last test. */
