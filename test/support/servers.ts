@@ -28,8 +28,8 @@ export const hasOwnLogin = (process.env.TEST_OWN_LOGIN ?? '') !== ''
 /** The folder of the PostgreSQL that this run is for, where it is not npm's. */
 export const installation = programs.postgres
 
-/** Whether this run is for a PostgreSQL too, and not only for what speaks MySQL's protocol. */
-export const isForPostgres = chosen?.some(({ kind }) => kind === 'postgres') ?? true
+/** Whether this run has a PostgreSQL: npm's, which is there in any other run, does not ask for tokens by itself. */
+export const hasPostgres = !hasOwnLogin || (chosen?.some(({ kind }) => kind === 'postgres') ?? true)
 
 /** As the kit's own `startDatabase`, on a server that this run is for. */
 export function startDatabase(options: DatabaseOptions): Promise<Database> {
