@@ -20,6 +20,7 @@ const apart = [
 const ofAnyLogin = [
   'test/servers/{events,redaction,shutdown,traps,wrap}.test.ts',
   'test/servers/drivers/shared.test.ts',
+  'test/servers/pg/{client,pool}.test.ts',
   'test/servers/isolation/*.test.ts',
   'test/servers/standalone/{driver-options,pools}.test.ts',
 ]

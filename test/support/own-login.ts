@@ -19,21 +19,28 @@ export interface OwnLogin<S = Mysql | Postgres> {
   readonly server: S
   /** The authority of its certificate, which is for localhost, PEM. */
   readonly ca: string
+  /** From then on, the server asks in vain. */
+  readonly endVerifier: () => void
 }
 
 /**
  * Starts a MySQL or MariaDB that has RDS's plugin, by its name; it ends with the test file's last test.
  *
  * @param judge What the plugin asks.
+ * @param start Starts the server with settings. @default with TLS
  * @throws {NotInstalled} Where it cannot be had.
  */
-export async function startOwnMysql(kind: MysqlKind, judge: Judge): Promise<OwnLogin<Mysql>> {
+export async function startOwnMysql(
+  kind: MysqlKind,
+  judge: Judge,
+  start = startTlsMysql,
+): Promise<OwnLogin<Mysql>> {
   const library = lendLibrary(await buildOwnLogin(kind))
-  const { server, ca } = await startTlsMysql(kind, { 'plugin-dir': library.folder })
+  const { server, ca } = await start(kind, { 'plugin-dir': library.folder })
   if (!(await speaksTls(server))) throw new NotInstalled(`${server.name} speaks no TLS of today`)
-  await startVerifier(server, judge)
+  const endVerifier = await startVerifier(server, judge)
   await server.query(`INSTALL PLUGIN AWSAuthenticationPlugin SONAME '${library.name}'`)
-  return { server, ca }
+  return { server, ca, endVerifier }
 }
 
 /** As {@link startOwnMysql} does, a PostgreSQL that asks the members of `rds_iam` by PAM, and lets nobody else in. */
@@ -41,8 +48,7 @@ export async function startOwnPostgres(judge: Judge): Promise<OwnLogin<Postgres>
   const { folder, name } = lendLibrary(await buildOwnLogin('postgres', installation))
   const service = installService(join(folder, name))
   const opened = await startTlsPostgres(`hostssl all +rds_iam 127.0.0.1/32 pam pamservice=${service}`)
-  await startVerifier(opened.server, judge)
-  return opened
+  return { ...opened, endVerifier: await startVerifier(opened.server, judge) }
 }
 
 /** Makes a service of PAM that a module alone decides about, until the test file's last test. @returns Its name. */

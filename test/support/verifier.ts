@@ -12,8 +12,9 @@ export type Judge = (user: string, token: string) => boolean
  * Answers what a server's own login asks (`local/plugins/verifier.h`), until the test file's last test.
  *
  * @param server Its threads, or processes, stand in the folder of its data.
+ * @returns Ends it before.
  */
-export async function startVerifier({ folder }: Pick<Server, 'folder'>, judge: Judge): Promise<void> {
+export async function startVerifier({ folder }: Pick<Server, 'folder'>, judge: Judge): Promise<() => void> {
   const verifier = createServer({ allowHalfOpen: true }, login => {
     const parts: Buffer[] = []
     login.on('data', part => void parts.push(part))
@@ -32,5 +33,7 @@ export async function startVerifier({ folder }: Pick<Server, 'folder'>, judge: J
   // The server asks as who it runs as.
   const { uid, gid } = statSync(data)
   chownSync(path, uid, gid)
-  after(() => verifier.close())
+  const end = () => void verifier.close()
+  after(end)
+  return end
 }
