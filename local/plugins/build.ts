@@ -7,20 +7,21 @@ import { root } from '../template.ts'
 /** A way in which a server asks for a token by itself. */
 export type PluginName = 'mysql' | 'mariadb' | 'pam'
 
-const sources = join(root, 'local', 'plugins')
-const cache = join(root, '.local', 'plugins')
+const ownSources = join(root, 'local', 'plugins')
+const ownCache = join(root, '.local', 'plugins')
 
 /**
  * Builds what has a server ask for authentication tokens by itself, by the C compiler of this machine; once for
  * each state of the sources.
  *
+ * @param sources The folder of the sources.
+ * @param cache Where libraries are kept.
  * @returns The path of the library.
  * @throws {Error} In one line, where there is no compiler or it does not build.
  */
-export async function buildPlugin(name: PluginName, folder = sources): Promise<string> {
-  const texts = globSync('*.{c,h}', { cwd: folder })
-    .sort()
-    .map(file => readFileSync(join(folder, file)))
+export async function buildPlugin(name: PluginName, sources = ownSources, cache = ownCache): Promise<string> {
+  const files = globSync('*.{c,h}', { cwd: sources }).sort()
+  const texts = files.map(file => readFileSync(join(sources, file)))
   const state = createHash('sha256').update(Buffer.concat(texts)).digest('hex').slice(0, 12)
   const library = join(cache, `${name}-${process.platform}-${process.arch}-${state}.so`)
   if (existsSync(library)) return library
@@ -28,7 +29,7 @@ export async function buildPlugin(name: PluginName, folder = sources): Promise<s
   // A library in the cache is whole: it is built under another name, and others may be building it, too.
   const half = `${library}.${process.pid}`
   try {
-    await runChild('cc', ['-O2', '-Wall', '-shared', '-fPIC', '-o', half, join(folder, `${name}.c`)])
+    await runChild('cc', ['-O2', '-shared', '-fPIC', '-o', half, join(sources, `${name}.c`)])
     renameSync(half, library)
   } finally {
     rmSync(half, { force: true })
