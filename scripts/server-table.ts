@@ -11,6 +11,7 @@ export interface Run {
 const promises: readonly (readonly [string, RegExp])[] = [
   ['the gateway, in front of TLS and passwords', /servers\/upstream\.test/],
   ['the gateway', /kit\/test\/gateway\//],
+  ['tokens that the server itself asks for', /servers\/own-login\//],
   ['a development database in one call', /kit\/test\/database\//],
   ['a ready connection in each invocation', /servers\/(pg|mysql2|drivers|wrap|global-database)/],
   ["nobody's state is another's", /servers\/isolation\//],
