@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { readArguments } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { NotInstalled } from '../kit/src/database/not-installed.ts'
-import { buildOwnLogin, ownLogins } from '../local/plugins/own-login.ts'
+import { ownLogins, tryOwnLogin } from '../local/plugins/own-login.ts'
 import { catalogue, chooseServers, defaultFolder, type FoundServer } from '../local/servers/catalogue.ts'
 import { fetchServers } from '../local/servers/fetch.ts'
 import { root } from '../local/template.ts'
@@ -77,7 +77,7 @@ async function findOwnLogins(servers: readonly FoundServer[]) {
   const unable: string[] = []
   for (const server of servers) {
     try {
-      await buildOwnLogin(server.kind, server.programs.postgres)
+      await tryOwnLogin(server)
       able.add(server)
     } catch (error) {
       if (!(error instanceof NotInstalled)) throw error

@@ -1,4 +1,7 @@
-/* AWSAuthenticationPlugin for MariaDB 10.4 and newer. */
+/*
+ * AWSAuthenticationPlugin for MariaDB, tried on 10.11 and 11.8. The structures are those of <mysql/plugin.h> and
+ * <mysql/plugin_auth.h>, with the numbers of these interfaces; a server takes older ones than its own, to a limit.
+ */
 #include "clear-password.h"
 
 static struct {

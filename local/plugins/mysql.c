@@ -1,4 +1,7 @@
-/* AWSAuthenticationPlugin for MySQL 8.0 and newer. */
+/*
+ * AWSAuthenticationPlugin for MySQL, tried on 8.0 and 9.7. The structures are those of <mysql/plugin.h> and
+ * <mysql/plugin_auth.h>, with the numbers of these interfaces; a server takes older ones than its own, to a limit.
+ */
 #include "clear-password.h"
 
 /* The text behind AS in CREATE USER is kept as it is; RDS's is 'RDS', and says nothing. */

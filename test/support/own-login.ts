@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after } from 'node:test'
 import type { Mysql } from '../../kit/src/database/mysql.ts'
 import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
 import { NotInstalled } from '../../kit/src/database/not-installed.ts'
 import type { Postgres } from '../../kit/src/database/postgres.ts'
 import { startWatcher } from '../../kit/src/database/watcher.ts'
-import { buildOwnLogin } from '../../local/plugins/own-login.ts'
+import { buildOwnLogin, installPlugin, type LentLibrary, lendLibrary } from '../../local/plugins/own-login.ts'
 import { installation } from './servers.ts'
 import { speaksTls, startTlsMysql } from './tls-mysql.ts'
 import { startTlsPostgres } from './tls-postgres.ts'
@@ -35,17 +34,17 @@ export async function startOwnMysql(
   judge: Judge,
   start = startTlsMysql,
 ): Promise<OwnLogin<Mysql>> {
-  const library = lendLibrary(await buildOwnLogin(kind))
+  const library = lend(await buildOwnLogin(kind))
   const { server, ca } = await start(kind, { 'plugin-dir': library.folder })
   if (!(await speaksTls(server))) throw new NotInstalled(`${server.name} speaks no TLS of today`)
   const endVerifier = await startVerifier(server, judge)
-  await server.query(`INSTALL PLUGIN AWSAuthenticationPlugin SONAME '${library.name}'`)
+  await installPlugin(server, library)
   return { server, ca, endVerifier }
 }
 
 /** As {@link startOwnMysql} does, a PostgreSQL that asks the members of `rds_iam` by PAM, and lets nobody else in. */
 export async function startOwnPostgres(judge: Judge): Promise<OwnLogin<Postgres>> {
-  const { folder, name } = lendLibrary(await buildOwnLogin('postgres', installation))
+  const { folder, name } = lend(await buildOwnLogin('postgres', installation))
   const service = installService(join(folder, name))
   const opened = await startTlsPostgres(`hostssl all +rds_iam 127.0.0.1/32 pam pamservice=${service}`)
   return { ...opened, endVerifier: await startVerifier(opened.server, judge) }
@@ -66,13 +65,8 @@ function installService(module: string): string {
   return service
 }
 
-/** Copies a library to where a server can read it whoever it runs as, until the test file's last test. */
-function lendLibrary(library: string): { readonly folder: string; readonly name: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-login-'))
-  after(() => rmSync(folder, { recursive: true, force: true }))
-  chmodSync(folder, 0o755)
-  const name = basename(library)
-  copyFileSync(library, join(folder, name))
-  chmodSync(join(folder, name), 0o755)
-  return { folder, name }
+function lend(library: string): LentLibrary {
+  const lent = lendLibrary(library)
+  after(lent.remove)
+  return lent
 }
