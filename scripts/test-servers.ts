@@ -20,6 +20,9 @@ const help = `npm run test:servers -- [NAME …] [--folder DIR]
 
 NAME      ${catalogue.map(({ name }) => name).join(', ')}; without any, all of them.
 --folder  Where \`npm run servers\` keeps them. Without it, .local/servers of the checkout.
+
+A server that can ask for tokens by itself, by a plugin or by PAM, is tested once more without the gateway.
+That needs a C compiler, and PAM needs root.
 `
 
 /** Two of them at a time, one of each protocol: most tests that need a server need both. */
