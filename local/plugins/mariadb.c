@@ -30,6 +30,7 @@ enum { STABLE = 5 };
 int _maria_plugin_interface_version_ = 0x010d;
 int _maria_sizeof_struct_st_plugin_ = sizeof(struct plugin);
 struct plugin _maria_plugin_declarations_[] = {
-    {AUTHENTICATION, &authentication, NAME, "middy-rds-iam", DESCRIPTION, PROPRIETARY, 0, 0, 0x0100, 0, 0, "1.0", STABLE},
+    {AUTHENTICATION, &authentication, NAME, "middy-rds-iam", DESCRIPTION, PROPRIETARY, 0, 0, 0x0100, 0, 0, "1.0",
+     STABLE},
     {0},
 };
