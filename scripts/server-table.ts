@@ -11,6 +11,7 @@ export interface Run {
 const promises: readonly (readonly [string, RegExp])[] = [
   ['the gateway, in front of TLS and passwords', /servers\/upstream\.test/],
   ['the gateway', /kit\/test\/gateway\//],
+  ['tokens that the server itself asks for', /servers\/own-login\//],
   ['a development database in one call', /kit\/test\/database\//],
   ['a ready connection in each invocation', /servers\/(pg|mysql2|drivers|wrap|global-database)/],
   ["nobody's state is another's", /servers\/isolation\//],
@@ -42,12 +43,17 @@ export function printPromises(runs: readonly Run[]): void {
     if (counts.some(({ length }) => length > 0)) line(promise, counts.map(describeResults))
   }
   console.log('\nHow many tests passed; ✖ of how many that failed, and − of how many that were skipped.')
+  console.log(
+    '· has no tests there: it is about the gateway, or of no login. By its plugin, or by PAM, a server',
+  )
+  console.log('asks for tokens itself, and no gateway is before it.')
   for (const [index, run] of runs.entries()) printSkipped(index + 1, run)
 }
 
 const promiseOf = (file: string) => promises.find(([, files]) => files.test(file))?.[0]
 
 function describeResults(results: readonly Result[]): string {
+  if (results.length === 0) return '·'
   const failed = results.filter(result => result.failed !== undefined).length
   const skipped = results.filter(result => result.skipped !== undefined).length
   const parts = [String(results.length - failed - skipped)]

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../kit/src/cli/arguments.ts'
@@ -34,6 +34,12 @@ export const catalogue: readonly CataloguedServer[] = [
     name: 'postgresql-14',
     kind: 'postgres',
     source: { from: 'maven', artifact: `${zonky}:14.18.0`, archive: postgresArchive },
+  },
+  {
+    name: 'postgresql-15',
+    kind: 'postgres',
+    // The one that is built with PAM.
+    source: { from: 'debian', suite: 'bookworm', packages: ['postgresql-15'] },
   },
   {
     name: 'postgresql-17',
@@ -83,14 +89,19 @@ export interface FoundServer extends CataloguedServer {
 export function findServer(server: CataloguedServer, folder: string): FoundServer {
   const own = join(folder, server.name)
   const programs = findPrograms(server, own)
-  const version = askVersion(programs, own)
+  const version = askVersion(programs, own, server.source)
   const label = { postgres: 'PostgreSQL', mysql: 'MySQL', mariadb: 'MariaDB' }[server.kind]
   return { ...server, programs, title: `${label} ${version}` }
 }
 
 function findPrograms({ name, kind, source }: CataloguedServer, folder: string): Programs {
   if (source.from !== 'installed' && !existsSync(folder)) throw new Error(`${name} has not been fetched`)
-  if (kind === 'postgres') return source.from === 'installed' ? {} : { postgres: folder }
+  if (kind === 'postgres' && source.from === 'installed') return {}
+  if (kind === 'postgres') {
+    // Debian's have a folder for each version.
+    const [own = '.'] = globSync('usr/lib/postgresql/*', { cwd: folder })
+    return { postgres: join(folder, own) }
+  }
   const folders = ['bin', 'usr/sbin', 'usr/bin'].map(part => join(folder, part))
   const found = source.from === 'installed' ? findMysqlPrograms() : findMysqlPrograms(folders)
   const mysql = found.find(program => program.kind === kind)
@@ -99,11 +110,12 @@ function findPrograms({ name, kind, source }: CataloguedServer, folder: string):
   return { mysql }
 }
 
-function askVersion({ postgres, mysql }: Programs, folder: string): string {
+function askVersion({ postgres, mysql }: Programs, folder: string, { from }: Source): string {
   const user = pickUser()
   const program = mysql?.server ?? findBinaries(undefined, tmpdir(), postgres).postgres
-  // PostgreSQL's are copied to where its user can run them; MySQL's have to be in its reach.
-  const options = { cwd: tmpdir(), encoding: 'utf8', stdio: 'pipe', ...(mysql && user) } as const
+  // A PostgreSQL of one folder is copied to where its user can run it; others have to be in that one's reach.
+  const isCopied = mysql === undefined && from !== 'debian'
+  const options = { cwd: tmpdir(), encoding: 'utf8', stdio: 'pipe', ...(!isCopied && user) } as const
   let said: string
   try {
     said = execFileSync(program, mysql ? ['--no-defaults', '--version'] : ['--version'], options)

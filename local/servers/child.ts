@@ -5,7 +5,12 @@ import { once } from 'node:events'
 const defaultLimitMs = 120_000
 
 /** What Debian calls the packages that have these programs. */
-const packages: Readonly<Record<string, string>> = { mvn: 'maven', 'apt-get': 'apt', 'dpkg-deb': 'dpkg' }
+const packages: Readonly<Record<string, string>> = {
+  mvn: 'maven',
+  'apt-get': 'apt',
+  'dpkg-deb': 'dpkg',
+  cc: 'gcc libc6-dev',
+}
 
 /**
  * Runs a program to its end, or for as long as it may.

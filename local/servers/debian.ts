@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  cpSync,
   existsSync,
   globSync,
   lstatSync,
@@ -9,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { runChild } from './child.ts'
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
@@ -33,8 +34,10 @@ export async function unpackPackages(
     await runChild('apt-get', ['install', ...flags, ...packages], env)
     for (const file of globSync('cache/archives/*.deb', { cwd: work }))
       await runChild('dpkg-deb', ['-x', join(work, file), folder])
-    for (const program of ['sbin/mysqld', 'sbin/mariadbd', 'bin/my_print_defaults', 'bin/resolveip'])
-      wrapProgram(folder, program)
+    // Where packages are installed, the two are one; those of Debian 12 still have files in both.
+    const [lib, usrLib] = [join(folder, 'lib'), join(folder, 'usr/lib')]
+    if (existsSync(lib)) cpSync(lib, usrLib, { recursive: true, verbatimSymlinks: true })
+    for (const program of globSync(programs, { cwd: join(folder, 'usr') })) wrapProgram(folder, program)
     wrapInstaller(folder)
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -78,6 +81,13 @@ function findMirror(): string {
   return mirror
 }
 
+/** What is run, in the folder `usr`. */
+const programs = [
+  'sbin/{mysqld,mariadbd}',
+  'bin/{my_print_defaults,resolveip}',
+  'lib/postgresql/*/bin/{postgres,initdb}',
+]
+
 // What a server has compiled in are the folders of its own Debian.
 const ownFolders: Readonly<Record<string, string>> = {
   'sbin/mysqld': [
@@ -106,11 +116,12 @@ function wrapProgram(folder: string, program: string): void {
   renameSync(path, `${path}.elf`)
   const own = ownFolders[program]
   writeScript(path, [
-    'root=$(cd "$(dirname "$0")/../.." && pwd)',
+    `root=$(cd "$(dirname "$0")/${relative(dirname(program), '..')}" && pwd)`,
     // The option that no file of defaults is read has to stay the first one.
     ...(own === undefined ? [] : [`first=$1; shift; set -- "$first" ${own} "$@"`]),
     'libraries=$root/usr/lib/x86_64-linux-gnu',
-    `exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$root/usr/${program}.elf" "$@"`,
+    // PostgreSQL finds its other files by where it is told to lie.
+    `exec "$libraries/ld-linux-x86-64.so.2" --argv0 "$0" --library-path "$libraries" "$root/usr/${program}.elf" "$@"`,
   ])
 }
 

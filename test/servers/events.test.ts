@@ -10,6 +10,7 @@ import { inLambda, lambdaContext } from '../support/lambda.ts'
 import { runModule } from '../support/node-process.ts'
 import { recordObservers } from '../support/recording-observers.ts'
 import { startRelay } from '../support/relay.ts'
+import { hasPostgres } from '../support/servers.ts'
 
 // What is told is up to the driver: one server of each protocol will do.
 const { kinds, missing } = await useKinds(true)
@@ -375,7 +376,9 @@ for (const kind of kinds) {
 
 test('has been run with both drivers', { skip: missing === '' ? false : missing }, () => {})
 
-test('a subscriber that throws ends nothing but a process that does not catch it', async () => {
+test('a subscriber that throws ends nothing but a process that does not catch it', {
+  skip: !hasPostgres && 'this run has no PostgreSQL',
+}, async () => {
   const [kind] = kinds
   assert.ok(kind)
   const { options } = await kind.gate()

@@ -1,8 +1,9 @@
 import { after } from 'node:test'
 import type { MysqlKind } from '../../kit/src/database/mysql-program.ts'
-import type { Database, Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
+import type { Decision, Gateway, GatewayOptions } from '../../kit/src/index.ts'
 import { startGateway } from './gateway.ts'
-import { startDatabase } from './servers.ts'
+import { type OpenDatabase, startOwnMysqlDatabase, startOwnPostgresDatabase } from './own-database.ts'
+import { hasOwnLogin, startDatabase } from './servers.ts'
 
 export { findMysqlKinds } from './servers.ts'
 
@@ -24,7 +25,10 @@ export interface Gated {
   }
 }
 
-/** Starts a gateway of its own, so that its counts are one test's alone. */
+/**
+ * Starts a gateway of its own, so that its counts are one test's alone; or, where the server asks for tokens by
+ * itself, what counts in the place of a gateway.
+ */
 export type Gate = (options?: Partial<GatewayOptions>) => Promise<Gated>
 
 /** The server behind the gateways, for one test file. */
@@ -36,37 +40,37 @@ export interface TestServer {
   query(sql: string, database?: 'notes'): Promise<Record<string, unknown>[]>
 }
 
-const common = { users: ['notes_app'], database: 'notes', setup: 'CREATE TABLE note (text text)' }
+const user = 'notes_app'
+const region = 'eu-west-1'
+const common = { users: [user], database: 'notes', region, setup: 'CREATE TABLE note (text text)' }
 
 /** A real PostgreSQL for one test file, stopped after its last test. */
 export async function usePostgres(): Promise<{ readonly postgres: TestServer; readonly gate: Gate }> {
-  const database = await startDatabase({ engine: 'postgres', ...common })
-  return { postgres: serverOf(database), gate: useGates(database) }
+  const { server, gate } = await useServer('postgres', () => startOwnPostgresDatabase(common))
+  return { postgres: server, gate }
 }
 
 /** A real MySQL or MariaDB for one test file, stopped after its last test. */
 export async function useMysql(
-  kind?: MysqlKind,
+  kind: MysqlKind,
 ): Promise<{ readonly mysql: TestServer; readonly gate: Gate }> {
-  const database = await startDatabase({ engine: 'mysql', kind, ...common })
-  return { mysql: serverOf(database), gate: useGates(database) }
+  const { server, gate } = await useServer('mysql', () => startOwnMysqlDatabase(kind, common), kind)
+  return { mysql: server, gate }
 }
 
-function serverOf({ server, upstream, query }: Database): TestServer {
-  return { version: server.split(' ')[1] ?? '', port: upstream.port, query }
-}
-
-function useGates({ engine, upstream, user, database, region, close }: Database): Gate {
+async function useServer(
+  engine: 'postgres' | 'mysql',
+  startOwn: () => Promise<OpenDatabase>,
+  kind?: MysqlKind,
+): Promise<{ readonly server: TestServer; readonly gate: Gate }> {
   const gateways: Gateway[] = []
-  after(async () => {
-    await Promise.all(gateways.map(gateway => gateway.close()))
-    await close()
-  })
-  return async (options = {}) => {
+  after(() => Promise.all(gateways.map(gateway => gateway.close())))
+  const { name, port, query, startGate } = hasOwnLogin ? await startOwn() : await startGated(engine, kind)
+  const gate: Gate = async (options = {}) => {
     const decisions: Decision[] = []
-    const gateway = await startGateway({
+    const gateway = await startGate({
       engine,
-      upstream,
+      upstream: { port },
       region,
       ...options,
       onDecision: decision => {
@@ -75,7 +79,15 @@ function useGates({ engine, upstream, user, database, region, close }: Database)
       },
     })
     gateways.push(gateway)
-    const address = { host: 'localhost', port: gateway.port, user, database, region }
+    const address = { host: 'localhost', port: gateway.port, user, database: common.database, region }
     return { gateway, decisions, options: { ...address, tls: { ca: gateway.ca }, credentials } }
   }
+  return { server: { version: name.split(' ')[1] ?? '', port, query }, gate }
+}
+
+/** A database that gateways stand before. */
+async function startGated(engine: 'postgres' | 'mysql', kind?: MysqlKind): Promise<OpenDatabase> {
+  const { server, upstream, query, close } = await startDatabase({ engine, kind, ...common })
+  after(close)
+  return { name: server, port: upstream.port, query, startGate: startGateway }
 }

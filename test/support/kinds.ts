@@ -5,6 +5,7 @@ import { iamPg, iamPgPool, type RdsIamOptions } from '../../src/pg.ts'
 import { canResetSession, hasMysqlRoles } from './capabilities.ts'
 import { findMysqlKinds, type Gate, type TestServer, useMysql, usePostgres } from './database.ts'
 import { type Db, mysqlDb, pgDb, type Row } from './db.ts'
+import { hasPostgres } from './servers.ts'
 import { mysqlSql, postgresSql, type Sql } from './sql.ts'
 
 /** A middleware, on a server. */
@@ -50,7 +51,7 @@ export const oneOfEach = (kinds: readonly Kind[]): readonly Kind[] =>
 export async function useKinds(
   isOneEnough = false,
 ): Promise<{ readonly kinds: readonly Kind[]; readonly missing: string }> {
-  const ofPostgres = await usePostgresKinds()
+  const ofPostgres = hasPostgres ? await usePostgresKinds() : []
   const { kinds, missing } = await useMysqlKinds(isOneEnough)
   return { kinds: [...ofPostgres, ...kinds], missing }
 }

@@ -22,6 +22,15 @@ const chosen =
 
 const programs: Programs = Object.assign({}, ...(chosen ?? []).map(server => server.programs))
 
+/** Whether the servers of this run ask for tokens by themselves, and no gateway is between. */
+export const hasOwnLogin = (process.env.TEST_OWN_LOGIN ?? '') !== ''
+
+/** The folder of the PostgreSQL that this run is for, where it is not npm's. */
+export const installation = programs.postgres
+
+/** Whether this run has a PostgreSQL: npm's, which is there in any other run, does not ask for tokens by itself. */
+export const hasPostgres = !hasOwnLogin || (chosen?.some(({ kind }) => kind === 'postgres') ?? true)
+
 /** As the kit's own `startDatabase`, on a server that this run is for. */
 export function startDatabase(options: DatabaseOptions): Promise<Database> {
   return startDatabaseWith(options, { programs })
@@ -29,7 +38,7 @@ export function startDatabase(options: DatabaseOptions): Promise<Database> {
 
 /** Starts the PostgreSQL that this run is for. */
 export function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  return startAny({ installation: programs.postgres, ...options })
+  return startAny({ installation, ...options })
 }
 
 /** Starts the MySQL or MariaDB that this run is for. */

@@ -360,6 +360,8 @@ const promisesWithoutServer: Readonly<Record<string, (kind: Kind) => Promise<voi
   async 'gives a handler that middy cut off no part in the next invocation'({ gate, createHandler, sql }) {
     const { options } = await gate()
     const handler = inLambda(() => createHandler({ ...options, prefetch: false }))
+    // To connect may take longer than the invocation that is cut off has.
+    await handler(sessionOf(sql), lambdaContext())
     const { promise: opened, resolve: open } = Promise.withResolvers<void>()
     let late: Promise<unknown> = Promise.resolve()
     const cutOff = handler(async db => {

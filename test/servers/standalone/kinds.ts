@@ -4,6 +4,7 @@ import { type CreatePgPoolOptions, createPgPool } from '../../../src/pg.ts'
 import { findMysqlKinds, type Gate, useMysql, usePostgres } from '../../support/database.ts'
 import { type Db, mysqlDb, pgDb } from '../../support/db.ts'
 import { askSql } from '../../support/kinds.ts'
+import { hasPostgres } from '../../support/servers.ts'
 import { mysqlSql, postgresSql, type Sql } from '../../support/sql.ts'
 
 /** Options that both kinds of pools take. */
@@ -26,30 +27,32 @@ export interface StandaloneKind {
   isMissingTable(error: unknown): boolean
 }
 
-/** Both factories, on a server each. */
+async function usePostgresKind(): Promise<StandaloneKind> {
+  const { postgres, gate } = await usePostgres()
+  return {
+    name: 'createPgPool',
+    gate,
+    sql: postgresSql,
+    create: options => {
+      const pool = createPgPool(options)
+      return {
+        ...pgDb(pool),
+        close: () => pool.close(),
+        [Symbol.asyncDispose]: async () => pool[Symbol.asyncDispose](),
+      }
+    },
+    end: sessions =>
+      postgres.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest(ARRAY[${sessions}]) AS pid`),
+    isMissingTable: error => (error as DatabaseError).code === postgresSql.missingTable,
+  }
+}
+
+/** Both factories, on a server each, where this run has one. */
 export async function useStandaloneKinds(): Promise<{
   readonly kinds: readonly StandaloneKind[]
   readonly missing: string
 }> {
-  const { postgres, gate } = await usePostgres()
-  const kinds: StandaloneKind[] = [
-    {
-      name: 'createPgPool',
-      gate,
-      sql: postgresSql,
-      create: options => {
-        const pool = createPgPool(options)
-        return {
-          ...pgDb(pool),
-          close: () => pool.close(),
-          [Symbol.asyncDispose]: async () => pool[Symbol.asyncDispose](),
-        }
-      },
-      end: sessions =>
-        postgres.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest(ARRAY[${sessions}]) AS pid`),
-      isMissingTable: error => (error as DatabaseError).code === postgresSql.missingTable,
-    },
-  ]
+  const kinds = hasPostgres ? [await usePostgresKind()] : []
   const { kinds: servers, missing } = findMysqlKinds()
   const [server] = servers.slice(-1)
   if (server !== undefined) {
