@@ -4,6 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
+/** What is deployed of a function, and the file in it that has the handler. */
+export interface Bundle {
+  readonly folder: string
+  readonly file: string
+}
+
 /** What an invocation ended with. */
 export interface Invoked {
   readonly result?: unknown
@@ -25,17 +31,17 @@ const runtime = `
  * no environment variables but those of Lambda and its own.
  */
 export async function invoke(
-  bundle: string,
+  bundle: Bundle,
   environment: Readonly<Record<string, string>>,
   event: unknown = {},
 ): Promise<Invoked> {
   const folder = mkdtempSync(join(tmpdir(), 'lambda-'))
   try {
-    cpSync(bundle, folder, { recursive: true })
+    cpSync(bundle.folder, folder, { recursive: true })
     const env = {
       AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
       AWS_LAMBDA_FUNCTION_NAME: 'orders',
-      BUNDLE: join(folder, 'index.mjs'),
+      BUNDLE: join(folder, bundle.file),
       EVENT: JSON.stringify(event),
       ...environment,
     }

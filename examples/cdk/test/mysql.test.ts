@@ -32,7 +32,7 @@ test('the settings for mysql2 make a bundle that reads rows', { skip }, async ()
       bundling: bundlingForMysql,
     })
     const [asset = ''] = readdirSync(outdir).filter(name => name.startsWith('asset.'))
-    assert.deepEqual(await invoke(join(outdir, asset), server.environment), {
+    assert.deepEqual(await invoke({ folder: join(outdir, asset), file: 'index.mjs' }, server.environment), {
       result: [
         { id: 1, total: 12 },
         { id: 2, total: 30 },

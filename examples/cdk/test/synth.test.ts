@@ -16,7 +16,7 @@ const [, ordersFunction] = find(orders.Resources, 'AWS::Lambda::Function', 'Orde
 const { PGUSER, PGDATABASE } = ordersFunction.Properties.Environment.Variables
 const bundleOf = (path: string) => {
   const [, { Metadata }] = find(orders.Resources, 'AWS::Lambda::Function', path)
-  return assembly.pathOf(String(Metadata?.['aws:asset:path']))
+  return { folder: assembly.pathOf(String(Metadata?.['aws:asset:path'])), file: 'index.mjs' }
 }
 
 describe('what the kit reads of the templates', () => {
