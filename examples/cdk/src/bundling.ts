@@ -1,4 +1,4 @@
-import { type BundlingOptions, Charset, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs'
+import { type BundlingOptions, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs'
 
 /** For functions with `pg`, and for those of the custom resource. */
 export const bundlingForPg: BundlingOptions = {
@@ -22,8 +22,8 @@ export const bundlingForPg: BundlingOptions = {
 /** For functions with `mysql2`. */
 export const bundlingForMysql: BundlingOptions = {
   ...bundlingForPg,
-  // Without it, every character beyond ASCII takes six: iconv-lite's tables of characters are full of them.
-  charset: Charset.UTF8,
+  // Without it, every character beyond ASCII takes six. The option `charset` has no effect: aws-cdk-lib 2.276.0.
+  esbuildArgs: { '--charset': 'utf8' },
   externalModules: [
     '@aws-sdk/*',
     'middy-rds-iam/roots',
