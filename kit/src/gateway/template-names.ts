@@ -24,7 +24,11 @@ export interface TemplateValues {
   readOutput(reference: OutputReference, at: string): unknown
 }
 
-/** What `Fn::GetStackOutput` names. */
+/**
+ * What `Fn::GetStackOutput` names.
+ *
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+ */
 export interface OutputReference {
   readonly stack: string
   readonly output: string
