@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { CustomResource, Duration, Stack } from 'aws-cdk-lib'
+import { type CfnResource, CustomResource, Duration, Stack } from 'aws-cdk-lib'
 import type * as ec2 from 'aws-cdk-lib/aws-ec2'
+import * as iam from 'aws-cdk-lib/aws-iam'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs'
 import type * as rds from 'aws-cdk-lib/aws-rds'
@@ -34,9 +35,10 @@ export class DatabaseUser extends Construct {
       memorySize: 512,
       bundling: bundlingForPg,
     }
-    // Whoever may invoke the functions can ask for what stands here, and for nothing else.
+    // All that the functions can be asked for, whoever invokes them, and only while the stack does just that.
+    const { stackId } = Stack.of(this)
     const server = {
-      STACK_ID: Stack.of(this).stackId,
+      STACK_ID: stackId,
       DATABASE_HOST: database.dbInstanceEndpointAddress,
       DATABASE_PORT: database.dbInstanceEndpointPort,
     }
@@ -70,6 +72,10 @@ export class DatabaseUser extends Construct {
         GRANTS: grants.join(';;'),
       },
     })
+    // There it reads whether it is CloudFormation that asks.
+    handler.addToRolePolicy(
+      new iam.PolicyStatement({ actions: ['cloudformation:DescribeStackEvents'], resources: [stackId] }),
+    )
     secret.grantRead(handler)
     sqlFunction.grantInvoke(handler)
 
@@ -88,6 +94,8 @@ export class DatabaseUser extends Construct {
         Grants: grants,
       },
     })
+    const { logicalId } = resource.node.defaultChild as CfnResource
+    handler.addEnvironment('LOGICAL_RESOURCE_ID', logicalId)
     // The way to the database, and the rights, are there before the user is created and until it is dropped.
     resource.node.addDependency(securityGroup, sqlFunction, handler)
   }

@@ -116,7 +116,7 @@ describe('the bundled function, by the policy of the templates', () => {
 })
 
 describe('the custom resource', () => {
-  const [, { Properties, DependsOn = [] }] = find(orders.Resources, 'Custom::DatabaseUser')
+  const [userId, { Properties, DependsOn = [] }] = find(orders.Resources, 'Custom::DatabaseUser')
   const [handlerId, handler] = find(orders.Resources, 'AWS::Lambda::Function', 'Orders/OrdersUser/Handler/')
   const [sqlId, sql] = find(orders.Resources, 'AWS::Lambda::Function', 'Orders/OrdersUser/SqlFunction/')
 
@@ -137,6 +137,7 @@ describe('the custom resource', () => {
     assert.deepEqual([Properties.User, Properties.Database], [PGUSER, PGDATABASE])
     assert.deepEqual(Variables.SQL_FUNCTION, { Ref: sqlId })
     assert.deepEqual(Variables.STACK_ID, { Ref: 'AWS::StackId' })
+    assert.equal(Variables.LOGICAL_RESOURCE_ID, userId)
     const { STACK_ID, DATABASE_HOST, DATABASE_PORT } = Variables
     assert.deepEqual(sql.Properties.Environment.Variables, { STACK_ID, DATABASE_HOST, DATABASE_PORT })
   })
@@ -157,17 +158,18 @@ describe('the custom resource', () => {
     assert.ok(DependsOn.includes(sqlId))
   })
 
-  it('has one function in the VPC and one outside, and only that one may read the secret', () => {
+  it('has one function in the VPC and one outside, and only that one may read the secret and the events', () => {
     assert.equal(handler.Properties.VpcConfig, undefined)
     assert.notEqual(sql.Properties.VpcConfig, undefined)
-    const readers = Object.values(orders.Resources).filter(
-      ({ Type, Properties }) =>
-        Type === 'AWS::IAM::Policy' && JSON.stringify(Properties).includes('GetSecretValue'),
-    )
-    assert.deepEqual(
-      readers.map(({ Metadata }) => Metadata?.['aws:cdk:path']),
-      ['Orders/OrdersUser/Handler/ServiceRole/DefaultPolicy/Resource'],
-    )
+    for (const action of ['secretsmanager:GetSecretValue', 'cloudformation:DescribeStackEvents']) {
+      const readers = Object.values(orders.Resources).filter(
+        ({ Type, Properties }) => Type === 'AWS::IAM::Policy' && JSON.stringify(Properties).includes(action),
+      )
+      assert.deepEqual(
+        readers.map(({ Metadata }) => Metadata?.['aws:cdk:path']),
+        ['Orders/OrdersUser/Handler/ServiceRole/DefaultPolicy/Resource'],
+      )
+    }
   })
 
   it('has bundles that load, and refuse what is no request', async () => {

@@ -125,6 +125,7 @@ describe('the custom resource', () => {
     assert.deepEqual(variables, {
       SQL_FUNCTION: { Ref: 'DatabaseUserSqlLambdaFunction' },
       STACK_ID: { Ref: 'AWS::StackId' },
+      LOGICAL_RESOURCE_ID: 'OrdersUser',
       DATABASE_HOST: Properties.Host,
       DATABASE_PORT: Properties.Port,
       DATABASE_NAME: Properties.Database,
@@ -136,6 +137,10 @@ describe('the custom resource', () => {
     const { STACK_ID, DATABASE_HOST, DATABASE_PORT } = variables
     assert.deepEqual(variablesOf('DatabaseUserSqlLambdaFunction'), { STACK_ID, DATABASE_HOST, DATABASE_PORT })
     assert.deepEqual([Properties.User, Properties.Database], [PGUSER, PGDATABASE])
+    const role = service.Resources.DatabaseUserRole ?? assert.fail()
+    const [{ PolicyDocument }] = role.Properties.Policies
+    const events = { Action: 'cloudformation:DescribeStackEvents', Resource: { Ref: 'AWS::StackId' } }
+    assert.deepEqual(PolicyDocument.Statement[0], { Effect: 'Allow', ...events })
   })
 
   it('takes what it needs from exports that the database has', () => {
