@@ -99,6 +99,7 @@ const evaluatorWith = (parameters: Readonly<Record<string, string>>) =>
     parameters,
     databaseNames: keepDatabaseNames(),
     importValue: () => assert.fail('nothing is imported'),
+    readOutput: () => assert.fail('no other stack is read'),
   })
 
 const evaluate = (value: unknown, parameters: Readonly<Record<string, string>>): unknown =>

@@ -14,8 +14,9 @@ export const templateHelp = `  --parameter Name=Value a parameter of the templat
                          Database.DbiResourceId=db-ABCDEFGHIJKL01234; what CloudFormation looks up,
                          resolve:ssm:/orders/id=db-ABCDEFGHIJKL01234; AWS::StackName=orders; or one
                          of another stack, network/Stage=live; may be repeated
-  --import Name=Value    what Fn::ImportValue imports, by the name of the export; may be repeated
-  --stack [name=]file    the template of another stack that exports it; the name is that of the
+  --import Name=Value    what Fn::ImportValue imports, by the name of the export, or what
+                         Fn::GetStackOutput reads, Database/InstanceId; may be repeated
+  --stack [name=]file    the template of another stack that puts it out; the name is that of the
                          file unless given; may be repeated
   --role name            the role of the template, or the function that has it (needed where
                          several may connect): the logical id, of the CDK's also without the hash

@@ -118,6 +118,14 @@ export function evaluatorOf(template: CloudFormationTemplate, values: TemplateVa
     },
     'Fn::ImportValue': (argument, at) =>
       values.importValue(textOf(settle(evaluate(argument, at), at), at), at),
+    'Fn::GetStackOutput': (argument, at) => {
+      const reference = settle(evaluate(argument, at), at)
+      const { StackName, OutputName, Region = values.region, RoleArn } = isRecord(reference) ? reference : {}
+      if (typeof StackName !== 'string' || typeof OutputName !== 'string')
+        throw wrong(at, `takes StackName and OutputName, got ${JSON.stringify(argument)}`)
+      const isElsewhere = Region !== values.region || RoleArn !== undefined
+      return values.readOutput({ stack: StackName, output: OutputName, isElsewhere }, at)
+    },
   }
 
   const evaluate: Evaluate = (value, at) => {

@@ -3,7 +3,7 @@ import type { CloudFormationTemplate } from './template-parts.ts'
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 const functions =
-  'And Base64 Cidr Equals FindInMap ForEach GetAtt GetAZs If ImportValue Join Length Not Or Select Split Sub ToJsonString Transform'
+  'And Base64 Cidr Equals FindInMap ForEach GetAtt GetAZs GetStackOutput If ImportValue Join Length Not Or Select Split Sub ToJsonString Transform'
 
 /**
  * Parses the text of a template in YAML, and so in JSON: `!Ref X` becomes `{ Ref: 'X' }`, `!GetAtt X.Arn`

@@ -20,6 +20,20 @@ export interface TemplateValues {
   readonly databaseNames: DatabaseNames
   /** The value of another stack's export. */
   importValue(name: string, at: string): unknown
+  /** The value of another stack's output, exported or not. */
+  readOutput(reference: OutputReference, at: string): unknown
+}
+
+/**
+ * What `Fn::GetStackOutput` names.
+ *
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+ */
+export interface OutputReference {
+  readonly stack: string
+  readonly output: string
+  /** Whether the stack is in another Region or, by a role that is taken to read it, in another account. */
+  readonly isElsewhere: boolean
 }
 
 /** What a value that is to be left out evaluates to, `!Ref AWS::NoValue`. */

@@ -20,7 +20,7 @@ export interface TemplateStack {
 
 /** What the values for exports are looked up in. */
 export interface TemplateExports {
-  /** Values of exports by name. */
+  /** Values of exports by name, and of outputs by `Stack/Output`. */
   readonly imports: Readonly<Record<string, string>>
   readonly stacks: readonly TemplateStack[]
 }
@@ -37,43 +37,85 @@ export function openTemplate(
   return { template: expanded, evaluator: evaluatorOf(expanded, values) }
 }
 
-/** Looks up what `Fn::ImportValue` imports: a value that was given, or an output of another stack. */
-export function importReader(
+/**
+ * Looks up what `Fn::ImportValue` and `Fn::GetStackOutput` take from other stacks: a value that was given, or
+ * an output of another template.
+ */
+export function stackReader(
   { imports, stacks }: TemplateExports,
   place: Place,
   databaseNames: DatabaseNames,
-): TemplateValues['importValue'] {
+): Pick<TemplateValues, 'importValue' | 'readOutput'> {
   const pending = new Set<string>()
-  const importValue = (name: string, at: string): unknown => {
-    if (Object.hasOwn(imports, name)) return imports[name]
-    if (pending.has(name)) throw wrong(at, `the export ${name} depends on itself`)
-    pending.add(name)
+  /** The first value that a stack has. Whatever a value is made of may come from another stack in turn. */
+  const look = (
+    what: string,
+    at: string,
+    find: (stack: TemplateStack) => { readonly value: unknown } | undefined,
+  ) => {
+    if (pending.has(what)) throw wrong(at, `${what} depends on itself`)
+    pending.add(what)
     try {
       for (const stack of stacks) {
-        const found = findExport(name, stack)
-        if (found !== undefined) return found.value
+        const found = find(stack)
+        if (found !== undefined) return found
       }
     } finally {
-      pending.delete(name)
+      pending.delete(what)
     }
+    return undefined
+  }
+
+  const importValue: TemplateValues['importValue'] = (name, at) => {
+    if (Object.hasOwn(imports, name)) return imports[name]
+    const what = `the export ${name}`
+    const found = look(what, at, stack =>
+      findOutput(stack, (_id, { Export }, at, evaluator) =>
+        isRecord(Export) ? evaluator.evaluate(Export.Name, `${at}.Export.Name`) === name : false,
+      ),
+    )
+    if (found !== undefined) return found.value
     throw wrong(
       at,
-      `the export ${name} has no value: give it with --import '${name}=…', or the template of the stack that exports it with --stack`,
+      `${what} has no value: give it with --import '${name}=…', or the template of the stack that exports it with --stack`,
     )
   }
 
-  const findExport = (wanted: string, { name, template, parameters = {} }: TemplateStack) => {
+  const readOutput: TemplateValues['readOutput'] = ({ stack: wanted, output, isElsewhere }, at) => {
+    const name = `${wanted}/${output}`
+    if (Object.hasOwn(imports, name)) return imports[name]
+    const what = `the output ${output} of the stack ${wanted}`
+    const option = `--import '${name}=…'`
+    // What a template says of its own Region and account would be evaluated for this one.
+    if (isElsewhere) throw wrong(at, `${what} is in another Region or account: give its value with ${option}`)
+    const found = look(what, at, stack =>
+      stack.name === wanted ? findOutput(stack, id => id === output) : undefined,
+    )
+    if (found !== undefined) return found.value
+    throw wrong(at, `${what} has no value: give it with ${option}, or the template of the stack with --stack`)
+  }
+
+  const findOutput = (
+    { name, template, parameters = {} }: TemplateStack,
+    isWanted: (
+      id: string,
+      output: Readonly<Record<string, unknown>>,
+      at: string,
+      evaluator: TemplateEvaluator,
+    ) => boolean,
+  ) => {
     const prefix = `${name}/`
-    const values = { ...place, stackName: name, parameters, prefix, databaseNames, importValue }
+    const values = { ...place, stackName: name, parameters, prefix, databaseNames, ...reader }
     const { template: opened, evaluator } = openTemplate(template, values)
     for (const [id, output] of Object.entries(opened.Outputs ?? {})) {
-      if (!isRecord(output) || !isRecord(output.Export)) continue
+      if (!isRecord(output)) continue
       const at = `${name}: Outputs.${id}`
       if (typeof output.Condition === 'string' && !evaluator.isTrue(output.Condition, at)) continue
-      if (evaluator.evaluate(output.Export.Name, `${at}.Export.Name`) !== wanted) continue
+      if (!isWanted(id, output, at, evaluator)) continue
       return { value: evaluator.evaluateExport(output.Value, `${at}.Value`) }
     }
     return undefined
   }
-  return importValue
+  const reader = { importValue, readOutput }
+  return reader
 }

@@ -2,7 +2,7 @@ import { keepDatabaseNames, refuseArnAsId } from './database-names.ts'
 import { type MergedPolicy, mergeStatements } from './merged-policy.ts'
 import { type CloudFormationTemplate, isRecord, wrong } from './template-parts.ts'
 import { findRole } from './template-roles.ts'
-import { importReader, openTemplate, type TemplateStack } from './template-stacks.ts'
+import { openTemplate, stackReader, type TemplateStack } from './template-stacks.ts'
 import { mayConcernConnecting, statementsOf, type WrittenStatement } from './template-statements.ts'
 
 export type { CloudFormationTemplate } from './template-parts.ts'
@@ -30,9 +30,14 @@ export interface TemplatePolicyOptions {
    * @default {} the defaults of the template
    */
   readonly parameters?: Readonly<Record<string, string>> | undefined
-  /** Values of what `Fn::ImportValue` imports, by the name of the export. @default {} */
+  /**
+   * Values of what other stacks put out: of what `Fn::ImportValue` imports by the name of the export, of what
+   * `Fn::GetStackOutput` reads by stack and output, `{ 'Database/InstanceId': 'db-ABCDEFGHIJKL01234' }`.
+   *
+   * @default {}
+   */
   readonly imports?: Readonly<Record<string, string>> | undefined
-  /** Other stacks that export what is imported. @default [] */
+  /** Other stacks that put it out. @default [] */
   readonly stacks?: readonly TemplateStack[] | undefined
   /**
    * The logical id of the role, or of the function that has it; of a template of the CDK also without its
@@ -71,8 +76,8 @@ export function readTemplatePolicy(
   for (const stack of stacks) refuseUnknown(stack.parameters ?? {}, stack.template, `${stack.name}: `)
   const databaseNames = keepDatabaseNames()
   const place = { region, accountId, partition }
-  const importValue = importReader({ imports, stacks }, place, databaseNames)
-  const opened = openTemplate(template, { ...place, parameters, databaseNames, importValue })
+  const reader = stackReader({ imports, stacks }, place, databaseNames)
+  const opened = openTemplate(template, { ...place, parameters, databaseNames, ...reader })
   const { evaluator } = opened
   const resources = opened.template.Resources ?? {}
   const written = Object.entries(resources).flatMap(([name, resource]) =>

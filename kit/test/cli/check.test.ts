@@ -277,6 +277,27 @@ Outputs: { Id: { Value: !GetAtt Db.DbiResourceId, Export: { Name: !Sub "\${AWS::
     }
   })
 
+  it('takes what it reads of another stack, as new projects of the CDK do', () => {
+    const id = '{ "Fn::GetStackOutput": { StackName: network, OutputName: Id, Region: !Ref AWS::Region } }'
+    write('weak.yaml', template(`!Join ["", [!Sub "${sub}", ${id}, /app]]`))
+    write('network.template.yaml', network)
+    const base = ['--template', 'weak.yaml', ...user, ...region]
+    for (const args of [
+      ['--import', `network/Id=${resourceId}`],
+      ['--stack', 'network.template.yaml', '--parameter', `network/Db.DbiResourceId=${resourceId}`],
+    ]) {
+      const { status, stdout, stderr } = check([...base, ...args])
+      assert.deepEqual([status, stderr], [0, ''], stdout)
+      assert.match(stdout, new RegExp(`:dbuser:${resourceId}/app\n$`))
+    }
+    const { status, stderr } = check(base)
+    assert.equal(status, 2)
+    assert.match(
+      stderr,
+      /the output Id of the stack network has no value: give it with --import 'network\/Id=…'/,
+    )
+  })
+
   for (const [what, args, message] of [
     [
       'no value for an export',

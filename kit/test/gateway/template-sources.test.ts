@@ -208,6 +208,93 @@ Outputs: { Id: { Value: !ImportValue db-stack-Id, Export: { Name: db-stack-Id } 
   })
 })
 
+describe('Fn::GetStackOutput', () => {
+  // As the CDK writes it for new projects, whose references between stacks are weak.
+  const reading = (more = 'Region: !Ref AWS::Region', output = 'InstanceId') => {
+    const read = `{ "Fn::GetStackOutput": { StackName: Database, OutputName: ${output}, ${more} } }`
+    return templateWith(`!Join ["", [!Sub "${prefix}", ${read}, /app]]`)
+  }
+  const other = parseTemplate(`
+Parameters: { Stage: { Type: String, Default: dev } }
+Conditions: { IsLive: !Equals [!Ref Stage, live] }
+Resources: { Db: { Type: AWS::RDS::DBInstance } }
+Outputs:
+  InstanceName: { Value: !Ref Db }
+  InstanceId: { Value: !GetAtt Db.DbiResourceId }
+  LiveId: { Value: !GetAtt Db.DbiResourceId, Condition: IsLive }`)
+  const parameters = { 'Db.DbiResourceId': 'db-OTHER' }
+  const stacks = [
+    { name: 'Network', template: parseTemplate('Resources: {}') },
+    { name: 'Database', template: other, parameters },
+  ]
+
+  it('takes the value that is given for the output of a stack', () => {
+    const imports = { 'Database/InstanceId': 'db-GIVEN' }
+    assert.deepEqual(resourcesOf(reading(), { imports }), [arn('db-GIVEN')])
+    assert.deepEqual(resourcesOf(reading(), { imports, stacks }), [arn('db-GIVEN')])
+  })
+
+  it('takes an output of another stack, which need not be exported', () => {
+    assert.deepEqual(resourcesOf(reading(), { stacks }), [arn('db-OTHER')])
+    const short = templateWith(
+      `!Join ["", [!Sub "${prefix}", !GetStackOutput { StackName: Database, OutputName: InstanceId }, /app]]`,
+    )
+    assert.deepEqual(resourcesOf(short, { stacks }), [arn('db-OTHER')])
+  })
+
+  it('names the output without a value, and the options that give it', () => {
+    const missing =
+      /InstanceId of the stack Database has no value: give it with --import 'Database\/InstanceId=…', or the template of the stack with --stack$/
+    assertRefused(reading(), missing)
+    assertRefused(reading(), missing, { stacks: stacks.slice(0, 1) })
+    assertRefused(reading(), missing, { imports: { InstanceId: 'db-GIVEN' } })
+    assertRefused(reading(), missing, {
+      stacks: [{ name: 'Database', template: parseTemplate('Resources: {}') }],
+    })
+    const live = (Stage: string) => ({
+      stacks: [{ name: 'Database', template: other, parameters: { ...parameters, Stage } }],
+    })
+    const conditional = reading('Region: eu-west-1', 'LiveId')
+    assert.deepEqual(resourcesOf(conditional, live('live')), [arn('db-OTHER')])
+    assertRefused(conditional, /LiveId of the stack Database has no value/, live('dev'))
+  })
+
+  it("asks for the value where the stack is another Region's or account's, whose template says less", () => {
+    for (const more of ['Region: us-east-1', 'RoleArn: "arn:aws:iam::111122223333:role/outputs"']) {
+      assertRefused(
+        reading(more),
+        /another Region or account: give its value with --import 'Database\/InstanceId=…'$/,
+        { stacks },
+      )
+      const imports = { 'Database/InstanceId': 'db-GIVEN' }
+      assert.deepEqual(resourcesOf(reading(more), { imports, stacks }), [arn('db-GIVEN')])
+    }
+  })
+
+  it("refuses a database's name that another stack puts out, and what is no reference", () => {
+    assertRefused(
+      reading('Region: eu-west-1', 'InstanceName'),
+      /Db is not the resource id .*: write !GetAtt Db\.DbiResourceId$/,
+      { stacks },
+    )
+    const list = templateWith('{ "Fn::GetStackOutput": [Database, InstanceId] }')
+    assertRefused(
+      list,
+      /Fn::GetStackOutput: takes StackName and OutputName, got \["Database","InstanceId"\]$/,
+      { stacks },
+    )
+  })
+
+  it('says which output depends on itself', () => {
+    const circle = parseTemplate(`
+Resources: {}
+Outputs: { InstanceId: { Value: !GetStackOutput { StackName: Database, OutputName: InstanceId } } }`)
+    assertRefused(reading(), /the output InstanceId of the stack Database depends on itself/, {
+      stacks: [{ name: 'Database', template: circle }],
+    })
+  })
+})
+
 describe('what CloudFormation looks up is asked for, never taken as it stands:', () => {
   const parameter = (type: string) => `Parameters: { Id: { Type: "${type}", Default: /db/id } }`
   for (const type of ['AWS::SSM::Parameter::Value<String>', 'AWS::SSM::Parameter::Value<List<String>>']) {
