@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { packageFolders, readManifest } from './packages.ts'
+import { packageFolders, packPackage, readManifest } from './packages.ts'
 
 // 57 packages, a TypeScript of its own among them: too much for everybody's `npm ci`.
 const attw = '@arethetypeswrong/cli@0.18.5'
@@ -13,9 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'check-packages-'))
 try {
   for (const path of packageFolders) {
     const { exports } = readManifest(path)
-    const args = ['pack', '--json', '--pack-destination', folder]
-    const [{ filename }] = JSON.parse(execFileSync('npm', args, { cwd: path, encoding: 'utf8' }))
-    const tarball = join(folder, filename)
+    const tarball = packPackage(path, folder)
     execFileSync('npm', ['exec', '--', 'publint', '--strict', tarball], { stdio: 'inherit' })
     // It does not look behind patterns by itself. There is no CommonJS here that could be wrong.
     const included =

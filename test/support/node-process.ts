@@ -1,11 +1,22 @@
 import { execFile } from 'node:child_process'
+import * as module from 'node:module'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** For `middy-rds-iam` to be this checkout's sources, not what was built from them some time. */
-export const nodeFlags = ['--conditions=middy-rds-iam-source'] as const
+/**
+ * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; and for a Node.js that
+ * runs no TypeScript by itself, what this process was given for that.
+ */
+export const nodeFlags: readonly string[] = [
+  '--conditions=middy-rds-iam-source',
+  ...process.execArgv.filter(flag => flag.startsWith('--import=')),
+]
+
+/** Why a test is skipped that has to see what a process loads. */
+export const cannotSeeLoading: string | false =
+  !('registerHooks' in module) && `Node.js ${process.versions.node} cannot tell what is loaded; 22.15 can`
 
 /**
  * Runs an ES module's source in a Node process of its own, and parses the JSON that it prints.
