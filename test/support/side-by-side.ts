@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Signer } from '@aws-sdk/rds-signer'
 import { root } from '../../local/template.ts'
@@ -94,6 +95,8 @@ function plain(value: unknown): unknown {
   if (value instanceof Date) return `date ${value.toISOString()}`
   if (typeof value === 'bigint') return `bigint ${value}`
   if (typeof value === 'function') return 'function'
+  // Each session has temporary tables of its own.
+  if (typeof value === 'string') return value.replace(/pg_temp_\d+/, 'pg_temp')
   if (Array.isArray(value)) return value.map(plain)
   if (value instanceof Error) return describeError(value)
   if (typeof value === 'object' && value !== null)
@@ -135,11 +138,13 @@ export function signerFor({
 
 let pages: string | undefined
 
-/** Every page and docstring, in one line. */
+/** Every page and every docstring, without the breaks of their lines. */
 function documentation(): string {
-  pages ??= globSync(['*.md', 'docs/**/*.md', 'src/**/*.ts'], { cwd: root })
-    .map(file => readFileSync(`${root}/${file}`, 'utf8'))
-    .join('\n')
-    .replace(/\s+(\* )?/g, ' ')
+  const read = (file: string) => readFileSync(join(root, file), 'utf8')
+  const docstrings = globSync('src/**/*.ts', { cwd: root }).flatMap(
+    file => read(file).match(/\/\*\*[\s\S]*?\*\//g) ?? [],
+  )
+  const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map(read)
+  pages ??= [...documents, ...docstrings].join('\n').replace(/\s+(\* )?/g, ' ')
   return pages
 }

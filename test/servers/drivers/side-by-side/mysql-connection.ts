@@ -76,7 +76,7 @@ export const mysqlQueries: readonly Behaviour<Connection>[] = [
         fields.map(({ name }) => name),
         again,
         prepared,
-        await failureOf(db.execute('SELECT ?', [undefined])),
+        await failureOf(db.execute('SELECT ?', [undefined] as never)),
         await failureOf(db.execute('SELECT ?', [])),
         await failureOf(db.execute('SELEC')),
         await rowsOf(db, 'SELECT 1 AS n'),
@@ -110,7 +110,7 @@ export const mysqlQueries: readonly Behaviour<Connection>[] = [
     run: async db => [
       thrownBy(() => coreOf(db).query(undefined as never)),
       await failureOf((async () => db.query(null as never))()),
-      await failureOf((async () => db.query(...(['SELECT 1', () => {}] as unknown as [string])))()),
+      await failureOf((async () => db.query(...(['SELECT 1', () => {}] as unknown as [{ sql: string }])))()),
     ],
   },
   {
@@ -246,7 +246,7 @@ export const mysqlSessions: readonly Behaviour<Connection>[] = [
       const sql = `LOAD DATA LOCAL INFILE 'any' INTO TABLE loaded FIELDS TERMINATED BY ','`
       const [header] = await db.query({
         sql,
-        infileStreamFactory: () => Readable.from(['1,one\n2,', 'two\n']),
+        infileStreamFactory: () => Readable.from([Buffer.from('1,one\n2,'), Buffer.from('two\n')]),
       } as never)
       return [
         header,

@@ -162,7 +162,13 @@ export const mysqlPools: readonly Behaviour<Pool>[] = [
       const taken = [await pool.getConnection(), await pool.getConnection()]
       const failure = await failureOf(pool.getConnection())
       for (const connection of taken) connection.release()
-      return failure
+      const { code, message } = failure as { readonly code?: string; readonly message: string }
+      return code ?? message
+    },
+    differs: {
+      documented: '`timeout exceeded when trying to connect`, `No connections available.`',
+      product: { value: 'RDS_IAM_THROTTLED' },
+      sides: ['iamMysqlPool', 'createMysqlPool'],
     },
   },
   {
