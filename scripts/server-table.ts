@@ -9,7 +9,7 @@ export interface Run {
 
 /** What is promised, and the files that hold it, of which each counts for the first that it is of. */
 const promises: readonly (readonly [string, RegExp])[] = [
-  ['drivers do what they do without it', /servers\/drivers\/side-by-side/],
+  ['drivers do what they do without it', /side-by-side/],
   ['the packages as they are published', /test\/package\.test/],
   ['the types as they are published', /^published types$/],
   ['the gateway, in front of TLS and passwords', /servers\/upstream\.test/],

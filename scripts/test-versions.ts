@@ -19,7 +19,7 @@ const help = `npm run test:versions -- [NAME …] [--every]
 
 NAME     ${names.join(', ')}; without any, all of them. oldest and newest are of Node.js, both drivers and
          Middy together; types are those of the packages, with versions of TypeScript.
---every  The minors between, too.
+--every  The minors between, too: of drivers and Middy where both ends are tested, of TypeScript with types.
 
 What is installed for it stays in .local/versions of the checkout, whose own node_modules are left alone.
 `
@@ -63,17 +63,19 @@ async function run(args: readonly string[]): Promise<number> {
   }
 
   const ends = [make('oldest', oldestSet), make('newest', newestSet)].filter(set => set !== undefined)
-  const between = every ? make('the minors between', setsBetween) : undefined
+  const areBoth = ['oldest', 'newest'].every(name => wanted.includes(name))
+  const between = every && areBoth ? make('the minors between', setsBetween) : undefined
   for (const set of [...ends.filter(({ name }) => wanted.includes(name)), ...(between ?? [])]) {
     const checkout = make(titleOf(set), () => makeCheckout(set))
     if (checkout !== undefined) runs.push(await testIn(checkout, titleOf(set)))
   }
   if (wanted.includes('types')) {
-    const versions = make('TypeScript', () => typescriptVersions(every)) ?? []
-    const compilers = make('TypeScript', () => installCompilers(versions))
-    const projects = make('the drivers for the types', () => makeProjects(ends))
-    if (compilers !== undefined && projects !== undefined)
-      for (const version of versions) runs.push(await compileWith(version, compilers, projects))
+    const versions = make('TypeScript', () => typescriptVersions(every))
+    const compilers = versions && make('TypeScript', () => installCompilers(versions))
+    const projects = compilers && make('the drivers for the types', () => makeProjects(ends))
+    for (const version of versions ?? [])
+      if (compilers !== undefined && projects !== undefined)
+        runs.push(await compileWith(version, compilers, projects))
   }
   if (runs.length > 0) printPromises(runs)
   if (missing.length > 0) console.log(`\nNot tested:\n${missing.map(line => `- ${line}`).join('\n')}`)

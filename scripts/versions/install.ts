@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { copyCheckout } from '../checkout-copy.ts'
 import { readManifest, root } from '../packages.ts'
-import { runNpm } from './registry.ts'
+import { runNpm, Unavailable } from './registry.ts'
 import type { VersionSet } from './sets.ts'
 
 /** Where versions are installed, a folder each. */
@@ -50,6 +50,9 @@ export function makeCheckout({ name, versions }: VersionSet): VersionedCheckout 
   const installed = installPackages(name, packages)
   const folder = join(installed, 'checkout')
   rmSync(folder, { recursive: true, force: true })
+  const node = join(installed, 'node_modules', 'node', 'bin', 'node')
+  // The package `node` fetches it by a script of its own.
+  if (!existsSync(node)) throw new Unavailable(`npm has not fetched the program of node@${versions.node}`)
   const own = Object.keys(packages).filter(each => each !== 'node')
   copyCheckout(folder, Object.fromEntries(own.map(each => [each, join(installed, 'node_modules', each)])))
   cpSync(join(root, 'roots'), join(folder, 'roots'), { recursive: true })
@@ -59,7 +62,7 @@ export function makeCheckout({ name, versions }: VersionSet): VersionedCheckout 
   writeFileSync(join(folder, `${reporter}.js`), text)
   return {
     folder,
-    node: join(installed, 'node_modules', 'node', 'bin', 'node'),
+    node,
     flags: [
       '--conditions=middy-rds-iam-source',
       `--import=${join(folder, 'scripts', 'versions', 'strip-types.js')}`,

@@ -53,7 +53,8 @@ export async function compileWith(
   const settings = knowsDisposables(version) ? { tsc } : { tsc, lib: ['es2023'], skipLibCheck: true }
   const results: Result[] = []
   for (const { name, folder } of projects) {
-    for (const resolution of resolutions) {
+    // The drivers' own types differ little: one way of finding them will do for the older ones.
+    for (const resolution of name === 'newest' ? resolutions : resolutions.slice(0, 1)) {
       const errors = await compile(folder, resolution, functionSource + kitSource, settings)
       results.push({
         file: 'published types',
