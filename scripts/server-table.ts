@@ -51,6 +51,8 @@ export function printPromises(runs: readonly Run[]): void {
 const promiseOf = (file: string) => promises.find(([, files]) => files.test(file))?.[0]
 
 function describeResults(results: readonly Result[]): string {
+  // These tests are not for it.
+  if (results.length === 0) return ''
   const failed = results.filter(result => result.failed !== undefined).length
   const skipped = results.filter(result => result.skipped !== undefined).length
   const parts = [String(results.length - failed - skipped)]

@@ -71,8 +71,10 @@ async function run(args: readonly string[]): Promise<number> {
   }
   if (wanted.includes('types')) {
     const versions = make('TypeScript', () => typescriptVersions(every))
-    const compilers = versions && make('TypeScript', () => installCompilers(versions))
-    const projects = compilers && make('the drivers for the types', () => makeProjects(ends))
+    const compilers =
+      versions === undefined ? undefined : make('TypeScript', () => installCompilers(versions))
+    const projects =
+      compilers === undefined ? undefined : make('the drivers for the types', () => makeProjects(ends))
     for (const version of versions ?? [])
       if (compilers !== undefined && projects !== undefined)
         runs.push(await compileWith(version, compilers, projects))

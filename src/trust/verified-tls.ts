@@ -124,9 +124,9 @@ export function requireIdentity(
 }
 
 /**
- * What the certificate of a stream was compared with. A client of mysql2 that changes its user authenticates once more
- * on the same stream, which by then shows no certificate: not after a server of TLS 1.3 has sent a ticket for
- * resuming the session.
+ * What the certificate of a stream was compared with. A connection of mysql2 that changes its user
+ * authenticates once more on the same stream. By then that shows no certificate, because a server of TLS 1.3
+ * has sent a ticket for resuming the session.
  */
 const identified = new WeakMap<
   TLSSocket,

@@ -138,10 +138,10 @@ export function signerFor({
 
 let pages: string | undefined
 
-/** Every page and every docstring, without the breaks of their lines. */
+/** Every page, and the docstrings that users see, without the breaks of their lines. */
 function documentation(): string {
   const read = (file: string) => readFileSync(join(root, file), 'utf8')
-  const docstrings = globSync('src/**/*.ts', { cwd: root }).flatMap(
+  const docstrings = globSync(['src/*.ts', 'src/options/*.ts'], { cwd: root }).flatMap(
     file => read(file).match(/\/\*\*[\s\S]*?\*\//g) ?? [],
   )
   const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map(read)

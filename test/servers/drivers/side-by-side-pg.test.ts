@@ -45,9 +45,10 @@ const clients: readonly Side<pg.Client>[] = [
     },
   },
   {
-    name: 'pgOptions',
+    name: 'a class of pg.Client with pgOptions',
     async use(client, run) {
-      const db = new pg.Client({ ...(await pgOptions(options)), ...client })
+      class Mine extends pg.Client {}
+      const db = new Mine({ ...(await pgOptions(options)), ...client })
       await db.connect()
       return run(db).finally(() => ended(db))
     },

@@ -1,4 +1,5 @@
 // What a connection of mysql2/promise does, whoever made it.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import type { Connection as CoreConnection, FieldPacket, ResultSetHeader } from 'mysql2'
@@ -235,8 +236,27 @@ export const mysqlSessions: readonly Behaviour<Connection>[] = [
     },
   },
   {
-    name: 'is asked for a sign of life',
-    run: async db => [await db.ping(), await rowsOf(db, 'SELECT 1 AS n')],
+    name: 'is asked for a sign of life, and is reset',
+    run: async db => {
+      await db.query('SET @mine = 1')
+      const reset = await failureOf(coreOf(db).promise().reset())
+      return [await db.ping(), reset, await rowsOf(db, 'SELECT @mine AS mine')]
+    },
+  },
+  {
+    name: 'calls back in the context in which its socket was opened',
+    run: async db => {
+      const context = new AsyncLocalStorage<string>()
+      return context.run(
+        'caller',
+        () => new Promise(resolve => coreOf(db).query('SELECT 1', () => resolve([context.getStore()]))),
+      )
+    },
+    differs: {
+      documented: 'runs in the asynchronous context (`AsyncLocalStorage`) that sent the query',
+      product: { value: ['caller'] },
+      sides: ['iamMysql', 'a connection of iamMysqlPool', 'a connection of createMysqlPool'],
+    },
   },
   {
     name: 'sends a file that is no file',

@@ -172,6 +172,24 @@ export const mysqlPools: readonly Behaviour<Pool>[] = [
     },
   },
   {
+    name: 'lets no more callers wait than its option says',
+    client: { queueLimit: 1 },
+    run: async pool => {
+      const taken = [await pool.getConnection(), await pool.getConnection()]
+      const waiting = pool.getConnection()
+      const failure = await failureOf(pool.getConnection())
+      for (const connection of taken) connection.release()
+      ;(await waiting).release()
+      const { code, message } = failure as { readonly code?: string; readonly message: string }
+      return code ?? message
+    },
+    differs: {
+      documented: '`No connections available.`, `Queue limit reached.`',
+      product: { value: 'RDS_IAM_THROTTLED' },
+      sides: ['iamMysqlPool', 'createMysqlPool'],
+    },
+  },
+  {
     name: 'has a new connection prepared by listeners',
     run: async pool => {
       pool.on('connection', connection => void connection.query('SET @prepared = 1'))

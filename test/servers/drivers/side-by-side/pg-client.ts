@@ -1,4 +1,5 @@
 // What a client of pg does, whoever made it.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import pg from 'pg'
 import {
@@ -223,8 +224,38 @@ export const pgEvents: readonly Behaviour<Client>[] = [
     name: 'has no listeners but those that were added',
     run: async client => ['notice', 'notification', 'end'].map(name => client.listenerCount(name)),
     differs: {
-      documented: 'listens for `error` and `notice` itself',
+      documented: 'it listens for `error` and `notice` itself',
       product: { value: [1, 0, 0] },
+      sides: ['iamPg', 'a client of iamPgPool', 'a client of createPgPool'],
+    },
+  },
+  {
+    name: 'calls back in the context in which its socket was opened',
+    run: async client => {
+      const context = new AsyncLocalStorage<string>()
+      const heard: unknown[] = []
+      client.on('notice', () => heard.push(['notice', context.getStore()]))
+      await context.run('caller', () => client.query(`DO $$ BEGIN RAISE NOTICE 'heard'; END $$`))
+      await context.run(
+        'caller',
+        () =>
+          new Promise<void>(resolve =>
+            client.query('SELECT 1', () => {
+              heard.push(['callback', context.getStore()])
+              resolve()
+            }),
+          ),
+      )
+      return heard
+    },
+    differs: {
+      documented: 'runs in the asynchronous context (`AsyncLocalStorage`) that sent the query',
+      product: {
+        value: [
+          ['notice', 'caller'],
+          ['callback', 'caller'],
+        ],
+      },
       sides: ['iamPg', 'a client of iamPgPool', 'a client of createPgPool'],
     },
   },

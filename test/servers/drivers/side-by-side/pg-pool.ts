@@ -235,6 +235,24 @@ export const pgPools: readonly Behaviour<Pool>[] = [
     },
   },
   {
+    name: 'has a new client prepared by its hooks',
+    client: {
+      onConnect: (client: pg.ClientBase) => client.query(`SET application_name TO 'hooked'`),
+      verify: (_client: pg.ClientBase, done: (error?: Error) => void) => done(),
+    },
+    run: async pool => (await pool.query('SHOW application_name')).rows,
+  },
+  {
+    name: 'closes a client that was idle for a while',
+    client: { idleTimeoutMillis: 20 },
+    run: async pool => {
+      const heard = listen(pool, ['remove'])
+      await warm(pool)
+      await until(() => heard.length > 0)
+      return [heard, counts(pool)]
+    },
+  },
+  {
     name: 'closes a client after its uses',
     client: { maxUses: 1 },
     run: async pool => {
