@@ -8,7 +8,7 @@ export interface VersionSet {
   readonly versions: Readonly<Record<string, string>>
 }
 
-/** The peers whose versions matter to the core. Clients of AWS are the custom resource's alone, and of one major. */
+/** The peers whose versions matter to the core. Clients of AWS are the custom resource's alone. */
 const drivers = ['pg', 'mysql2', '@middy/core']
 
 /** The oldest of everything together, as `package.json` says it. No registry is asked. */
@@ -55,8 +55,8 @@ const newestNode = (major: number) =>
   readMinors('node', { oldest: `${major}.0.0`, majors: [major] }).at(-1) ?? ''
 
 /**
- * Versions of TypeScript that a user's project may have: the oldest, the first that needs no `skipLibCheck`, and
- * the newest of each major.
+ * Versions of TypeScript that a user's project may have: the oldest, the first that needs no `skipLibCheck`,
+ * and the newest of each major.
  *
  * @param every Each minor instead.
  */
@@ -72,7 +72,7 @@ export function typescriptVersions(every: boolean): readonly string[] {
   )
 }
 
-/** The first TypeScript that knows `AsyncDisposable`. Before it, only a project with `skipLibCheck` compiles. */
+/** The first TypeScript that knows `AsyncDisposable`. Without it, a project compiles with `skipLibCheck` alone. */
 export const firstWithDisposables = '5.2'
 
 export const knowsDisposables = (typescript: string): boolean =>

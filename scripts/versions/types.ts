@@ -19,7 +19,7 @@ export function installCompilers(versions: readonly string[]): string {
   return installPackages('typescript', Object.fromEntries(aliases))
 }
 
-/** Makes a project with both packages as they are published. What they depend on is found in this checkout. */
+/** Makes a project with both packages as they are published. What they depend on is in this checkout. */
 export function makeProjects(sets: readonly VersionSet[]): readonly Project[] {
   mkdirSync(versionsFolder, { recursive: true })
   const packed = packageFolders.map(folder => ({
@@ -42,7 +42,7 @@ export interface Project {
   readonly folder: string
 }
 
-/** Compiles uses of both packages with a version of TypeScript, in every way in which declarations are found. */
+/** Compiles uses of both packages with a version of TypeScript, in each way in which declarations are found. */
 export async function compileWith(
   version: string,
   compilers: string,

@@ -12,7 +12,7 @@ export interface Result {
   readonly skipped?: string
 }
 
-/** A reporter of `node --test`, which runs in the folder of the checkout: one line for each test, none for a suite. */
+/** A reporter of `node --test` in the checkout's folder: one line for each test, none for a suite. */
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const path: string[] = []
   for await (const event of source) {
