@@ -1,6 +1,6 @@
 // npm run test:versions: the tests of trust, redaction, drivers and packages on the oldest and the newest of
-// what this package is promised for, and its types with versions of TypeScript. Prints what holds with which of
-// them. Exit 1 where a test failed.
+// what this package is promised for, and its types with versions of TypeScript. Prints what holds with which.
+// Exit 1 where a test failed.
 import { globSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { readArguments, UsageError } from '../kit/src/cli/arguments.ts'
@@ -33,8 +33,8 @@ const patterns = [
 ]
 
 const apart = [
-  // Pauses between attempts and silence, in which no driver has a part. Node.js 22.3 lacks the stand-in for the
-  // clock of the one, and the other takes the most time of all.
+  // Pauses between attempts and silence, in which no driver has a part. Node.js 22.3 lacks the stand-in for
+  // the clock of the one, and the other takes the most time of all.
   'test/servers/drivers/{backoff,silence}.test.ts',
   // What a bundle leaves out goes by where the checkout itself has its packages.
   'test/servers/mysql2/bundle.test.ts',

@@ -72,7 +72,7 @@ export function typescriptVersions(every: boolean): readonly string[] {
   )
 }
 
-/** The first TypeScript that knows `AsyncDisposable`. Without it, a project compiles with `skipLibCheck` alone. */
+/** The first TypeScript that knows `AsyncDisposable`. Before it, a project needs `skipLibCheck`. */
 export const firstWithDisposables = '5.2'
 
 export const knowsDisposables = (typescript: string): boolean =>

@@ -42,7 +42,7 @@ export interface Project {
   readonly folder: string
 }
 
-/** Compiles uses of both packages with a version of TypeScript, in each way in which declarations are found. */
+/** Compiles uses of both packages with a version of TypeScript, in each way to find declarations. */
 export async function compileWith(
   version: string,
   compilers: string,

@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /**
- * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; and for a Node.js
- * that runs no TypeScript by itself, what this process was given for that.
+ * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; and what
+ * this process was given for running TypeScript, where Node.js does not by itself.
  */
 export const nodeFlags: readonly string[] = [
   '--conditions=middy-rds-iam-source',
