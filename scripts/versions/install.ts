@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
+import { transformSync } from 'esbuild'
 import { copyCheckout } from '../checkout-copy.ts'
 import { readManifest, root } from '../packages.ts'
 import { runNpm, Unavailable } from './registry.ts'
@@ -58,8 +58,8 @@ export function makeCheckout({ name, versions }: VersionSet): VersionedCheckout 
   cpSync(join(root, 'roots'), join(folder, 'roots'), { recursive: true })
   // Node.js loads a reporter before what --import names.
   const reporter = join('test', 'support', 'results-reporter')
-  const text = stripTypeScriptTypes(readFileSync(join(root, `${reporter}.ts`), 'utf8'))
-  writeFileSync(join(folder, `${reporter}.js`), text)
+  const { code } = transformSync(readFileSync(join(root, `${reporter}.ts`), 'utf8'), { loader: 'ts' })
+  writeFileSync(join(folder, `${reporter}.js`), code)
   return {
     folder,
     node,

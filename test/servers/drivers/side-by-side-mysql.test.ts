@@ -6,8 +6,9 @@ import { createMysqlPool, iamMysql, iamMysqlPool, mysqlOptions } from '../../../
 import { findMysqlKinds, useMysql } from '../../support/database.ts'
 import { lambdaContext } from '../../support/lambda.ts'
 import { compareSides, type Side, signerFor } from '../../support/side-by-side.ts'
-import { mysqlQueries, mysqlSessions } from './side-by-side/mysql-connection.ts'
 import { mysqlPools } from './side-by-side/mysql-pool.ts'
+import { mysqlQueries } from './side-by-side/mysql-queries.ts'
+import { mysqlSessions } from './side-by-side/mysql-sessions.ts'
 
 const { kinds, missing } = findMysqlKinds()
 

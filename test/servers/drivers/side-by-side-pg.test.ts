@@ -5,8 +5,9 @@ import { createPgPool, iamPg, iamPgPool, pgOptions } from '../../../src/pg.ts'
 import { usePostgres } from '../../support/database.ts'
 import { lambdaContext } from '../../support/lambda.ts'
 import { compareSides, type Side, signerFor } from '../../support/side-by-side.ts'
-import { pgEvents, pgQueries } from './side-by-side/pg-client.ts'
+import { pgEvents } from './side-by-side/pg-events.ts'
 import { pgPools } from './side-by-side/pg-pool.ts'
+import { pgQueries } from './side-by-side/pg-queries.ts'
 import { pgStreams } from './side-by-side/pg-streams.ts'
 
 const { gate } = await usePostgres()
