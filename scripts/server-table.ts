@@ -9,6 +9,9 @@ export interface Run {
 
 /** What is promised, and the files that hold it, of which each counts for the first that it is of. */
 const promises: readonly (readonly [string, RegExp])[] = [
+  ['drivers do what they do without it', /side-by-side/],
+  ['the packages as they are published', /test\/package\.test/],
+  ['the types as they are published', /^published types$/],
   ['the gateway, in front of TLS and passwords', /servers\/upstream\.test/],
   ['the gateway', /kit\/test\/gateway\//],
   ['tokens that the server itself asks for', /servers\/own-login\//],
@@ -17,7 +20,7 @@ const promises: readonly (readonly [string, RegExp])[] = [
   ["nobody's state is another's", /servers\/isolation\//],
   ['pools and driver options without middy', /servers\/standalone\//],
   ['failures are explained', /servers\/failures\//],
-  ['trust', /servers\/trust\//],
+  ['trust', /(servers|unit)\/trust\//],
   ['the token is never seen', /servers\/redaction/],
   ['diagnosis', /servers\/diagnose\//],
   ['users and their SQL', /servers\/(users|database-user)/],
@@ -53,6 +56,7 @@ export function printPromises(runs: readonly Run[]): void {
 const promiseOf = (file: string) => promises.find(([, files]) => files.test(file))?.[0]
 
 function describeResults(results: readonly Result[]): string {
+  // These tests are not for it.
   if (results.length === 0) return '·'
   const failed = results.filter(result => result.failed !== undefined).length
   const skipped = results.filter(result => result.skipped !== undefined).length

@@ -55,7 +55,9 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 /**
  * A middy middleware that attaches a connected `Connection` of `mysql2/promise` to the handler's context,
  * this invocation's alone, authenticated by an IAM token over verified TLS. The connection is kept for the
- * next invocation of the execution environment.
+ * next invocation of the execution environment. It does what a connection of `mysql2/promise` does, but that
+ * what it calls on behalf of a query runs in the asynchronous context (`AsyncLocalStorage`) that sent the
+ * query.
  *
  * @example
  * ```ts

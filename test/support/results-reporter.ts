@@ -1,6 +1,5 @@
 import { relative } from 'node:path'
 import type { TestEvent } from 'node:test/reporters'
-import { root } from '../../local/template.ts'
 
 /** What came of one test, as a line of JSON. */
 export interface Result {
@@ -13,7 +12,7 @@ export interface Result {
   readonly skipped?: string
 }
 
-/** A reporter of `node --test`: one line for each test, none for a suite. */
+/** A reporter of `node --test` in the checkout's folder: one line for each test, none for a suite. */
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const path: string[] = []
   for await (const event of source) {
@@ -25,7 +24,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
     if (isSuite) continue
     path.length = nesting
     const result: Result = {
-      file: relative(root, file),
+      file: relative(process.cwd(), file),
       name: [...path, name].join(' > '),
       ...(event.type === 'test:fail' && {
         failed: String(event.data.details.error.cause ?? event.data.details.error),

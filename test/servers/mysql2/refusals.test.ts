@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import middy, { type MiddlewareObj } from '@middy/core'
-import type { Connection } from 'mysql2/promise'
+import { type Connection, createConnection } from 'mysql2/promise'
 import { makeAuthority } from '../../../kit/src/index.ts'
 import { type IamMysqlOptions, iamMysql, iamMysqlPool, RdsIamError } from '../../../src/mysql2.ts'
 import { credentials } from '../../support/database.ts'
@@ -102,6 +102,19 @@ const untrusted: readonly (readonly [string, MysqlOpening | Promise<MysqlOpening
   ],
 ]
 
+/** Whether the driver resumes TLS by itself, for whoever gives it the same options twice. */
+async function resumesTls(): Promise<boolean> {
+  const server = await startRecordingMysqlServer({ certificate })
+  const options = {
+    host: 'localhost',
+    port: server.port,
+    ssl: { ca: [authority.ca], verifyIdentity: true },
+    authPlugins: { mysql_clear_password: () => () => Buffer.from('any\0') },
+  }
+  for (let count = 0; count < 2; count += 1) await (await createConnection(options)).end()
+  return server.resumptions() > 0
+}
+
 for (const [kind, prepareFor] of Object.entries(kinds)) {
   const acquire = (options: IamMysqlOptions) => prepareFor(options)()
 
@@ -181,7 +194,8 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
     assert.doesNotMatch(await server.received(), noToken)
   })
 
-  test(`${kind} resumes TLS with the server that it verified, and verifies another one afresh`, async () => {
+  test(`${kind} resumes TLS with the server that it verified, and verifies another one afresh`, async t => {
+    if (!(await resumesTls())) return t.skip('this mysql2 does not resume TLS')
     const opening: MysqlOpening = { certificate }
     const server = await startRecordingMysqlServer(opening)
     const handle = prepareFor({ ...address, port: server.port })
@@ -193,6 +207,7 @@ for (const [kind, prepareFor] of Object.entries(kinds)) {
     await assert.rejects(handle(), { code: 'RDS_IAM_TRUST' })
     assert.equal(server.connections(), 3)
     assert.doesNotMatch((await server.received()).slice(known), noToken)
+    return undefined
   })
 
   for (const [title, variables] of Object.entries({
