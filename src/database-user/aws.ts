@@ -56,7 +56,10 @@ export async function readResourceStatus(
     for await (const { StackEvents = [] } of pages) {
       const event = StackEvents.find(
         ({ LogicalResourceId, PhysicalResourceId }) =>
-          LogicalResourceId === resource && (id === undefined || PhysicalResourceId === id),
+          LogicalResourceId === resource &&
+          // The events of the stack itself have its name in that place, which may be the same.
+          PhysicalResourceId !== stack &&
+          (id === undefined || PhysicalResourceId === id),
       )
       if (event !== undefined) return event.ResourceStatus
     }

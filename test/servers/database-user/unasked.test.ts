@@ -131,6 +131,16 @@ async function testUnasked(name: ServerName): Promise<void> {
     assert.match(answer.Reason, /NotesUser is not UPDATE_IN_PROGRESS but CREATE_COMPLETE$/)
   })
 
+  test('a stack that has the name of its resource is not taken for it', async () => {
+    const asked = tasks.length
+    // The events of a stack are about the stack as well, by its name and with its ARN.
+    const stack = { RequestType: 'Update', LogicalResourceId: 'NotesUser', PhysicalResourceId: stackId }
+    tellProgress(stack, 'IN_PROGRESS')
+    const answer = await forge({ RequestType: 'Update', PhysicalResourceId: id })
+    assert.deepEqual([answer.Status, tasks.length - asked], ['FAILED', 0])
+    assert.match(answer.Reason, /NotesUser is not UPDATE_IN_PROGRESS but CREATE_COMPLETE$/)
+  })
+
   test(`waits for CloudFormation's events, which come late or when it is asked less often`, async () => {
     const throttled = { status: 400, code: 'Throttling', message: 'Rate exceeded' }
     aws.eventMishaps.push('stale', throttled, 'stale')
