@@ -28,7 +28,7 @@ export async function startRegistry(
     const packed = packages.find(({ tarball }) => basename(tarball) === path)
     if (packed !== undefined) response.end(readFileSync(packed.tarball))
     else if (named !== undefined) response.end(JSON.stringify(describe(named, url)))
-    else response.writeHead(307, { location: new URL(path, upstream).href }).end()
+    else response.writeHead(307, { location: `${upstream.replace(/\/$/, '')}/${path}` }).end()
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`

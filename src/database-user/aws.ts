@@ -33,10 +33,13 @@ export async function readSecret(id: string, abortSignal: AbortSignal): Promise<
   }
 }
 
+/** The events of a stack that the function's role may not read, or may not read yet. */
+export class EventsDenied extends TaskFailure {}
+
 /**
  * @param id A physical ID, where the resource may have more than one.
  * @returns What the newest event of a stack says of a resource, `DELETE_IN_PROGRESS` for example.
- * @throws {TaskFailure} Why the events could not be read.
+ * @throws {TaskFailure} Why the events could not be read: {@link EventsDenied} where IAM is against it.
  * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackEvents.html
  */
 export async function readResourceStatus(
@@ -56,14 +59,18 @@ export async function readResourceStatus(
     for await (const { StackEvents = [] } of pages) {
       const event = StackEvents.find(
         ({ LogicalResourceId, PhysicalResourceId }) =>
-          LogicalResourceId === resource && (id === undefined || PhysicalResourceId === id),
+          LogicalResourceId === resource &&
+          // The events of the stack itself have its name in that place, which may be the same.
+          PhysicalResourceId !== stack &&
+          (id === undefined || PhysicalResourceId === id),
       )
       if (event !== undefined) return event.ResourceStatus
     }
     return undefined
   } catch (error) {
     const isDenied = /^AccessDenied/.test((error as Error).name)
-    throw new TaskFailure(
+    const Failure = isDenied ? EventsDenied : TaskFailure
+    throw new Failure(
       `CloudFormation could not be asked what it does with ${resource}: ${describeRefusal(error)}` +
         (isDenied ? "; allow the function's role cloudformation:DescribeStackEvents on the stack" : ''),
     )

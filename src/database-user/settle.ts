@@ -46,6 +46,7 @@ interface Run {
 
 async function keep(run: Run, type: 'Create' | 'Update'): Promise<string> {
   const own = readOwnUser()
+  requireOwnStack(run.request, own)
   requireOwnResource(run.request, own)
   const { masterSecretArn, ...user } = readProperties(run.request)
   requireOwn({ masterSecretArn, ...user }, own)
@@ -65,7 +66,8 @@ async function remove(run: Run): Promise<string> {
   if (user === undefined) return 'Nothing was ever created under this physical ID.'
   try {
     const own = readOwnUser()
-    requireOwnResource(run.request, own)
+    // The resource may have had another name in the template that made the user: its mark in the database tells.
+    requireOwnStack(run.request, own)
     if (user.host !== own.host || user.port !== own.port)
       throw new TaskFailure(
         `The stack's server is ${own.host}:${own.port} now, and the master user's password goes to no other one`,
@@ -96,9 +98,12 @@ function howToFinish(user: DatabaseUser, { StackId, LogicalResourceId }: Resourc
   )
 }
 
-function requireOwnResource({ StackId, LogicalResourceId }: ResourceRequest, own: OwnUser): void {
+function requireOwnStack({ StackId }: ResourceRequest, own: OwnUser): void {
   if (StackId !== own.stack)
     throw new TaskFailure(`The function is there for the stack ${own.stack} alone, not for ${StackId}`)
+}
+
+function requireOwnResource({ LogicalResourceId }: ResourceRequest, own: OwnUser): void {
   if (LogicalResourceId !== own.resource)
     throw new TaskFailure(
       `The function is there for the resource ${own.resource} of its stack alone, not for ${LogicalResourceId}`,

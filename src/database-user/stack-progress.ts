@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { readResourceStatus } from './aws.ts'
+import { EventsDenied, readResourceStatus } from './aws.ts'
 import type { ResourceRequest } from './resource-request.ts'
 import { TaskFailure } from './user-task.ts'
 
@@ -21,6 +21,13 @@ const waitingStatuses: Readonly<Record<RequestType, readonly string[]>> = {
 const pausesMs = [1_000, 2_000]
 
 /**
+ * A permission that came with the same update of the stack takes longer to be known everywhere.
+ *
+ * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+ */
+const deniedPausesMs = [...pausesMs, 4_000, 8_000]
+
+/**
  * Makes sure that CloudFormation has sent a request and still waits for the answer. Whoever may invoke the
  * function can send the same words, and Lambda may bring an old request late; but what the events of a stack
  * say is CloudFormation's alone.
@@ -38,14 +45,23 @@ export async function requireAsked(
   const id = type === 'Delete' ? PhysicalResourceId : undefined
   const expected = waitingStatuses[type]
   for (let reading = 0; ; reading += 1) {
-    const status = await readResourceStatus(StackId, LogicalResourceId, id, signal)
-    if (status !== undefined && expected.includes(status)) return
-    const pauseMs = pausesMs[reading]
-    if (pauseMs === undefined)
-      throw new TaskFailure(
-        `CloudFormation does not wait for this ${type}: by the events of its stack, ${LogicalResourceId} ` +
-          `${id === undefined ? '' : `as ${id} `}is not ${expected[0]} but ${status ?? 'unknown'}`,
-      )
-    await setTimeout(pauseMs)
+    const status = await readResourceStatus(StackId, LogicalResourceId, id, signal).catch(keepDenial)
+    const isDenied = status instanceof EventsDenied
+    if (!isDenied && status !== undefined && expected.includes(status)) return
+    const pauseMs = (isDenied ? deniedPausesMs : pausesMs)[reading]
+    if (pauseMs !== undefined) {
+      await setTimeout(pauseMs)
+      continue
+    }
+    if (isDenied) throw status
+    throw new TaskFailure(
+      `CloudFormation does not wait for this ${type}: by the events of its stack, ${LogicalResourceId} ` +
+        `${id === undefined ? '' : `as ${id} `}is not ${expected[0]} but ${status ?? 'unknown'}`,
+    )
   }
+}
+
+function keepDenial(error: unknown): EventsDenied {
+  if (error instanceof EventsDenied) return error
+  throw error
 }

@@ -146,7 +146,7 @@ for (const RequestType of ['Create', 'Update', 'Delete'] as const) {
   })
 }
 
-for (const RequestType of ['Create', 'Update', 'Delete'] as const) {
+for (const RequestType of ['Create', 'Update'] as const) {
   test(`refuses another resource of the stack: ${RequestType}`, async () => {
     const asked = tasks.length
     const answer = await send({ RequestType, LogicalResourceId: 'Forged', PhysicalResourceId: id })
@@ -159,6 +159,33 @@ for (const RequestType of ['Create', 'Update', 'Delete'] as const) {
     assert.equal(await exists('notes_app'), true)
   })
 }
+
+test('drops the user for no other resource of the stack, even if that is deleted under its physical ID', async () => {
+  const answer = await send({ RequestType: 'Delete', LogicalResourceId: 'Forged', PhysicalResourceId: id })
+  assert.equal(answer.Reason, 'Left "notes_app" alone: Forged of this stack did not make it.')
+  assert.equal(await exists('notes_app'), true)
+})
+
+test('drops what a resource made that has another name in the template since', async () => {
+  const renamed = { ...properties, User: 'renamed' }
+  const former = await send(
+    { LogicalResourceId: 'FormerUser', ResourceProperties: renamed },
+    { resource: 'FormerUser' },
+  )
+  assert.deepEqual([former.Status, await exists('renamed')], ['SUCCESS', true], former.Reason)
+  // The function has the new name already when CloudFormation cleans up.
+  const deleted = await send(
+    {
+      RequestType: 'Delete',
+      LogicalResourceId: 'FormerUser',
+      PhysicalResourceId: former.PhysicalResourceId ?? '',
+      ResourceProperties: renamed,
+    },
+    { template: properties },
+  )
+  assert.deepEqual([deleted.Status, await exists('renamed')], ['SUCCESS', false], deleted.Reason)
+  assert.equal(await exists('notes_app'), true)
+})
 
 test('gives the password to no other server, not even to delete there', async () => {
   const asked = tasks.length

