@@ -14,7 +14,7 @@ export const coreFolders: Readonly<Record<string, CoreFolder>> = {
   },
   gateway: {
     sources: ['kit/src/gateway/{sigv4,token-text,token-count,gate,limit}.ts'],
-    tests: ['kit/test/gateway/forgeries.test.ts', 'test/properties/{gate,tokens}.test.ts'],
+    tests: ['kit/test/gateway/{forgeries,gate,token-text}.test.ts', 'test/properties/gate.test.ts'],
   },
   trust: { sources: ['src/trust/*.ts'], tests: ['test/unit/trust/{roots,verified-tls}.test.ts'] },
   policy: { sources: ['src/policy/*.ts'], tests: ['test/unit/policy/*.test.ts'] },
