@@ -16,7 +16,10 @@ export const coreFolders: Readonly<Record<string, CoreFolder>> = {
     sources: ['kit/src/gateway/{sigv4,token-text,token-count,gate,limit}.ts'],
     tests: ['kit/test/gateway/{forgeries,gate,token-text}.test.ts', 'test/properties/gate.test.ts'],
   },
-  trust: { sources: ['src/trust/*.ts'], tests: ['test/unit/trust/{roots,verified-tls}.test.ts'] },
+  trust: {
+    sources: ['src/trust/*.ts'],
+    tests: ['test/unit/trust/{pem,identity,verified-tls,roots}.test.ts'],
+  },
   policy: { sources: ['src/policy/*.ts'], tests: ['test/unit/policy/*.test.ts'] },
   retries: { sources: ['src/retries/*.ts'], tests: ['test/unit/retries/*.test.ts'] },
 }
