@@ -60,7 +60,7 @@ function settingsFor({ sources, tests }: CoreFolder, folder: string, isAgain: bo
     tsconfigFile: 'none',
     disableTypeChecks: false,
     // What the tests need, and no more, is copied.
-    ignorePatterns: ['/*', '!/src', '!/kit', '!/local', '!/roots', '!/test', '!/package.json'],
+    ignorePatterns: ['/*', '!/bench', '!/src', '!/kit', '!/local', '!/roots', '!/test', '!/package.json'],
     tempDirName: join(home, 'work'),
     reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: join(folder, 'report.json') },

@@ -1,6 +1,10 @@
-import type { Access } from '../../src/access/access.ts'
+import { type Access, createAccess } from '../../src/access/access.ts'
 import type { Session } from '../../src/drivers/driver.ts'
+import { postgresFailures } from '../../src/errors/postgres-failures.ts'
 import type { EventDetail } from '../../src/events/emit.ts'
+import type { AccessSettings } from '../../src/options/settings.ts'
+import { signWithEnvironment } from '../../src/token/environment-signer.ts'
+import type { SignerRequest } from '../../src/token/signer-request.ts'
 
 /** What a session was asked to put back. */
 export type Restoring = Parameters<Session['restore']>[0]
@@ -49,8 +53,22 @@ export function createFakeSession(changes: Partial<Session> = {}): FakeSession {
   }
 }
 
-/** An access that does no more than tell of events. */
+const keys = { accessKeyId: 'ASIAEXAMPLE', secretAccessKey: 'secret' }
+
+/** An access whose events a test reads; it signs tokens by itself. */
 export function createListeningAccess(): { readonly access: Access; readonly events: EventDetail[] } {
   const events: EventDetail[] = []
-  return { access: { emit: detail => void events.push(detail) } as Access, events }
+  const access = createAccess({
+    host: 'orders',
+    port: 5432,
+    user: 'app',
+    database: 'orders',
+    region: 'eu-west-1',
+    endpoint: { host: 'orders', port: 5432 },
+    signer: (request: SignerRequest) => signWithEnvironment(request, keys),
+    tokenMarginMs: 60_000,
+    failures: postgresFailures,
+    ca: [],
+  } as unknown as AccessSettings)
+  return { access: { ...access, emit: detail => void events.push(detail) }, events }
 }
