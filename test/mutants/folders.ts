@@ -21,5 +21,14 @@ export const coreFolders: Readonly<Record<string, CoreFolder>> = {
     tests: ['test/unit/trust/{pem,identity,verified-tls,roots}.test.ts'],
   },
   policy: { sources: ['src/policy/*.ts'], tests: ['test/unit/policy/*.test.ts'] },
+  connection: { sources: ['src/connection/*.ts'], tests: ['test/unit/connection/*.test.ts'] },
+  drivers: {
+    // Not what speaks to a driver's own insides, which only a real one can answer.
+    sources: [
+      'src/drivers/{callers,closing,returning,session-check,shared-transaction}.ts',
+      'src/drivers/mysql2/status.ts',
+    ],
+    tests: ['test/unit/drivers/**/*.test.ts'],
+  },
   retries: { sources: ['src/retries/*.ts'], tests: ['test/unit/retries/*.test.ts'] },
 }
