@@ -21,28 +21,37 @@ interface Score {
   readonly tried: number
   readonly noticed: number
   readonly equivalent: number
+  /** What is named as equivalent, and is not. */
+  readonly stale: readonly string[]
 }
 
 const percentOf = ({ tried, noticed, equivalent }: Score) => (100 * noticed) / (tried - equivalent)
 
-const oneLine = (code: string) => {
-  const text = code.replace(/\s+/g, ' ')
-  return text.length > 90 ? `${text.slice(0, 89)}…` : text
-}
-
 function judge(name: string, mutants: readonly Mutant[]): Score {
-  const survivors = mutants.filter(({ status }) => status !== 'Killed' && status !== 'Timeout')
-  const isEquivalent = ({ file, before, after }: Mutant) =>
-    equivalents.some(known => known.file === file && known.before === before && known.after === after)
-  const open = survivors.filter(mutant => !isEquivalent(mutant))
-  for (const { file, line, kind, before, after, status } of open)
-    console.log(`${file}:${line} ${kind} ${status}\n  - ${oneLine(before)}\n  + ${oneLine(after)}`)
+  const survivors = mutants.filter(({ isNoticed }) => !isNoticed)
+  const isNamed = ({ file, text, change }: Mutant) =>
+    equivalents[file]?.some(known => known.line === text && known.change === change) === true
+  const open = survivors.filter(mutant => !isNamed(mutant))
+  for (const { file, line, text, change } of open) console.log(`${file}:${line} ${text}\n  ${change}`)
   return {
     name,
     tried: mutants.length,
     noticed: mutants.length - survivors.length,
     equivalent: survivors.length - open.length,
+    stale: findStale(mutants, survivors),
   }
+}
+
+/** What is named as equivalent of these files, and is not, or no longer. */
+function findStale(mutants: readonly Mutant[], survivors: readonly Mutant[]): string[] {
+  return [...new Set(mutants.map(({ file }) => file))].flatMap(file =>
+    (equivalents[file] ?? [])
+      .filter(
+        ({ line, change }) =>
+          !survivors.some(mutant => mutant.file === file && mutant.text === line && mutant.change === change),
+      )
+      .map(({ change }) => `${file}: ${change}`),
+  )
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -75,6 +84,9 @@ async function run(args: readonly string[]): Promise<number> {
       ]),
     ),
   )
+  const stale = scores.flatMap(score => score.stale)
+  if (stale.length > 0)
+    console.log(`Named as equivalent in test/mutants/equivalents.ts, and not so:\n${stale.join('\n')}`)
   const below = scores.filter(score => percentOf(score) < thresholdPercent)
   if (below.length > 0)
     console.log(`Below ${thresholdPercent} %: ${below.map(({ name }) => name).join(', ')}.`)

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../local/template.ts'
 import type { CoreFolder } from './folders.ts'
@@ -9,12 +9,12 @@ export interface Mutant {
   /** Of its source, from the root. */
   readonly file: string
   readonly line: number
-  /** What kind of change it is, for example `EqualityOperator`. */
-  readonly kind: string
-  readonly before: string
-  readonly after: string
-  /** `Killed` or `Timeout` where the tests noticed it. */
-  readonly status: string
+  /** The line of the source. */
+  readonly text: string
+  /** What stands there, and what in its place: `a === b → true`. */
+  readonly change: string
+  /** Whether a test failed, or waited for ever. */
+  readonly isNoticed: boolean
 }
 
 // Not a development dependency: with what it needs, it has 61 MB in 110 packages, and most who run `npm ci` never
@@ -76,7 +76,6 @@ interface Report {
 }
 
 interface ReportedMutant {
-  readonly mutatorName: string
   readonly replacement: string
   readonly location: Readonly<Record<'start' | 'end', { readonly line: number; readonly column: number }>>
   readonly status: string
@@ -93,19 +92,25 @@ export function tryMutants(name: string, core: CoreFolder, isAgain: boolean): re
   if (isAgain) forgetSurvivors(join(folder, 'incremental.json'))
   const settings = join(folder, 'settings.json')
   writeFileSync(settings, JSON.stringify(settingsFor(core, folder, isAgain), null, 2))
-  const { status } = spawnSync(process.execPath, [program, 'run', settings], { cwd: root, stdio: 'inherit' })
+  // Every try runs the same files, and a third of its time would go into compiling them.
+  const compiled = join(folder, 'compiled')
+  rmSync(compiled, { recursive: true, force: true })
+  const { status } = spawnSync(process.execPath, [program, 'run', settings], {
+    cwd: root,
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
+    stdio: 'inherit',
+  })
   if (status !== 0) throw new Error(`Stryker ended with ${status}, before it had tried all of ${name}`)
   const { files } = read(join(folder, 'report.json'))
   return Object.entries(files).flatMap(([file, { source, mutants }]) =>
     mutants
       .filter(({ status }) => status !== 'Ignored')
-      .map(({ mutatorName, replacement, location, status }) => ({
+      .map(({ replacement, location, status }) => ({
         file,
         line: location.start.line,
-        kind: mutatorName,
-        before: cut(source, location),
-        after: replacement,
-        status,
+        text: (source.split('\n')[location.start.line - 1] ?? '').trim(),
+        change: `${shorten(cut(source, location))} → ${shorten(replacement)}`,
+        isNoticed: status === 'Killed' || status === 'Timeout',
       })),
   )
 }
@@ -134,4 +139,10 @@ function cut(source: string, { start, end }: ReportedMutant['location']): string
   lines[last] = (lines[last] ?? '').slice(0, end.column - 1)
   lines[0] = (lines[0] ?? '').slice(start.column - 1)
   return lines.join('\n')
+}
+
+/** On one line, and not too long. */
+function shorten(code: string): string {
+  const text = code.replace(/\s+/g, ' ')
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text
 }
