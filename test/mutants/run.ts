@@ -12,7 +12,7 @@ const thresholdPercent = 92
 const help = `npm run test:mutants -- [FOLDER …] [--again]
 
 FOLDER   ${Object.keys(coreFolders).join(', ')}; without any, all of them.
---again  Tries only what no test noticed the last time, and what is new since then.
+--again  Tries only what no test has failed at the last time, and what is new since then.
 `
 
 /** What came of a folder. */
@@ -20,6 +20,8 @@ interface Score {
   readonly name: string
   readonly tried: number
   readonly noticed: number
+  /** How many of those were noticed because the tests did not end in time. */
+  readonly timedOut: number
   readonly equivalent: number
   /** What is named as equivalent, and is not. */
   readonly stale: readonly string[]
@@ -37,6 +39,7 @@ function judge(name: string, mutants: readonly Mutant[]): Score {
     name,
     tried: mutants.length,
     noticed: mutants.length - survivors.length,
+    timedOut: mutants.filter(({ isTimedOut }) => isTimedOut).length,
     equivalent: survivors.length - open.length,
     stale: findStale(mutants, survivors),
   }
@@ -78,6 +81,7 @@ async function run(args: readonly string[]): Promise<number> {
         {
           tried: score.tried,
           noticed: score.noticed,
+          'of these by time': score.timedOut,
           equivalent: score.equivalent,
           score: `${percentOf(score).toFixed(1)} %`,
         },

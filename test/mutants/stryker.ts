@@ -15,6 +15,8 @@ export interface Mutant {
   readonly change: string
   /** Whether a test failed, or waited for ever. */
   readonly isNoticed: boolean
+  /** Whether the tests had not ended after a time. */
+  readonly isTimedOut: boolean
 }
 
 // Not a development dependency: with what it needs, it has 61 MB in 110 packages, and most who run `npm ci` never
@@ -54,8 +56,8 @@ function settingsFor({ sources, tests }: CoreFolder, folder: string, isAgain: bo
     ignorers: ['prose'],
     concurrency: 2,
     // A change that has the tests wait for ever is noticed. A machine that is busy is not taken for one.
-    timeoutMS: 10_000,
-    timeoutFactor: 4,
+    timeoutMS: 20_000,
+    timeoutFactor: 5,
     // Stryker would read tsconfig.json with a compiler of its own choice. Node runs the sources as they are.
     tsconfigFile: 'none',
     disableTypeChecks: false,
@@ -84,12 +86,12 @@ interface ReportedMutant {
 /**
  * Tries every change of the sources of a folder.
  *
- * @param isAgain Whether only what nobody noticed the last time is tried, and what is new.
+ * @param isAgain Whether only what no test has failed at the last time is tried, and what is new.
  */
 export function tryMutants(name: string, core: CoreFolder, isAgain: boolean): readonly Mutant[] {
   const folder = join(home, 'results', name)
   mkdirSync(folder, { recursive: true })
-  if (isAgain) forgetSurvivors(join(folder, 'incremental.json'))
+  if (isAgain) forgetDoubtful(join(folder, 'incremental.json'))
   const settings = join(folder, 'settings.json')
   writeFileSync(settings, JSON.stringify(settingsFor(core, folder, isAgain), null, 2))
   // Every try runs the same files, and a third of its time would go into compiling them.
@@ -111,20 +113,22 @@ export function tryMutants(name: string, core: CoreFolder, isAgain: boolean): re
         text: (source.split('\n')[location.start.line - 1] ?? '').trim(),
         change: `${shorten(cut(source, location))} → ${shorten(replacement)}`,
         isNoticed: status === 'Killed' || status === 'Timeout',
+        isTimedOut: status === 'Timeout',
       })),
   )
 }
 
-/** Stryker sees when a source was changed, but not when a test was. */
-function forgetSurvivors(file: string): void {
+/**
+ * Stryker sees when a source was changed, but not when a test was, and not that a machine was too busy for the
+ * time that a try has.
+ */
+function forgetDoubtful(file: string): void {
   if (!existsSync(file)) return
   const report = read(file)
-  for (const source of Object.values(report.files))
-    source.mutants.splice(
-      0,
-      source.mutants.length,
-      ...source.mutants.filter(({ status }) => status !== 'Survived'),
-    )
+  for (const source of Object.values(report.files)) {
+    const certain = source.mutants.filter(({ status }) => status !== 'Survived' && status !== 'Timeout')
+    source.mutants.splice(0, source.mutants.length, ...certain)
+  }
   writeFileSync(file, JSON.stringify(report))
 }
 
