@@ -9,6 +9,123 @@ export interface Equivalent {
 
 /** By the file of the source. What a test notices, or what is no longer there, has to go: the run says so. */
 export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
+  'kit/src/gateway/gate.ts': [
+    {
+      line: 'if (verification.tokenId !== undefined) tokens.add(verification.tokenId, nowMs)',
+      change: 'verification.tokenId !== undefined → true',
+      reason: 'What is valid is a token, and has an id. The types do not know that.',
+    },
+  ],
+  'kit/src/gateway/limit.ts': [
+    {
+      line: 'if (perSecond === undefined) return true',
+      change: 'perSecond === undefined → false',
+      reason: 'No number is as large as no limit. It would only be remembered who came, for a second.',
+    },
+    {
+      line: 'while (passed[0] !== undefined && Math.abs(nowMs - passed[0]) >= 1000) passed.shift()',
+      change: 'passed[0] !== undefined → true',
+      reason: 'What is not there is never a second old.',
+    },
+  ],
+  'kit/src/gateway/sigv4.ts': [
+    {
+      line: "const [accessKeyId = '', date = '', region = '', scopeService = '', terminator = ''] = scope",
+      change: '\'\' → "Stryker was here!"',
+      reason: 'The next line refuses what has fewer parts. The types do not know that.',
+    },
+    {
+      line: 'if (credentialsEndMs !== undefined && expected.nowMs > credentialsEndMs) {',
+      change: 'credentialsEndMs !== undefined → true',
+      reason: 'No time is later than none.',
+    },
+  ],
+  'kit/src/gateway/token-text.ts': [
+    {
+      line: "parameters.get(name) ?? ''",
+      change: '\'\' → "Stryker was here!"',
+      reason: 'No token comes so far without one of these parameters. The types do not know that.',
+    },
+    {
+      line: 'const [, host, query] = /^([^/?]+)\\/?\\?(.*)$/s.exec(text) ?? []',
+      change: '/^([^/?]+)\\/?\\?(.*)$/s → /^([^/?]+)\\/?\\?(.*)/s',
+      reason: 'The rest is taken to its end in both.',
+    },
+    {
+      line: 'const [, host, query] = /^([^/?]+)\\/?\\?(.*)$/s.exec(text) ?? []',
+      change: '[] → ["Stryker was here"]',
+      reason: 'The host is the second part, and there is none in either.',
+    },
+    {
+      line: 'if (host === undefined || query === undefined)',
+      change: 'host === undefined || query === undefined → host === undefined && query === undefined',
+      reason: 'Where the pattern fits, there are both; where it does not, neither.',
+    },
+    {
+      line: 'if (host === undefined || query === undefined)',
+      change: 'host === undefined → false',
+      reason: 'Where the pattern fits, there are both; where it does not, neither.',
+    },
+    {
+      line: 'if (host === undefined || query === undefined)',
+      change: 'query === undefined → false',
+      reason: 'Where the pattern fits, there are both; where it does not, neither.',
+    },
+    {
+      line: '} catch {',
+      change: '{ return undefined } → {}',
+      reason: 'A function without an end gives the same.',
+    },
+  ],
+  'src/retries/open.ts': [
+    {
+      line: "if (!isOver && !('connection' in ended)) retry.afterOvertaken(ended.error, ended.token)",
+      change: "!('connection' in ended) → true",
+      reason: 'A connection that is ready has been served by then, so that it is over.',
+    },
+    {
+      line: "if (!isOver && !('connection' in ended)) retry.afterOvertaken(ended.error, ended.token)",
+      change: '\'connection\' → ""',
+      reason: 'A connection that is ready has been served by then, so that it is over.',
+    },
+    {
+      line: 'if (due !== undefined) await due',
+      change: 'due !== undefined → true',
+      reason: 'It takes no time to wait for nothing.',
+    },
+    {
+      line: "else if ('connection' in ended) return",
+      change: "'connection' in ended → false",
+      reason: 'A connection that is ready has been served by then, so that it is over.',
+    },
+    {
+      line: "else if ('connection' in ended) return",
+      change: '\'connection\' → ""',
+      reason: 'A connection that is ready has been served by then, so that it is over.',
+    },
+    {
+      line: "if (dialling?.isSilent()) resolve('silent')",
+      change: 'dialling?.isSilent → dialling.isSilent',
+      reason: 'Nobody watches before there is something to watch.',
+    },
+  ],
+  'src/retries/writer.ts': [
+    {
+      line: 'throw access.explain(readOnly, { account: asker.account })',
+      change: '{ account: asker.account } → {}',
+      reason: 'What is said of a reader names no account.',
+    },
+    {
+      line: 'if (reader !== undefined) drop(reader)',
+      change: 'reader !== undefined → true',
+      reason: 'Nothing is not among the readers that are kept.',
+    },
+    {
+      line: 'const hasFallback = () => reader !== undefined && readers.has(reader) && connections.isUsable(reader)',
+      change: 'reader !== undefined → true',
+      reason: 'Nothing is not among the readers that are kept.',
+    },
+  ],
   'src/token/cache.ts': [
     {
       line: 'if (pending === signing) pending = undefined',

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { makeGate } from '../../src/gateway/gate.ts'
 import { readOptions } from '../../src/gateway/settings.ts'
+import { countTokens } from '../../src/gateway/token-count.ts'
 import type { Decision, GatewayOptions } from '../../src/index.ts'
 import { region, signToken } from './support.ts'
 
@@ -83,6 +84,24 @@ test('says which limit was reached, and lets in again a second later', () => {
   assert.equal(judge().reason, 'ThrottlingException')
   nowMs += 1
   assert.equal(judge().reason, undefined)
+})
+
+test('verifies a user of characters that only some encode', async () => {
+  const user = "o'hara!(*)"
+  const text = await signToken({ port: 5432 }, { username: user })
+  assert.equal(openGate().gate.judge({ ...attempt, user }, text).reason, undefined)
+})
+
+test('counts a token once for as long as it can come, and not much longer', () => {
+  const tokens = countTokens()
+  tokens.add('a', 0)
+  tokens.add('b', 1)
+  tokens.add('a', 20 * 60_000)
+  assert.equal(tokens.total(), 2)
+  tokens.add('a', 20 * 60_000 + 1)
+  assert.equal(tokens.total(), 3)
+  tokens.add('b', 20 * 60_000 + 1)
+  assert.equal(tokens.total(), 3)
 })
 
 test('judges a token by the clock of the gateway', () => {
