@@ -195,4 +195,54 @@ export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
       reason: 'Neither is a lifetime.',
     },
   ],
+  'src/trust/roots.ts': [
+    {
+      line: 'if (files.length === 0) return []',
+      change: 'files.length === 0 → false',
+      reason: 'No files have no authorities. The module that reads them is not loaded for that.',
+    },
+    {
+      line: "const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')",
+      change: 'file === undefined → false',
+      reason: 'What has no name cannot be read, and gives the same.',
+    },
+    {
+      line: "const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '')",
+      change: '\'\' → "Stryker was here!"',
+      reason: 'Neither has a certificate.',
+    },
+    {
+      line: 'if (file === extraCaFile && certificates.length > 0) return certificates',
+      change: 'certificates.length > 0 → true',
+      reason: 'It is the last file, so that none of it is none in all.',
+    },
+    {
+      line: 'if (file === extraCaFile && certificates.length > 0) return certificates',
+      change: 'certificates.length > 0 → certificates.length >= 0',
+      reason: 'It is the last file, so that none of it is none in all.',
+    },
+  ],
+  'src/trust/verified-tls.ts': [
+    {
+      line: 'if (ca === undefined) return tls().createSecureContext({ ca: [], minVersion })',
+      change: '[] → ["Stryker was here"]',
+      reason: 'What is no certificate vouches for nobody either.',
+    },
+    {
+      line: 'if (known !== undefined) return known',
+      change: 'known !== undefined → false',
+      reason: 'They are read again, which takes time and changes nothing.',
+    },
+    {
+      line: 'readLists.set(authorities, read)',
+      change: 'readLists.set(authorities, read) → ;',
+      reason: 'They are read again, which takes time and changes nothing.',
+    },
+    {
+      line: 'if (!isIssuedBy(own, current)) return false',
+      change: '!isIssuedBy(own, current) → false',
+      reason:
+        'OpenSSL links a certificate to its issuer alone. It is asked once more for whoever changes that.',
+    },
+  ],
 }

@@ -45,7 +45,7 @@ async function open(
 function check(
   stream: TLSSocket,
   authorities: readonly string[],
-  { host = 'localhost', isAsGiven = false } = {},
+  { host = 'localhost', isAsGiven }: { host?: string; isAsGiven?: boolean } = {},
 ) {
   try {
     requireIdentity(stream, { ...endpoint, host }, authorities, isAsGiven)
@@ -121,6 +121,21 @@ test('follows the authorities in between, and takes none for another of the same
   const [, middle = ''] = chain.cert.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []
   assert.equal(check(stream, [middle]), undefined)
   assert.equal(check(stream, [chain.impostor])?.code, 'RDS_IAM_TRUST')
+  assert.equal(check(stream, [stranger.ca])?.code, 'RDS_IAM_TRUST')
+})
+
+// Since Node.js 22.9.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const skip = major === 22 && minor < 9 && 'this Node.js has no `allowPartialTrustChain`'
+
+test('ends where nobody knows who vouches for the last one, of a driver that does not mind', {
+  skip,
+}, async t => {
+  const chain = makeChain('localhost')
+  const [, middle = ''] = chain.cert.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []
+  const options = { ca: middle, allowPartialTrustChain: true } as ConnectionOptions
+  const { stream } = await open(t, chain, options)
+  assert.equal(check(stream, [chain.root]), undefined)
   assert.equal(check(stream, [stranger.ca])?.code, 'RDS_IAM_TRUST')
 })
 

@@ -94,6 +94,18 @@ test('trusts nobody before the authorities are read, and nobody can add to them 
   assert.throws(() => trust.tls.ca.push(stranger.ca), TypeError)
 })
 
+// Since Node.js 22.19.
+const skip = typeof tls.setDefaultCACertificates !== 'function' && 'this Node.js keeps its own authorities'
+
+test('does not trust those that Node trusts before the authorities are read', { skip }, async t => {
+  const before = tls.getCACertificates('default')
+  t.after(() => tls.setDefaultCACertificates(before))
+  tls.setDefaultCACertificates([authority.ca])
+  assert.equal(await connectTo(t, {}), undefined)
+  const { secureContext } = createTrust({ ...settings, ca: [] }).tls
+  assert.equal((await connectTo(t, { secureContext })).code, 'SELF_SIGNED_CERT_IN_CHAIN')
+})
+
 test('verifies chain and endpoint, whatever the environment or a driver would do without being told', async () => {
   const { tls: options } = createTrust({ ...settings, ca: [] })
   const { minVersion, rejectUnauthorized, verifyIdentity, servername } = options
