@@ -80,11 +80,6 @@ export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
   'src/retries/open.ts': [
     {
       line: "if (!isOver && !('connection' in ended)) retry.afterOvertaken(ended.error, ended.token)",
-      change: "!('connection' in ended) → true",
-      reason: 'A connection that is ready has been served by then, so that it is over.',
-    },
-    {
-      line: "if (!isOver && !('connection' in ended)) retry.afterOvertaken(ended.error, ended.token)",
       change: '\'connection\' → ""',
       reason: 'A connection that is ready has been served by then, so that it is over.',
     },

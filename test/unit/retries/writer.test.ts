@@ -25,8 +25,8 @@ function search(
   found: readonly (Fake | Error)[],
   {
     targetSessionAttrs = 'read-write',
-    hasRoom = true as boolean | undefined,
-  }: { targetSessionAttrs?: string; hasRoom?: boolean | undefined } = {},
+    hasRoom = true as boolean | 'unsaid',
+  }: { targetSessionAttrs?: string; hasRoom?: boolean | 'unsaid' } = {},
 ) {
   const logger = recordingLogger()
   const settings = {
@@ -73,7 +73,7 @@ function search(
         open.delete(connection)
         closed.push([connection, reason])
       },
-      ...(hasRoom === undefined ? {} : { hasRoom: () => hasRoom || open.size === 0 }),
+      ...(hasRoom === 'unsaid' ? {} : { hasRoom: () => hasRoom || open.size === 0 }),
     },
   })
   const attempt = async (): Promise<Attempted<Fake>> => {
@@ -243,7 +243,7 @@ test('looks at a connection once, although a pool gives it again', async () => {
 })
 
 test('has room for a reader wherever nobody says otherwise', async () => {
-  const { ask, most } = search([reader(), writer], { hasRoom: undefined })
+  const { ask, most } = search([reader(), writer], { hasRoom: 'unsaid' })
   assert.equal(await ask(), writer)
   assert.equal(most(), 2)
 })
