@@ -77,6 +77,37 @@ export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
       reason: 'A function without an end gives the same.',
     },
   ],
+  'src/drivers/closing.ts': [
+    {
+      line: "closed = withDeadline(unused, timeMs, () => new Error('still in use'))",
+      change: "() => new Error('still in use') → () => undefined",
+      reason: 'Nobody reads the error: it only ends the waiting.',
+    },
+  ],
+  'src/drivers/mysql2/status.ts': [
+    {
+      line: "return typeof state === 'function' && statesThatTakeOk.some(name => command?.[name] === state)",
+      change: 'command?.[name] → command[name]',
+      reason: 'Where there is a state, there is a command. The types do not know that.',
+    },
+  ],
+  'src/drivers/session-check.ts': [
+    {
+      line: "await withDeadline(ended, timeMs, () => new Error('late')).catch(() => {})",
+      change: "() => new Error('late') → () => undefined",
+      reason: 'Nobody reads the error: it only ends the waiting.',
+    },
+    {
+      line: "await withDeadline(ended, timeMs, () => new Error('late')).catch(() => {})",
+      change: '\'late\' → ""',
+      reason: 'Nobody reads the error: it only ends the waiting.',
+    },
+    {
+      line: 'if (!hasEnded) await settle()',
+      change: '!hasEnded → true',
+      reason: 'What has settled stays so two turns of the event loop later.',
+    },
+  ],
   'src/retries/open.ts': [
     {
       line: "if (!isOver && !('connection' in ended)) retry.afterOvertaken(ended.error, ended.token)",

@@ -21,7 +21,9 @@ test('ends the rest after five seconds, where something stays in use', async t =
   assert.equal(ends, 1)
 })
 
-test('ends at once where nothing is in use, and when the last one is given back', async () => {
+test('ends at once where nothing is in use, and when the last one is given back', async t => {
+  // No time passes, so that nothing but that can be what ends it.
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   let inUse = 0
   const isUnused = () => inUse === 0
   await createClosing(isUnused).close(async () => {})
