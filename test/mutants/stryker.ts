@@ -45,8 +45,10 @@ function find(patterns: readonly string[]): string[] {
 
 function settingsFor({ sources, tests }: CoreFolder, folder: string, isAgain: boolean): object {
   // All files of tests in one process, which the first failure ends: starting Node takes longer than the tests.
-  const flags = ['--test', '--test-isolation=none', '--test-reporter=./test/mutants/first-failure.ts']
-  const command = [process.execPath, ...process.execArgv, ...flags, ...find(tests)]
+  // One that waits for ever fails, too.
+  const flags = ['--test', '--test-isolation=none', '--test-timeout=5000']
+  const reporter = '--test-reporter=./test/mutants/first-failure.ts'
+  const command = [process.execPath, ...process.execArgv, ...flags, reporter, ...find(tests)]
   return {
     testRunner: 'command',
     commandRunner: { command: command.map(word => `"${word}"`).join(' ') },
@@ -55,9 +57,9 @@ function settingsFor({ sources, tests }: CoreFolder, folder: string, isAgain: bo
     plugins: [join(root, 'test/mutants/prose.ts')],
     ignorers: ['prose'],
     concurrency: 2,
-    // A change that has the tests wait for ever is noticed. A machine that is busy is not taken for one.
-    timeoutMS: 20_000,
-    timeoutFactor: 5,
+    // A change that has the process run for ever is noticed. A machine that is busy is not taken for one.
+    timeoutMS: 10_000,
+    timeoutFactor: 4,
     // Stryker would read tsconfig.json with a compiler of its own choice. Node runs the sources as they are.
     tsconfigFile: 'none',
     disableTypeChecks: false,
