@@ -77,6 +77,38 @@ export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
       reason: 'A function without an end gives the same.',
     },
   ],
+  'src/connection/client-source.ts': [
+    {
+      line: 'if (isQuiet(lastUsedMs, pingAfterIdleMs)) await settle()',
+      change: 'isQuiet(lastUsedMs, pingAfterIdleMs) → true',
+      reason: 'It waits for two turns of the event loop more.',
+    },
+    {
+      line: 'if (session.restoration === undefined && silenceMs(lastUsedMs) < pingAfterIdleMs) return held',
+      change: 'session.restoration === undefined && silenceMs(lastUsedMs) < pingAfterIdleMs → false',
+      reason: 'A check of what needs none asks nothing, and finds it in order.',
+    },
+    {
+      line: 'const explain = (error: unknown) => Promise.reject(access.explain(error, { account }))',
+      change: '{ account } → {}',
+      reason: 'Errors that name an account are explained before; that the time is over names none.',
+    },
+    {
+      line: 'if (leases.size > 0) reclaim(invocation)',
+      change: 'leases.size > 0 → true',
+      reason: 'There is nothing to take back where nobody has anything.',
+    },
+    {
+      line: 'if (leases.size > 0) reclaim(invocation)',
+      change: 'leases.size > 0 → leases.size >= 0',
+      reason: 'There is nothing to take back where nobody has anything.',
+    },
+    {
+      line: '} else if (idle.length === 0) {',
+      change: 'idle.length === 0 → true',
+      reason: 'None is idle in the moment after all that were have been looked at.',
+    },
+  ],
   'src/drivers/closing.ts': [
     {
       line: "closed = withDeadline(unused, timeMs, () => new Error('still in use'))",

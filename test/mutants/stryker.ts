@@ -46,7 +46,7 @@ function find(patterns: readonly string[]): string[] {
 function settingsFor({ sources, tests }: CoreFolder, folder: string, isAgain: boolean): object {
   // All files of tests in one process, which the first failure ends: starting Node takes longer than the tests.
   // One that waits for ever fails, too.
-  const flags = ['--test', '--test-isolation=none', '--test-timeout=5000']
+  const flags = ['--test', '--test-isolation=none', '--test-timeout=10000']
   const reporter = '--test-reporter=./test/mutants/first-failure.ts'
   const command = [process.execPath, ...process.execArgv, ...flags, reporter, ...find(tests)]
   return {

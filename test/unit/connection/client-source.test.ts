@@ -166,6 +166,29 @@ for (const [title, laterMs] of [
   })
 }
 
+test('finds a connection whose end has arrived while the process was frozen', async t => {
+  const bench = await createUsed(t)
+  let hasEnded = false
+  Object.assign(bench.sessions[0] ?? {}, { isUsable: () => !hasEnded })
+  await bench.pass(500)
+  const acquiring = bench.source.acquire(bench.begin())
+  // The event loop delivers it in its next turn.
+  setImmediate(() => {
+    hasEnded = true
+  })
+  assert.equal((await acquiring).connection, 2)
+  assert.deepEqual(bench.closed(), ['lost'])
+})
+
+test('takes a silence of just the time of the option for one that needs a sign of life, and little patience', async t => {
+  const bench = await createUsed(t)
+  await bench.pass(1_000)
+  Object.assign(bench.sessions[0] ?? {}, { ping: () => new Promise(() => {}) })
+  const asked = ask(bench, bench.begin())
+  await bench.pass(30)
+  assert.deepEqual([asked.got(), bench.closed()], [2, ['silent']])
+})
+
 test('waits for the restoration of a connection, also at once', async t => {
   const bench = createBench(t)
   const lease = await bench.source.acquire(bench.begin())
@@ -217,6 +240,8 @@ async function createSlow(t: TestContext) {
   assert.equal(bench.dialled.length, 1)
   await bench.pass(1)
   assert.equal(bench.dialled.length, 2)
+  const { deadlineMs, account } = bench.dialled[1] as Dialled
+  assert.deepEqual([deadlineMs, account], [now + 5_000 + 10_000, '123456789012'])
   assert.equal(asked.lease(), undefined)
   return { bench, ping, asked, beside: bench.dialled[1] as Dialled }
 }
@@ -363,8 +388,12 @@ test('closes the connection of an invocation whose time is over', async t => {
   const bench = createBench(t, { oneAtATime: false })
   const earlier = bench.begin(1_000)
   await bench.source.acquire(earlier)
-  await bench.pass(1_001)
-  assert.equal((await bench.source.acquire(bench.begin())).connection, 2)
+  await bench.pass(1_000)
+  const asked = ask(bench, bench.begin())
+  await turns()
+  assert.deepEqual([earlier.hasEnded, asked.got()], [false, undefined])
+  await bench.pass(1)
+  assert.equal(asked.got(), 2)
   assert.deepEqual([earlier.hasEnded, earlier.wasCutOff, bench.closed()], [true, true, ['cut-off']])
 })
 
@@ -505,7 +534,9 @@ test('says what was wrong ahead where the time of an invocation is over, else th
   bench.isHeld = true
   bench.source.prefetch()
   const asked = ask(bench, bench.begin(2_200))
-  await bench.pass(2_000)
+  await bench.pass(1_999)
+  assert.equal(asked.error(), undefined)
+  await bench.pass(1)
   assert.equal(asked.error()?.code, 'RDS_IAM_UNREACHABLE')
   assert.match(
     asked.error()?.message ?? '',
