@@ -302,5 +302,11 @@ export const equivalents: Readonly<Record<string, readonly Equivalent[]>> = {
       reason:
         'OpenSSL links a certificate to its issuer alone. It is asked once more for whoever changes that.',
     },
+    {
+      line: 'if (!isIssuedBy(own, current)) return false',
+      change: 'false → true',
+      reason:
+        'OpenSSL links a certificate to its issuer alone. It is asked once more for whoever changes that.',
+    },
   ],
 }
