@@ -136,6 +136,24 @@ test('gives the connection to the next invocation at once, without a promise', a
   assert.deepEqual([bench.dialled.length, bench.closed()], [1, []])
 })
 
+test('lends a connection that it gave at once to nobody else', async t => {
+  const bench = await createUsed(t, { max: 2, oneAtATime: false })
+  const first = bench.source.acquire(bench.begin())
+  assert.ok(!(first instanceof Promise))
+  const second = await bench.source.acquire(bench.begin())
+  assert.deepEqual([first.connection, second.connection], [1, 2])
+})
+
+test('takes back what an earlier invocation has not released, although another connection is idle', async t => {
+  const bench = createBench(t, { max: 2 })
+  const earlier = bench.begin(60_000, 'the same')
+  await apart(() => bench.source.acquire(earlier))
+  const other = bench.begin(60_000, 'the same')
+  await apart(async () => bench.source.release(await bench.source.acquire(other)))
+  await apart(() => bench.source.acquire(bench.begin()))
+  assert.equal(earlier.hasEnded, true)
+})
+
 for (const [title, laterMs, pings] of [
   ['does not ask a connection that has been silent for less than the option says', 999, []],
   ['asks a connection for a sign of life after the silence that the option says', 1_000, ['ping']],
