@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
+import type { DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { RdsIamError } from '../errors/rds-iam-error.ts'
 import type { Endpoint } from '../identifiers/endpoint.ts'
 import type { PlainTls } from './plain-tls.ts'
@@ -115,31 +115,20 @@ export function requireIdentity(
   requireVerified(stream, endpoint)
   const { host } = endpoint
   const socket = stream as TLSSocket
-  const known = identified.get(socket)
-  if (known?.host === host && known.authorities === authorities) return
   if (socket.isSessionReused()) {
     if (isAsGiven) return
     throw notTheEndpoint(`The driver has other options of TLS than those for ${host}`)
   }
-  const cause = tls().checkServerIdentity(host, socket.getPeerCertificate())
+  // Not `getPeerX509Certificate`: it takes the certificate away, so that nobody finds one the next time.
+  const certificate = socket.getPeerCertificate(true)
+  const cause = tls().checkServerIdentity(host, certificate)
   if (cause !== undefined)
     throw notTheEndpoint(`The server's certificate is not for ${host}: ${cause.message}`, cause)
-  if (!isVouchedFor(socket.getPeerX509Certificate(), authorities))
+  if (!isVouchedFor(certificate, authorities))
     throw notTheEndpoint(
       `The server's certificate for ${host} is of an authority that is not among those given`,
     )
-  identified.set(socket, { host, authorities })
 }
-
-/**
- * What the certificate of a stream was compared with. A connection of mysql2 that changes its user
- * authenticates once more on the same stream. By then that shows no certificate, because a server of TLS 1.3
- * has sent a ticket for resuming the session.
- */
-const identified = new WeakMap<
-  TLSSocket,
-  { readonly host: string; readonly authorities: readonly string[] }
->()
 
 // By the list, which is the same for all connections of an access.
 const readLists = new WeakMap<readonly string[], readonly X509Certificate[]>()
@@ -154,19 +143,23 @@ function readAuthorities(authorities: readonly string[]): readonly X509Certifica
 }
 
 /** Whether one of the authorities vouches for a certificate, by itself or by those in between. */
-function isVouchedFor(certificate: X509Certificate | undefined, authorities: readonly string[]): boolean {
+function isVouchedFor(certificate: DetailedPeerCertificate, authorities: readonly string[]): boolean {
+  const { X509Certificate } = process.getBuiltinModule('node:crypto')
   const trusted = readAuthorities(authorities)
   const isIssuedBy = (one: X509Certificate, other: X509Certificate) =>
     one.checkIssued(other) && one.verify(other.publicKey)
-  let current = certificate
-  while (current !== undefined) {
+  let entry = certificate
+  let current = new X509Certificate(entry.raw)
+  for (;;) {
     const own = current
     if (trusted.some(authority => authority.raw.equals(own.raw) || isIssuedBy(own, authority))) return true
-    const issuer = own.issuerCertificate
-    current =
-      issuer !== undefined && !issuer.raw.equals(own.raw) && isIssuedBy(own, issuer) ? issuer : undefined
+    const issuer = entry.issuerCertificate
+    // The last one is its own issuer, or has none that is known.
+    if (issuer === undefined || issuer === entry) return false
+    current = new X509Certificate(issuer.raw)
+    if (!isIssuedBy(own, current)) return false
+    entry = issuer
   }
-  return false
 }
 
 function notTheEndpoint(problem: string, cause?: unknown): RdsIamError {

@@ -16,12 +16,26 @@ export function makeSelfSigned(
 
 /** A server's certificate and that of the authority below it, whose own authority nobody knows. */
 export function makeWithoutRoot(name: string): IssuedCertificate {
-  const [own, middle, root] = [makeKeys(), makeKeys(), makeKeys()]
+  const { cert, key } = makeChain(name)
+  return { cert, key }
+}
+
+/**
+ * A server's certificate and that of the authority below it.
+ *
+ * @returns Also the authority above the two, and another one that has its name alone.
+ */
+export function makeChain(
+  name: string,
+): IssuedCertificate & { readonly root: string; readonly impostor: string } {
+  const [own, middle, root, other] = [makeKeys(), makeKeys(), makeKeys(), makeKeys()]
   const authority = [{ name: 'basicConstraints', cA: true, critical: true }]
   const leaf = sign(name, own.publicKey, 'middle', middle.privateKey, forServer(name, 'serverAuth'))
   return {
     cert: leaf + sign('middle', middle.publicKey, 'root', root.privateKey, authority),
     key: own.privateKey,
+    root: sign('root', root.publicKey, 'root', root.privateKey, authority),
+    impostor: sign('root', other.publicKey, 'root', other.privateKey, authority),
   }
 }
 

@@ -104,6 +104,58 @@ describe('what is only written otherwise is taken', () => {
     it(what, () => assert.equal(verify(text).reason, undefined, verify(text).detail))
   }
 
+  it('to the last millisecond of its time, and not in the next one', () => {
+    const signedAtMs = Date.parse('2026-11-22T11:55:00Z')
+    const reasonAt = (ms: number) => verify(genuine, signedAtMs + ms).reason
+    assert.deepEqual([reasonAt(900_000), reasonAt(900_001)], [undefined, 'ExpiredToken'])
+    assert.deepEqual([reasonAt(-300_000), reasonAt(-300_001)], [undefined, 'InvalidToken'])
+    assert.match(verify(genuine, signedAtMs + 902_000).detail, /expired 2 s ago/)
+    assert.match(verify(genuine, signedAtMs - 302_000).detail, /dated 302 s in the future/)
+  })
+
+  it('for as long as the credentials that signed it live', () => {
+    const credentials = new Map([[standIn.accessKeyId, { ...standIn, expiration: new Date(nowMs) }]])
+    const at = (atMs: number) =>
+      verifyToken(genuine, { user, region, endpoints: [endpoint], credentials, nowMs: atMs })
+    assert.equal(at(nowMs).reason, undefined)
+    assert.equal(at(nowMs + 1).reason, 'ExpiredToken')
+    assert.match(at(nowMs + 3_000).detail, /the credentials that signed the token expired 3 s ago/)
+  })
+
+  it('for any of several endpoints', () => {
+    const expected = { user, region, credentials: new Map([[standIn.accessKeyId, standIn]]), nowMs }
+    const endpoints = [{ host: 'localhost', port: 5432 }, endpoint]
+    assert.equal(verifyToken(genuine, { ...expected, endpoints }).reason, undefined)
+    const { detail } = verifyToken(sign({ host: 'other:1' }), { ...expected, endpoints })
+    assert.equal(
+      detail,
+      'the token is signed for "other:1"; accepted here: localhost:5432, orders.c1x2.eu-west-1.rds.amazonaws.com:5432',
+    )
+  })
+
+  it('with the session token of its key, and no other', () => {
+    const withSession = sign({ parameters: { 'X-Amz-Security-Token': 'session' } })
+    const verifyFor = (text: string, sessionToken: string) => {
+      const credentials = new Map([[standIn.accessKeyId, { ...standIn, sessionToken }]])
+      return verifyToken(text, { user, region, endpoints: [endpoint], credentials, nowMs })
+    }
+    assert.equal(verifyFor(withSession, 'session').reason, undefined)
+    assert.match(verifyFor(withSession, 'other').detail, /another session token than its access key has/)
+    assert.match(verifyFor(genuine, 'session').detail, /lacks the session token that its access key/)
+    assert.match(verify(withSession).detail, /carries a session token, its access key has none/)
+  })
+
+  it('and tells it from others by twelve digits, and when it was signed', () => {
+    const { tokenId, tokenSignedAt } = verify(genuine)
+    assert.equal(tokenId, createHash('sha256').update(genuine).digest('hex').slice(0, 12))
+    assert.deepEqual(tokenSignedAt, new Date('2026-11-22T11:55:00Z'))
+    // What is refused has both too, unless it has no date.
+    const other = verify(sign({ region: 'eu-west-2' }))
+    assert.match(String(other.tokenId), /^[0-9a-f]{12}$/)
+    assert.deepEqual(other.tokenSignedAt, tokenSignedAt)
+    assert.ok(!('tokenSignedAt' in verify(sign({ date: '' }))))
+  })
+
   it('for less than 15 minutes, as the SDKs for Rust and PHP can make it, and then no more', () => {
     const brief = sign({ date: '20261122T115930Z', expires: '60' })
     assert.equal(verify(brief).reason, undefined)
@@ -183,6 +235,10 @@ describe('what is signed, but is no token of RDS, is refused', () => {
         '',
       ].map(date => [`dated ${JSON.stringify(date)}`, [{ date }, /X-Amz-Date/]] as const),
     ),
+    'with another day in its scope': [
+      { parameters: { 'X-Amz-Credential': `${standIn.accessKeyId}/20261121/${region}/rds-db/aws4_request` } },
+      /the date of the credential scope is not the date of X-Amz-Date/,
+    ],
     'dated six minutes ahead': [{ date: '20261122T120600Z' }, /in the future/],
     'dated a day ahead': [{ date: '20261123T115500Z' }, /in the future/],
   }

@@ -6,7 +6,7 @@ import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { Settings } from '../../../src/options/settings.ts'
 import { beginEffort } from '../../../src/retries/effort.ts'
-import { type Attempted, openWithRetries } from '../../../src/retries/open.ts'
+import { type Attempted, type Attempts, openWithRetries } from '../../../src/retries/open.ts'
 import type { Asker } from '../../../src/retries/retry.ts'
 import type { AttemptToken } from '../../../src/token/attempt-token.ts'
 import { recordingLogger } from '../../support/lambda.ts'
@@ -326,4 +326,161 @@ test('counts what was tried before for the same asker', async () => {
   }
   const { message } = await failureOf(world.open([{ error: refused }], { budgetMs: 200, effort }))
   assert.match(message, /after 3[01] attempts in (9\.9|10\.0) s: PAM/)
+})
+
+type Terms = Parameters<Attempts<number>['attempt']>[0]
+
+/** Opens by attempts that a test makes itself, each with its number. */
+async function openBy(
+  { access, clock, discarded }: World,
+  attempt: (number: number, terms: Terms) => Promise<Attempted<number>>,
+  { budgetMs = 10_000, ...asker }: Partial<Asker> & { readonly budgetMs?: number } = {},
+): Promise<number> {
+  let number = 0
+  let isOver = false
+  const opening = openWithRetries<number>(
+    { access, settings: { retryRefused: true }, clock },
+    { deadlineMs: clock.now() + budgetMs, account: undefined, ...asker },
+    {
+      attempt(terms) {
+        number += 1
+        return attempt(number, terms)
+      },
+      discard: connection => void discarded.push(connection),
+    },
+  )
+  const over = () => {
+    isOver = true
+  }
+  opening.then(over, over)
+  await clock.run(() => isOver)
+  return opening
+}
+
+const never = new Promise<never>(() => {})
+const dialling = (giveUp = () => {}) => ({ isSilent: () => true, giveUp })
+
+test('keeps what it knows of refusals where a pool had a connection, and nobody was asked', async () => {
+  const known = { count: 9, sinceMs: 0, latestMs: 0 }
+  for (const dials of [false, true]) {
+    const world = createWorld()
+    world.access.refusals.remember(known)
+    await openBy(world, async (number, { onDial }) => {
+      if (dials) onDial(dialling())
+      return { connection: number }
+    })
+    assert.deepEqual(world.access.refusals.known(), dials ? undefined : known)
+  }
+})
+
+test('explains an error that is not about opening a connection, and tries no other', async () => {
+  const world = createWorld()
+  let attempts = 0
+  const failure = await failureOf(
+    openBy(
+      world,
+      async () => {
+        attempts += 1
+        return { error: refused, token: undefined }
+      },
+      { account: '123456789012' },
+    ),
+  )
+  assert.equal(failure.cause, refused)
+  assert.match(failure.message, /:123456789012:dbuser:/)
+  assert.equal(attempts, 1)
+})
+
+test('lets an error of a hook reach the caller, and gives up nothing that has ended', async () => {
+  const world = createWorld()
+  let givenUp = 0
+  const failure = new Error('the hook failed')
+  const opening = openBy(world, async (_, { onDial }) => {
+    onDial(
+      dialling(() => {
+        givenUp += 1
+      }),
+    )
+    throw failure
+  })
+  await assert.rejects(opening, failure)
+  assert.equal(givenUp, 0)
+})
+
+test('discards a connection that a silent attempt has in spite of all when another one has failed', async () => {
+  const world = createWorld()
+  const slow = Promise.withResolvers<Attempted<number>>()
+  const opening = openBy(world, async (number, { onDial }) => {
+    onDial(dialling())
+    if (number === 1) return slow.promise
+    return { error: fail('permission denied', '42501'), token }
+  })
+  assert.equal((await failureOf(opening)).code, 'RDS_IAM_DATABASE')
+  slow.resolve({ connection: 1 })
+  await world.pass(1)
+  assert.deepEqual(world.discarded, [1])
+})
+
+test('gives up what has dialled, and leaves alone what has not', async () => {
+  const world = createWorld()
+  const opening = openBy(world, (number, { onDial }) => {
+    if (number > 1) return never
+    onDial(dialling())
+    return world.clock.sleep(2_500).then(() => ({ connection: number }))
+  })
+  assert.equal(await opening, 1)
+})
+
+test('counts the silence of a pool that dials again from then on', async () => {
+  const world = createWorld()
+  const beganMs: number[] = []
+  const opening = openBy(world, async (number, { onDial }) => {
+    beganMs.push(world.elapsedMs())
+    onDial(dialling())
+    if (number > 1) return { connection: number }
+    await world.clock.sleep(1_500)
+    onDial(dialling())
+    return never
+  })
+  assert.equal(await opening, 2)
+  assert.deepEqual(beganMs, [0, 3_500])
+})
+
+test('does not overtake an attempt where another one would have no time', async () => {
+  const world = createWorld()
+  const { message } = await failureOf(world.open([silent, {}], { budgetMs: 600 }))
+  assert.match(message, /timeout expired/)
+  assert.deepEqual(world.began, [0])
+  const other = createWorld()
+  assert.equal(await other.open([silent, {}], { budgetMs: 601 }), 2)
+})
+
+test('says what an attempt was answered after it had been overtaken', async () => {
+  const world = createWorld()
+  const { code, message } = await failureOf(world.open([{ takesMs: 3_000, error: throttled }, silent]))
+  assert.equal(code, 'RDS_IAM_THROTTLED')
+  assert.match(message, /after 3 attempts in 10\.0 s, 2 of them without an answer: sorry, too many clients/)
+})
+
+test('lets the next silent attempt go on where the first one has ended', async () => {
+  const world = createWorld()
+  assert.equal(await world.open([{ takesMs: 3_000, error: throttled }, { takesMs: 5_000 }, silent]), 2)
+  assert.deepEqual(world.began, [0, 2_000, 6_000])
+  assert.deepEqual(world.givenUp, [3])
+})
+
+test('tells nobody, and counts nothing, of an attempt that is given up because another one serves', async () => {
+  const world = createWorld()
+  const effort = beginEffort(world.clock.now())
+  assert.equal(await world.open([{ takesMs: 2_500 }, silent], { effort }), 1)
+  await world.pass(5_000)
+  assert.deepEqual(
+    world.logger.lines.map(({ fields }) => fields.event),
+    ['connection:retried'],
+  )
+  const other = createWorld()
+  const counted = beginEffort(other.clock.now())
+  assert.equal(await other.open([silent, {}], { effort: counted }), 2)
+  await other.pass(5_000)
+  assert.deepEqual([counted.attempts, counted.unanswered], [1, 1])
 })

@@ -6,6 +6,7 @@ import { mysqlFailures } from '../../../src/errors/mysql-failures.ts'
 import { postgresFailures } from '../../../src/errors/postgres-failures.ts'
 import { RdsIamError } from '../../../src/errors/rds-iam-error.ts'
 import type { Settings } from '../../../src/options/settings.ts'
+import { beginEffort } from '../../../src/retries/effort.ts'
 import { type Asker, createRetry, type Retry } from '../../../src/retries/retry.ts'
 import { passingPauses, pauseMs, refusedPauses } from '../../../src/time/backoff.ts'
 import type { Clock } from '../../../src/time/clock.ts'
@@ -143,6 +144,7 @@ const lasting: readonly (readonly [Error, Settings['failures']?])[] = [
   [new RdsIamError('RDS_IAM_OPTIONS', 'wrong')],
   [fail('database "orders" does not exist', '3D000')],
   [fail('permission denied for database "orders"', '42501')],
+  [fail('something that nobody has seen before')],
   [fail('getaddrinfo ENOTFOUND orders', 'ENOTFOUND')],
   [fail('timeout expired')],
   [fail('no connection within 10000 ms, or the time that the invocation had left')],
@@ -268,8 +270,159 @@ test('shortens the last pause once, to a random moment in the time that is left'
 })
 
 test('does not sleep where there is no time for another attempt', async () => {
-  const { attempts, sleeps } = await failForGood(throttled, { budgetMs: 100 })
-  assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 1, sleeps: 0 })
+  // The attempt takes 20 ms, and the next one would need 100.
+  for (const budgetMs of [100, 120]) {
+    const { attempts, sleeps } = await failForGood(throttled, { budgetMs })
+    assert.deepEqual({ attempts, sleeps: sleeps.length }, { attempts: 1, sleeps: 0 })
+  }
+})
+
+test('takes a pause that leaves just the time for another attempt as it is', async () => {
+  const { attempts, sleeps } = await failForGood(throttled, { budgetMs: 20 + 50 + 100 })
+  assert.deepEqual([attempts, sleeps], [2, [50]])
+})
+
+test('tells how long it took to fail', async () => {
+  const logger = recordingLogger()
+  const { endedAfterMs } = await failForGood(throttled, { changes: { logger } })
+  const { event, durationMs } = logger.lines.at(-1)?.fields ?? {}
+  assert.deepEqual([event, durationMs], ['connection:failed', endedAfterMs])
+})
+
+test('keeps a token that was not refused, however old it is', async () => {
+  const { attempts, sleeps } = await failForGood(throttled, { reused: true, budgetMs: 1_000 })
+  assert.ok(attempts > 2)
+  assert.equal(sleeps.length, attempts - 1)
+})
+
+/** Decides for one who asks, of an access that the test has. */
+function createBench(clock: Clock, budgetMs: number, asker: Partial<Asker> = {}) {
+  const given = settings()
+  const access = createAccess(given)
+  const deadlineMs = clock.now() + budgetMs
+  const begin = () =>
+    createRetry({ access, settings: given, clock }, { deadlineMs, account: undefined, ...asker })
+  return { access, begin }
+}
+
+const knownAt = (latestMs: number) => ({ count: 9, sinceMs: 1_000_000, latestMs })
+
+test('begins at once where no refusals are known, or long after the latest', () => {
+  const clock = createClock()
+  const { access, begin } = createBench(clock, 10_000)
+  assert.equal(begin().beforeFirst(), undefined)
+  for (const agoMs of [125, 126, 60_000]) {
+    access.refusals.remember(knownAt(clock.nowMs - agoMs))
+    assert.equal(begin().beforeFirst(), undefined)
+  }
+  assert.deepEqual(clock.sleeps, [])
+})
+
+test('spaces the one attempt from the latest refusal, but takes no more than half of the time for it', async () => {
+  for (const [budgetMs, agoMs, sleptMs] of [
+    [10_000, 0, 125],
+    [10_000, 100, 25],
+    [100, 0, 50],
+  ] as const) {
+    const clock = createClock()
+    const { access, begin } = createBench(clock, budgetMs)
+    access.refusals.remember(knownAt(clock.nowMs - agoMs))
+    await begin().beforeFirst()
+    assert.deepEqual(clock.sleeps, [sleptMs])
+  }
+})
+
+test('tries once where refusals are known, also with a token that had been signed earlier', async () => {
+  const clock = createClock()
+  const { access, begin } = createBench(clock, 10_000)
+  access.refusals.remember(knownAt(clock.nowMs))
+  await assert.rejects(begin().afterFailure(refused, token(true)), {
+    code: 'RDS_IAM_ACCESS_DENIED',
+    message: /after 1 attempt and no more, because 9 were refused since 1970-01-01T00:16:40.000Z: PAM/,
+  })
+})
+
+test('tells who was refused many times before of those, although others are known', async () => {
+  const clock = createClock()
+  const effort = { ...beginEffort(clock.nowMs - 5_000), attempts: 7, refusals: 7 }
+  const { access, begin } = createBench(clock, 10_000, { effort })
+  access.refusals.remember(knownAt(clock.nowMs))
+  await assert.rejects(begin().afterFailure(refused, token()), { message: /after 8 attempts in 5\.0 s: PAM/ })
+})
+
+for (const [error, isCutShort] of [
+  [refused, true],
+  [throttled, false],
+] as const) {
+  test(`${isCutShort ? 'cuts a pause short' : 'sleeps on'} where others know of refusals meanwhile: ${error.message}`, async () => {
+    const woken = Promise.withResolvers<void>()
+    const clock = { ...createClock(), sleep: () => woken.promise }
+    const { access, begin } = createBench(clock, 10_000)
+    let ended = 'not yet'
+    const waiting = begin()
+      .afterFailure(error, token())
+      .then(
+        () => {
+          ended = 'tries again'
+        },
+        failure => {
+          ended = failure.code
+        },
+      )
+    access.refusals.remember(knownAt(clock.now()))
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(ended, isCutShort ? 'RDS_IAM_ACCESS_DENIED' : 'not yet')
+    woken.resolve()
+    await waiting
+    assert.equal(ended, isCutShort ? 'RDS_IAM_ACCESS_DENIED' : 'tries again')
+  })
+}
+
+test('does not take an effort for refused alone whose only attempt had no time', async () => {
+  const clock = createClock()
+  const effort = beginEffort(clock.nowMs)
+  const { begin } = createBench(clock, 0, { effort })
+  await assert.rejects(begin().afterFailure(fail('timeout expired'), token()), {
+    code: 'RDS_IAM_UNREACHABLE',
+  })
+  assert.equal(effort.isRefusedAlone, false)
+})
+
+/** An attempt that another one has overtaken, and what it failed with in the end. */
+function endOvertaken(error: Error, leftMs: number, hasToken = true) {
+  const clock = createClock()
+  const effort = beginEffort(clock.nowMs)
+  const { begin } = createBench(clock, leftMs, { effort })
+  const retry = begin()
+  retry.afterSilence(2_000)
+  assert.deepEqual([effort.attempts, effort.unanswered, effort.isRefusedAlone], [1, 1, false])
+  let refusals = 0
+  const refuse = () => {
+    refusals += 1
+    return false
+  }
+  retry.afterOvertaken(error, hasToken ? { ...token(), refuse } : undefined)
+  return { effort, refusals: () => refusals }
+}
+
+test('takes note of an answer that came late, and forgets a token that was refused late', () => {
+  for (const [error, count] of [
+    [throttled, 0],
+    [refused, 1],
+  ] as const) {
+    const { effort, refusals } = endOvertaken(error, 10_000)
+    assert.deepEqual([effort.unanswered, effort.cause], [0, { error, use: 'sent' }])
+    assert.equal(refusals(), count)
+    const { effort: other } = endOvertaken(error, 10_000, false)
+    assert.deepEqual([other.unanswered, other.cause], [0, { error, use: undefined }])
+  }
+})
+
+test('takes no note of an attempt that had no answer when the time was over', () => {
+  const { effort } = endOvertaken(fail('timeout expired'), 20)
+  assert.deepEqual([effort.unanswered, effort.cause], [1, undefined])
+  // Where there was time, that was its answer.
+  assert.equal(endOvertaken(fail('timeout expired'), 21).effort.unanswered, 0)
 })
 
 test('says what the server said where at last the time did not suffice', async () => {
@@ -284,11 +437,28 @@ test('says what the server said where at last the time did not suffice', async (
   })
 })
 
+for (const [title, error, leftMs, code] of [
+  ['a moment before its end', fail('timeout expired'), 20, 'RDS_IAM_THROTTLED'],
+  ['before that: another time was over', fail('timeout expired'), 21, 'RDS_IAM_UNREACHABLE'],
+  ['at its end with another error', fail('permission denied', '42501'), 0, 'RDS_IAM_DATABASE'],
+] as const) {
+  test(`says what went before where the time is over, and only then: ${title}`, async () => {
+    const clock = createClock()
+    const retry = retryOf(clock, 5_000)
+    await retry(throttled, token())
+    clock.nowMs = 1_005_000 - leftMs
+    await assert.rejects(retry(error, token()), { code })
+  })
+}
+
 test('blames the signing where the server waited for the token when the time was over', async () => {
   const clock = createClock()
   const retry = retryOf(clock, 5_000)
-  await assert.rejects(retry(fail('timeout expired'), { ...token(), isAwaited: () => true }), {
-    code: 'RDS_IAM_CREDENTIALS',
-    message: /signing did not finish/,
+  const expired = fail('timeout expired')
+  await assert.rejects(retry(expired, { ...token(), isAwaited: () => true }), (error: RdsIamError) => {
+    assert.equal(error.code, 'RDS_IAM_CREDENTIALS')
+    assert.match(error.message, /signing did not finish/)
+    assert.equal((error.cause as Error).cause, expired)
+    return true
   })
 })

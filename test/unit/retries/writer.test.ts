@@ -12,7 +12,7 @@ import { recordingLogger } from '../../support/lambda.ts'
 
 /** A connection, the server of which takes writes or does not, or says nothing of it. */
 interface Fake {
-  readonly takesWrites: boolean | 'asked' | 'lost'
+  readonly takesWrites: boolean | 'asked' | 'lost' | 'never'
   isLost?: boolean
 }
 
@@ -25,8 +25,8 @@ function search(
   found: readonly (Fake | Error)[],
   {
     targetSessionAttrs = 'read-write',
-    hasRoom = true,
-  }: { targetSessionAttrs?: string; hasRoom?: boolean } = {},
+    hasRoom = true as boolean | 'unsaid',
+  }: { targetSessionAttrs?: string; hasRoom?: boolean | 'unsaid' } = {},
 ) {
   const logger = recordingLogger()
   const settings = {
@@ -55,6 +55,7 @@ function search(
   const open = new Set<Fake>()
   let most = 0
   let attempts = 0
+  let looks = 0
   const closed: (readonly [Fake, string])[] = []
   const opening: Opening<Fake> = createOpening<Fake>({
     access,
@@ -62,6 +63,8 @@ function search(
     clock,
     connections: {
       takesWrites({ takesWrites }) {
+        looks += 1
+        if (takesWrites === 'never') return new Promise(() => {})
         if (takesWrites === 'lost') return Promise.reject(new Error('the socket ended'))
         return takesWrites === 'asked' ? Promise.resolve(true) : takesWrites
       },
@@ -70,7 +73,7 @@ function search(
         open.delete(connection)
         closed.push([connection, reason])
       },
-      hasRoom: () => hasRoom || open.size === 0,
+      ...(hasRoom === 'unsaid' ? {} : { hasRoom: () => hasRoom || open.size === 0 }),
     },
   })
   const attempt = async (): Promise<Attempted<Fake>> => {
@@ -88,6 +91,8 @@ function search(
     open,
     closed,
     attempts: () => attempts,
+    looks: () => looks,
+    lines: logger.lines,
     most: () => most,
     events: () => logger.lines.map(({ fields }) => fields.event),
     warnings: logger.warnings,
@@ -168,12 +173,16 @@ test('does not lend a reader that was lost meanwhile', async () => {
 })
 
 test('leaves the search for a writer to the invocation, and ends ahead of it at the first reader', async () => {
-  const { ask, attempts, open, warnings } = search([reader(), writer])
+  const { ask, attempts, closed, open, warnings } = search([reader(), writer])
   await assert.rejects(
     ask({ isAhead: true }),
     (error: unknown) => error instanceof RdsIamError && /takes no writes/.test(error.message),
   )
   assert.deepEqual([attempts(), [...open], warnings()], [1, [], []])
+  assert.deepEqual(
+    closed.map(([, reason]) => reason),
+    ['read-only'],
+  )
   assert.equal(await ask(), writer)
 })
 
@@ -223,4 +232,66 @@ test('drops the reader that is kept', async () => {
   drop()
   await assert.rejects(asked, { code: 'RDS_IAM_NOT_GRANTED' })
   assert.deepEqual([...open], [])
+})
+
+test('looks at a connection once, although a pool gives it again', async () => {
+  const only: Fake = { takesWrites: 'asked' }
+  const { ask, looks } = search([only])
+  assert.equal(await ask(), only)
+  assert.equal(await ask(), only)
+  assert.equal(looks(), 1)
+})
+
+test('has room for a reader wherever nobody says otherwise', async () => {
+  const { ask, most } = search([reader(), writer], { hasRoom: 'unsaid' })
+  assert.equal(await ask(), writer)
+  assert.equal(most(), 2)
+})
+
+test('waits for no server that does not say what it is beyond the time that there is', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const silent: Fake = { takesWrites: 'never' }
+  const { ask, clock, closed } = search([silent, writer])
+  const asked = ask({ deadlineMs: clock.nowMs + 320 })
+  const turn = () => new Promise(resolve => setImmediate(resolve))
+  await turn()
+  // The attempt has taken 20 of them.
+  t.mock.timers.tick(299)
+  await turn()
+  assert.deepEqual(closed, [])
+  t.mock.timers.tick(1)
+  await turn()
+  assert.deepEqual(closed, [[silent, 'silent']])
+  assert.equal(await asked, writer)
+})
+
+test('tells how long it has looked for a writer in vain', async () => {
+  const { ask, clock, lines } = search([reader(), refused])
+  const startedMs = clock.nowMs
+  await ask()
+  const { event, durationMs } = lines.at(-1)?.fields ?? {}
+  assert.deepEqual([event, durationMs], ['connection:read-only', clock.nowMs - startedMs])
+})
+
+test('takes a reader a minute after the first one was found, and not a moment earlier', async () => {
+  for (const [agoMs, isTaken] of [
+    [60_000, true],
+    [59_999, false],
+  ] as const) {
+    const { ask, clock, attempts } = search([reader(), refused, reader(), writer])
+    const foundMs = clock.nowMs + 20
+    await ask()
+    // The next attempt takes 20 ms.
+    clock.nowMs = foundMs + agoMs - 20
+    assert.equal((await ask()).takesWrites, !isTaken)
+    assert.equal(attempts(), isTaken ? 3 : 4)
+  }
+})
+
+test('has nothing to drop once a search is over', async () => {
+  const { ask, closed, drop } = search([reader(), writer])
+  await ask()
+  const before = closed.length
+  drop()
+  assert.equal(closed.length, before)
 })

@@ -118,11 +118,21 @@ for (const [title, variables] of [
       AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
       ...variables,
     })
-    const { code, cause } = await catchError(withEnvironment())
+    const { code, message, cause } = await catchError(withEnvironment())
     assert.equal(code, 'RDS_IAM_CREDENTIALS')
+    assert.match(message, /AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\.$/)
     assert.equal((cause as Error).name, 'CredentialsProviderError')
   })
 }
+
+test('signs with the credentials of the options where the environment has others', async t => {
+  setEnvironment(t, {
+    ...withoutCredentials,
+    AWS_ACCESS_KEY_ID: 'AKIAENVIRONMENT',
+    AWS_SECRET_ACCESS_KEY: 'another secret',
+  })
+  assert.match((await withCredentials(keys)()).value, /X-Amz-Credential=ASIAEXAMPLE%2F/)
+})
 
 test('lets a token die with credentials of the environment', async t => {
   t.mock.timers.enable({ apis: ['Date'], now })
@@ -156,7 +166,19 @@ test('refuses expired credentials of the environment, and says since when', asyn
   })
   const { code, message } = await catchError(withEnvironment())
   assert.equal(code, 'RDS_IAM_CREDENTIALS')
-  assert.match(message, /expired at 2020-01-01T00:00:00\.000Z/)
+  assert.match(message, /expired at 2020-01-01T00:00:00\.000Z\. Renew them/)
+})
+
+test('refuses credentials in the very millisecond of their end', async t => {
+  t.mock.timers.enable({ apis: ['Date'], now })
+  setEnvironment(t, {
+    ...withoutCredentials,
+    AWS_ACCESS_KEY_ID: keys.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+    AWS_CREDENTIAL_EXPIRATION: new Date(now).toISOString(),
+  })
+  const { message } = await catchError(withEnvironment())
+  assert.match(message, /expired at 2026-01-01T12:34:56\.789Z/)
 })
 
 for (const [title, credentials] of [
@@ -215,6 +237,15 @@ test('asks a provider anew after a refused token where its credentials tell no e
     await sign()
     assert.deepEqual(asked, [undefined, expiration === undefined ? true : undefined, undefined])
   }
+})
+
+test('asks a provider anew where a token was refused before its first one', async () => {
+  const asked: unknown[] = []
+  await withCredentials(async options => {
+    asked.push(options?.forceRefresh)
+    return keys
+  })(true)
+  assert.deepEqual(asked, [true])
 })
 
 test('asks a provider again where its credentials are about to end, and signs with the new ones', async () => {
@@ -325,6 +356,7 @@ for (const [title, signer] of [
       error.message,
       /did not return an authentication token for app@orders\.c1x2\.eu-west-1\.rds\.amazonaws\.com:5432/,
     )
+    assert.match(error.message, /returns what `Signer\.getAuthToken\(\)` of @aws-sdk\/rds-signer does/)
     if (returned === undefined) return
     const shown = inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true })
     assert.ok(!shown.includes(returned), 'the error shows what the signer returned')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -180,12 +180,49 @@ test('trusts the authorities of RDS in every Region where the writer may be in a
   const carriedHere = await loadRoots({ ...settings, region: 'eu-west-1' }, nowhere)
   const beta = await makeRoot('Amazon RDS Beta us-east-1 Root CA RSA2048 G1')
   const inOtherLines = carriedHere.map(pem => pem.replaceAll('\n', '\r\n')).join('')
-  const runtimeFile = write('global.pem', `${inOtherLines}${own}${foreign}${beta}`)
+  const newer = await makeRoot('Amazon RDS xx-future-1 Root CA RSA2048 G1')
+  const runtimeFile = write('global.pem', `${inOtherLines}${own}${newer}${foreign}${beta}`)
   const { names, said } = await loadAndListen({ everyRegion: true }, runtimeFile)
   const carried = regions.flatMap(name =>
     ['ECC384', 'RSA2048', 'RSA4096'].map(kind => `Amazon RDS ${name} Root CA ${kind} G1`),
   )
-  assert.deepEqual([names, said], [[...carried, ownName, ...amazonNames].sort(), []])
+  const newerName = 'Amazon RDS xx-future-1 Root CA RSA2048 G1 CA'
+  assert.deepEqual([names, said], [[...carried, ownName, newerName, ...amazonNames].sort(), []])
+})
+
+const variable = 'PGSSLROOTCERT'
+
+test('adds the authorities of files that the environment names', async () => {
+  const caFiles = [
+    { variable, path: write('one.pem', `# one\n${foreign}`) },
+    { variable: 'MYSQL_SSL_CA', path: write('two.pem', `${own}${other}`) },
+  ]
+  const { names, said } = await loadAndListen({ caFiles, region: 'eu-west-1' })
+  assert.equal(names.length, 8 + 3)
+  for (const pem of [foreign, own, other]) assert.ok(names.includes(nameOf(pem)))
+  assert.deepEqual(said, [])
+})
+
+test('names the variable whose file cannot be read, or holds no certificates, and says what to do', async () => {
+  const load = (path: string) => loadRoots({ ...settings, caFiles: [{ variable, path }] }, nowhere)
+  const remedy = 'Have it name a file of certificates in PEM, or unset it\\.$'
+  await assert.rejects(load(nowhere), (error: Error & { readonly code?: string }) => {
+    assert.equal(error.code, 'RDS_IAM_TRUST')
+    assert.match(
+      error.message,
+      new RegExp(
+        `^The environment variable PGSSLROOTCERT names a file that cannot be read: ENOENT.*${remedy}`,
+      ),
+    )
+    assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT')
+    return true
+  })
+  await assert.rejects(load(write('wrong.pem', 'nothing')), {
+    code: 'RDS_IAM_TRUST',
+    message: new RegExp(
+      `PGSSLROOTCERT names a file \\(.*wrong\\.pem\\) that holds no certificate; .*${remedy}`,
+    ),
+  })
 })
 
 test('warns of missing authorities in the process’s own way where nobody else listens', async t => {
@@ -193,21 +230,26 @@ test('warns of missing authorities in the process’s own way where nobody else 
   t.mock.method(process, 'emitWarning', (...given: unknown[]) => void warnings.push(given))
   await loadRoots(settings, nowhere)
   assert.equal(warnings.length, 1)
+  assert.deepEqual((warnings[0] as unknown[])[1], { type: 'RdsIamWarning', code: 'RDS_IAM_TRUST' })
   assert.match(String(warnings), /^No certificate authorities of Amazon RDS are known for il-central-1/)
 })
 
 /**
  * Bundles, and runs the bundle in a folder where nothing that it leaves out can be resolved.
  *
- * @param ca An expression for the authorities that are added, and what it needs to import.
+ * @param with.ca An expression for the authorities that are added; `imports` is what it needs to import.
  */
 async function loadInBundle(
   bundled: TrustSettings,
   runtimeFile: string,
-  external: readonly string[] = ['middy-rds-iam/roots'],
-  { imports, ca } = { imports: '', ca: '[]' },
+  {
+    external = ['middy-rds-iam/roots'],
+    imports = '',
+    ca = '[]',
+    format = 'esm',
+  }: { external?: readonly string[]; imports?: string; ca?: string; format?: 'esm' | 'cjs' } = {},
 ): Promise<readonly string[]> {
-  const outfile = join(folder, 'bundle.mjs')
+  const outfile = join(folder, format === 'esm' ? 'bundle.mjs' : 'bundle.cjs')
   await build({
     stdin: {
       contents: `import { loadRoots } from './src/trust/roots.ts'
@@ -215,14 +257,16 @@ async function loadInBundle(
         const [settings, runtimeFile] = JSON.parse(process.argv[2])
         loadRoots({ ...settings, ca: ${ca} }, runtimeFile).then(
           roots => console.log(JSON.stringify(roots)),
-          error => console.log(JSON.stringify([error.code])),
+          error => console.log(JSON.stringify([error.code ?? 'no code', error.message])),
         )`,
       resolveDir: new URL('../../..', import.meta.url).pathname,
     },
     external: [...external],
     bundle: true,
     platform: 'node',
-    format: 'esm',
+    format,
+    // A module of CommonJS may be made to require what is imported here.
+    supported: { 'dynamic-import': format === 'esm' },
     outfile,
   })
   const args = [outfile, JSON.stringify([bundled, runtimeFile])]
@@ -248,7 +292,26 @@ test('reads NODE_EXTRA_CA_CERTS where a bundle leaves the roots out', async () =
 })
 
 test('says so where a bundle leaves the roots out and nothing takes their place', async () => {
-  assert.deepEqual(await loadInBundle(inDublin, nowhere), ['RDS_IAM_TRUST'])
+  for (const format of ['esm', 'cjs'] as const) {
+    const [code, message] = await loadInBundle(inDublin, nowhere, { format })
+    assert.equal(code, 'RDS_IAM_TRUST')
+    assert.match(
+      message ?? '',
+      /leaves those of this package out, .* Pass the text of https:.*eu-west-1-bundle\.pem as `tls\.ca`\.$/,
+    )
+  }
+})
+
+test('does not take a module that is broken for one that was left out', async t => {
+  const broken = join(folder, 'node_modules', 'middy-rds-iam')
+  t.after(() => rmSync(broken, { recursive: true }))
+  mkdirSync(join(broken, 'roots'), { recursive: true })
+  writeFileSync(join(broken, 'package.json'), '{ "exports": { "./roots/*": "./roots/*.mjs" } }')
+  writeFileSync(join(broken, 'roots', 'index.mjs'), 'throw new Error("the file was cut")')
+  assert.deepEqual(await loadInBundle(inDublin, write('runtime.pem', dublin)), [
+    'no code',
+    'the file was cut',
+  ])
 })
 
 const carriedNames = [
@@ -257,14 +320,14 @@ const carriedNames = [
 ]
 
 test('finds the Region’s authorities in a bundle of everything', async () => {
-  assert.deepEqual(namesOf(await loadInBundle(inDublin, nowhere, [])), carriedNames)
+  assert.deepEqual(namesOf(await loadInBundle(inDublin, nowhere, { external: [] })), carriedNames)
 })
 
 test('takes the one Region that a bundle imports, where it leaves the list of all Regions out', async () => {
   const imports = `import { roots } from 'middy-rds-iam/roots/eu-west-1'`
   const external = ['middy-rds-iam/roots/index']
   assert.deepEqual(
-    namesOf(await loadInBundle(inDublin, nowhere, external, { imports, ca: 'roots' })),
+    namesOf(await loadInBundle(inDublin, nowhere, { external, imports, ca: 'roots' })),
     carriedNames,
   )
   const text = readFileSync(join(folder, 'bundle.mjs'), 'utf8')
