@@ -60,7 +60,7 @@ before(async () => {
 
 /** A copy, so that a build in this checkout is neither of help nor in the way. */
 function copyRepository(): string {
-  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots', 'kit/dist', 'kit/node_modules']
+  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots', 'kit/dist', 'kit/node_modules', 'site']
   cpSync(root, copy, {
     recursive: true,
     filter: path => !left.includes(relative(root, path)) && !path.endsWith('.tgz'),
@@ -210,7 +210,7 @@ test('holds the build, the roots and the documents, and nothing else', () => {
   for (const file of files) {
     assert.match(
       file,
-      /^(dist\/[\w/-]+\.(js|d\.ts)|docs\/([\w-]+)\.md|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^(dist\/[\w/-]+\.(js|d\.ts)|docs\/([\w-]+\.md|pictures\/[\w-]+\.svg)|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     )
     if (!file.startsWith('docs/')) assert.doesNotMatch(file, /test|sample|spec|fixture|bench/)
   }
