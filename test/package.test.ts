@@ -60,7 +60,17 @@ before(async () => {
 
 /** A copy, so that a build in this checkout is neither of help nor in the way. */
 function copyRepository(): string {
-  const left = ['.git', '.local', '.aws-sam', 'node_modules', 'dist', 'roots', 'kit/dist', 'kit/node_modules', 'site']
+  const left = [
+    '.git',
+    '.local',
+    '.aws-sam',
+    'node_modules',
+    'dist',
+    'roots',
+    'kit/dist',
+    'kit/node_modules',
+    'site',
+  ]
   cpSync(root, copy, {
     recursive: true,
     filter: path => !left.includes(relative(root, path)) && !path.endsWith('.tgz'),

@@ -1,3 +1,4 @@
+import { formatFigure } from '../../bench/page-tables.ts'
 import type { Drawing } from './draw.ts'
 
 /** A bar, of one part or of several that are stacked. */
@@ -35,7 +36,7 @@ function drawPanel(title: string, bars: readonly Bar[], parts: readonly string[]
     type: 'nominal',
     sort: null,
     title: null,
-    axis: { domain: false, ticks: false, labelLimit: 300 },
+    axis: { domain: false, ticks: false, labelLimit: 0 },
   }
   const legend = parts.length > 1 ? { title: null } : null
   return {
@@ -62,12 +63,12 @@ function drawPanel(title: string, bars: readonly Bar[], parts: readonly string[]
         },
       },
       {
-        data: { values: bars.map(({ name, total }) => ({ bar: name, total })) },
+        data: { values: bars.map(({ name, total }) => ({ bar: name, total, text: formatFigure(total) })) },
         mark: { type: 'text', align: 'left', dx: 4 },
         encoding: {
           y,
           x: { field: 'total', type: 'quantitative' },
-          text: { field: 'total', type: 'quantitative', format: '.3~r' },
+          text: { field: 'text', type: 'nominal' },
         },
       },
     ],

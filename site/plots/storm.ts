@@ -5,8 +5,8 @@ import type { Drawing } from './draw.ts'
 /** For example `1000 at 200 a second, full jitter`. */
 const rowPattern = /^(\d+) at (\d+) a second, ([^(]+?)(?: \(1:\d+\))?$/
 const answers = {
-  'The server says': 'a server that says that it throttles',
-  'The server refuses': 'a server that refuses as for a wrong policy',
+  'The server says': 'server says that it throttles',
+  'The server refuses': 'refuses as a wrong policy',
 }
 const names: Readonly<Record<string, string>> = {
   'full jitter': 'this package (full jitter)',
@@ -30,8 +30,8 @@ export function drawStorm(storm: Report, source: string): Drawing {
     title: { text: 'A storm: environments that start at once, simulated', subtitle: source },
     data: { values },
     facet: {
-      row: { field: 'answer', type: 'nominal', sort: null, title: null, header: { labelColor: '#767676' } },
-      column: { field: 'limit', type: 'nominal', sort: null, title: null, header: { labelColor: '#767676' } },
+      row: { field: 'answer', type: 'nominal', sort: Object.values(answers), title: null },
+      column: { field: 'limit', type: 'nominal', sort: null, title: null },
     },
     spec: {
       width: 190,

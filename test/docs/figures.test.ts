@@ -2,39 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { writeBenchmarkPage, writeReadme } from '../../bench/page-figures.ts'
 import { formatFigure, formatTable } from '../../bench/page-tables.ts'
-import type { Report } from '../../bench/report.ts'
-import { describeMissing, readResults } from '../../bench/results.ts'
+import { describeMissing, type Results, readResults } from '../../bench/results.ts'
 import { readPage } from '../support/pages.ts'
+import { engineReport, stormReport } from '../support/report.ts'
 
-const names = ['this package', 'by the plugin', 'hand-written', 'common sample', 'floor', 'no database']
-
-/** Of no run: what a run with `pg` would have written. */
-const report: Report = {
-  machine: 'a machine',
-  date: '2000-01-01',
-  tables: {
-    '40 execution environments, 100 invocations each': {
-      columns: names,
-      rows: {
-        'cold start: process start to first row, ms': [101.25, 99, 200, 300, 90, 40],
-        '  of it, until the first invocation': [80, 78, 100, 100, 70, 39],
-        '  of it, the first invocation': [21, 21, 100, 200, 20, 1],
-        'warm invocation through the Runtime API, ms': [1.5, 1.5, 1.25, 12, 1, 0.5],
-        'memory after the last one, MB': [68, 68, 72, 80, 60, 50],
-        'connections opened': [1, 1, 1, 100, 1, 0],
-        'distinct tokens signed': [1, 1, 1, 9, 1, 0],
-      },
-    },
-    'Bundle, minified, kB': {
-      columns: names,
-      rows: {
-        'as template.yaml has it': [1140.25, 95, 90, 90, 86, 20],
-        'with only @aws-sdk/* and the authorities left out': [150],
-      },
-    },
-  },
-  budgets: [],
-}
+/** Nothing but what was measured with `pg`. */
+const ofPg: Results = { postgres: engineReport, mysql: undefined, storm: undefined }
+const all: Results = { postgres: engineReport, mysql: engineReport, storm: stormReport }
 
 test('the figures of the pages are those of the results', t => {
   const results = readResults()
@@ -48,30 +22,50 @@ test('the figures of the pages are those of the results', t => {
 
 test('a page is written anew where the results differ, and only there', () => {
   const page = readPage('docs/benchmark.md').text
-  const results = { postgres: report, mysql: undefined, storm: undefined }
-  const written = writeBenchmarkPage(page, results)
+  const written = writeBenchmarkPage(page, ofPg)
   assert.match(written, /On 2000-01-01, with a machine\./)
   assert.match(written, /^\| cold start, process start to first row +\| 101\.3 ms +\| 99 ms +\| 200 ms /m)
   assert.match(written, /^\| bundle, minified, as the template has it +\| 1 140\.3 kB /m)
-  assert.equal(writeBenchmarkPage(written, results), written)
+  assert.equal(writeBenchmarkPage(written, ofPg), written)
   const ofMysql = /<!-- figures: mysql -->.*?<!-- \/figures -->/s
   assert.equal(ofMysql.exec(written)?.[0], ofMysql.exec(page)?.[0])
 })
 
+test('budgets of both engines stand in one row, and those that were missed say so', () => {
+  const written = writeBenchmarkPage(readPage('docs/benchmark.md').text, all)
+  assert.match(
+    written,
+    /^\| added to a warm invocation.* \| 3\.29 µs +\| 5 µs +\| met +\| 3\.29 µs +\| 5 µs +\| met +\|$/m,
+  )
+  assert.match(
+    written,
+    /^\| import and first token beyond the driver, bundled +\| 16 ms +\| 15 ms +\| missed \|/m,
+  )
+})
+
+test('of a storm that was stopped, the page says that it took longer', () => {
+  const written = writeBenchmarkPage(readPage('docs/benchmark.md').text, all)
+  assert.match(
+    written,
+    /^\| 1000 at 200 a second, exponential +\| 5 s +\| 60 s, 40 attempts each, 2 671 failed +\|/m,
+  )
+  assert.doesNotMatch(written, /10000 at 200 a second, exponential/)
+  assert.match(written, /^\| logins a second, in the last half minute +\| 4 156 +\| 200 +\|$/m)
+})
+
 test('the cold starts of the README are written with the page', () => {
   const readme = readPage('README.md').text
-  const written = writeReadme(readme, { postgres: report, mysql: undefined, storm: undefined })
+  const written = writeReadme(readme, ofPg)
   assert.match(written, /^\| \[cold start\].*\| 101\.3 ms +\| 200 ms +\| not measured +\|$/m)
   assert.equal(written.length, readme.length)
 })
 
 test('results and marks that do not fit are refused, by name', () => {
-  const results = { postgres: report, mysql: undefined, storm: undefined }
-  assert.throws(() => writeBenchmarkPage('', results), /has no <!-- figures: machine -->/)
+  assert.throws(() => writeBenchmarkPage('', all), /has no <!-- figures: machine -->/)
   const strange = '<!-- figures: nothing -->\n<!-- /figures -->'
-  assert.throws(() => writeBenchmarkPage(strange, results), /there are no figures "nothing"/)
+  assert.throws(() => writeBenchmarkPage(strange, all), /there are no figures "nothing"/)
   const page = readPage('docs/benchmark.md').text
-  const empty = { ...results, postgres: { ...report, tables: {} } }
+  const empty = { ...all, postgres: { ...engineReport, tables: {} } }
   assert.throws(() => writeBenchmarkPage(page, empty), /the results have no table/)
 })
 
