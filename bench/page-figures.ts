@@ -1,12 +1,19 @@
 // Writes what was measured into the pages: docs/benchmark.md between its marks, and a row of README.md.
 import { budgetTable, coldStartOf, engineTable, outageTable, stormTable, warmTable } from './page-tables.ts'
+import type { Report } from './report.ts'
 import type { Results } from './results.ts'
 
 type Section = (results: Results) => string | undefined
 
+/** For example `On 2026-11-30, with 2 × AMD EPYC, …`: once where both were made on one machine and day. */
+function describeRuns(reports: readonly Report[]): string {
+  const runs = new Set(reports.map(({ date, machine }) => `on ${date}, with ${machine}`))
+  return [...runs].join(', and ').replace(/^o/, 'O')
+}
+
 /** By the name in `<!-- figures: NAME -->`; each ends at `<!-- /figures -->`. */
 const sections: Readonly<Record<string, Section>> = {
-  machine: ({ postgres }) => postgres && `On ${postgres.date}, with ${postgres.machine}.`,
+  machine: ({ postgres, mysql }) => postgres && mysql && `${describeRuns([postgres, mysql])}.`,
   postgres: ({ postgres }) => postgres && engineTable(postgres, 'pg'),
   mysql: ({ mysql }) => mysql && engineTable(mysql, 'mysql2'),
   budgets: ({ postgres, mysql }) => postgres && mysql && budgetTable(postgres, mysql),

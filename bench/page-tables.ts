@@ -72,7 +72,7 @@ export function budgetTable(postgres: Report, mysql: Report): string {
     if (!budget) return ['', '', '']
     const { measured, limit } = budget
     const unit = budget.unit === 'of them' ? '' : budget.unit
-    return [withUnit(measured, unit), withUnit(limit, unit), measured <= limit ? 'met' : 'missed']
+    return [withUnit(measured, unit), `${limit} ${unit}`.trim(), measured <= limit ? 'met' : 'missed']
   }
   // A driver's name stands in some of them, which are the same budget otherwise.
   const neutral = ({ what }: Budget) => what.replace(/\b(pg|mysql2)\b/, 'the driver')

@@ -5,7 +5,7 @@ import type { Drawing } from './draw.ts'
 export interface Bar {
   readonly name: string
   readonly parts: readonly { readonly name: string; readonly value: number }[]
-  /** What stands at its end; of a bar of one part, its value. */
+  /** The figure at its end: the median of the whole is not the sum of the parts' medians. */
   readonly total: number
 }
 
@@ -19,12 +19,12 @@ export interface Panel {
 const barHeight = 24
 
 /** Panels of bars, one below the other, each with a scale of its own from zero. */
-export function drawBars(title: string, source: string, panels: readonly Panel[]): Drawing {
+export function drawBars(title: string, source: readonly string[], panels: readonly Panel[]): Drawing {
   const parts = [
     ...new Set(panels.flatMap(({ bars }) => bars.flatMap(bar => bar.parts.map(({ name }) => name)))),
   ]
   return {
-    title: { text: title, subtitle: source },
+    title: { text: title, subtitle: [...source] },
     vconcat: panels.map(({ title, bars }) => drawPanel(title, bars, parts)),
     resolve: { scale: { color: 'shared' } },
   } as Drawing
@@ -63,11 +63,17 @@ function drawPanel(title: string, bars: readonly Bar[], parts: readonly string[]
         },
       },
       {
-        data: { values: bars.map(({ name, total }) => ({ bar: name, total, text: formatFigure(total) })) },
+        data: {
+          values: bars.map(({ name, parts, total }) => ({
+            bar: name,
+            end: parts.reduce((sum, { value }) => sum + value, 0),
+            text: formatFigure(total),
+          })),
+        },
         mark: { type: 'text', align: 'left', dx: 4 },
         encoding: {
           y,
-          x: { field: 'total', type: 'quantitative' },
+          x: { field: 'end', type: 'quantitative' },
           text: { field: 'text', type: 'nominal' },
         },
       },

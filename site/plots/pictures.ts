@@ -11,10 +11,13 @@ type Picture = (results: Results) => Drawing | undefined
 
 /** Every picture of docs/pictures by its name; `undefined` where its results are missing. */
 export const pictures: Readonly<Record<string, Picture>> = {
-  'cold-start': ofEngines('Cold start: process start to first row', (report, driver) => ({
-    title: `${driver}: cold start, ms`,
-    bars: functions.map(name => coldStart(report, name)),
-  })),
+  'cold-start': ofEngines(
+    'Cold start: process start to first row; medians of the parts, and of the whole',
+    (report, driver) => ({
+      title: `${driver}: cold start, ms`,
+      bars: functions.map(name => coldStart(report, name)),
+    }),
+  ),
   warm: ofEngines('Warm invocation with one query, through the Runtime API', (report, driver) =>
     ofRow(report, 'warm invocation through the Runtime API, ms', `${driver}: warm invocation, ms`),
   ),
@@ -27,9 +30,9 @@ export const pictures: Readonly<Record<string, Picture>> = {
     storm && drawBars('A policy is wrong for 60 s, 200 requests a second', sourceOf(storm), outage(storm)),
 }
 
-/** Machine and date, as they stand in each picture. */
-function sourceOf({ machine, date }: Report): string {
-  return `${machine}; ${date}`
+/** Machine and date, as they stand in each picture: one line where all were measured on one machine and day. */
+function sourceOf(...reports: readonly Report[]): readonly string[] {
+  return [...new Set(reports.map(({ machine, date }) => `${machine}; ${date}`))]
 }
 
 /** A panel of each engine that was measured. */
@@ -37,7 +40,10 @@ function ofEngines(title: string, panelOf: (report: Report, driver: string) => P
   return ({ postgres, mysql }) =>
     postgres &&
     mysql &&
-    drawBars(title, sourceOf(postgres), [panelOf(postgres, drivers.postgres), panelOf(mysql, drivers.mysql)])
+    drawBars(title, sourceOf(postgres, mysql), [
+      panelOf(postgres, drivers.postgres),
+      panelOf(mysql, drivers.mysql),
+    ])
 }
 
 function coldStart(report: Report, name: string): Bar {

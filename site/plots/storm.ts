@@ -15,7 +15,7 @@ const names: Readonly<Record<string, string>> = {
 }
 
 /** How long until all are connected, by their number: a curve for each strategy. What was stopped has no point. */
-export function drawStorm(storm: Report, source: string): Drawing {
+export function drawStorm(storm: Report, source: readonly string[]): Drawing {
   const values = Object.entries(answers).flatMap(([title, answer]) => {
     const table = findTable(storm, title)
     return Object.keys(table.rows).flatMap(row => {
@@ -27,7 +27,7 @@ export function drawStorm(storm: Report, source: string): Drawing {
     })
   })
   return {
-    title: { text: 'A storm: environments that start at once, simulated', subtitle: source },
+    title: { text: 'A storm: environments that start at once, simulated', subtitle: [...source] },
     data: { values },
     facet: {
       row: { field: 'answer', type: 'nominal', sort: Object.values(answers), title: null },

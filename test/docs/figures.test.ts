@@ -20,15 +20,31 @@ test('the figures of the pages are those of the results', t => {
   if (missing.length > 0) t.skip(`not all can be compared: ${missing.join('; ')}`)
 })
 
+test('the results are those of whole runs, as the page says', () => {
+  const { postgres, mysql } = readResults()
+  for (const { tables } of [postgres, mysql].filter(report => report !== undefined))
+    assert.match(Object.keys(tables).join('\n'), /^40 execution environments/m, 'made with --short')
+  assert.match(readPage('docs/benchmark.md').text, /medians of 40 execution\s+environments/)
+})
+
 test('a page is written anew where the results differ, and only there', () => {
   const page = readPage('docs/benchmark.md').text
   const written = writeBenchmarkPage(page, ofPg)
-  assert.match(written, /On 2000-01-01, with a machine\./)
   assert.match(written, /^\| cold start, process start to first row +\| 101\.3 ms +\| 99 ms +\| 200 ms /m)
   assert.match(written, /^\| bundle, minified, as the template has it +\| 1 140\.3 kB /m)
   assert.equal(writeBenchmarkPage(written, ofPg), written)
   const ofMysql = /<!-- figures: mysql -->.*?<!-- \/figures -->/s
   assert.equal(ofMysql.exec(written)?.[0], ofMysql.exec(page)?.[0])
+})
+
+test('machine and day are said once, or of each engine where they differ', () => {
+  const page = readPage('docs/benchmark.md').text
+  assert.match(writeBenchmarkPage(page, all), /^On 2000-01-01, with a machine\.$/m)
+  const later = { ...all, mysql: { ...engineReport, date: '2000-01-02' } }
+  assert.match(
+    writeBenchmarkPage(page, later),
+    /^On 2000-01-01, with a machine, and on 2000-01-02, with a machine\.$/m,
+  )
 })
 
 test('budgets of both engines stand in one row, and those that were missed say so', () => {
