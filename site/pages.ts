@@ -15,14 +15,15 @@ export function placeOf(page: string): string {
 /**
  * Where a link of a page leads to on the site.
  *
- * @returns For example `/docs/errors.md#rds_iam_trust`; `undefined` for a file of the repository that is no
- * page. What leads to another site, or to nothing, stays as it is: the build fails at a dead link.
+ * @returns For example `/docs/errors.md#rds_iam_trust`, or `/kit/`; `undefined` for a file of the repository
+ * that is no page. What leads to another site, or to nothing, stays as it is: the build fails at a dead link.
  */
 export function findTarget(page: string, link: string): string | undefined {
   if (/^([a-z]+:|#)/.test(link)) return link
   const [path = '', anchor] = link.split('#')
   const file = posix.join(posix.dirname(page), path)
-  if (pages.includes(file)) return `/${placeOf(file)}${anchor === undefined ? '' : `#${anchor}`}`
+  if (pages.includes(file))
+    return `/${placeOf(file).replace(/index\.md$/, '')}${anchor === undefined ? '' : `#${anchor}`}`
   return existsSync(join(root, file)) ? undefined : link
 }
 
