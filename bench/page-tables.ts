@@ -84,7 +84,7 @@ export function budgetTable(postgres: Report, mysql: Report): string {
   return formatTable(['what', '`pg`', 'limit', '', '`mysql2`', 'limit', ''], rows)
 }
 
-/** What the middleware adds in the process, and what isolation takes through the Runtime API. */
+/** What the middleware adds to a warm invocation in the process. */
 export function warmTable(postgres: Report, mysql: Report): string {
   const added = (report: Report): readonly Row[] => {
     const table = findTable(report, 'Warm in the process')
