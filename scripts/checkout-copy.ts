@@ -3,7 +3,17 @@ import { dirname, join, relative } from 'node:path'
 import { root } from './packages.ts'
 
 /** What is of no use in a copy, or is made anew there. */
-const left = ['.git', '.local', '.aws-sam', 'node_modules', 'kit/dist', 'kit/node_modules', 'dist', 'roots']
+const left = [
+  '.git',
+  '.local',
+  '.aws-sam',
+  'node_modules',
+  'kit/dist',
+  'kit/node_modules',
+  'dist',
+  'roots',
+  'site',
+]
 
 /** The workspaces, by the names under which npm links them. */
 const workspaces: Readonly<Record<string, string>> = {

@@ -9,9 +9,13 @@ export type PageStep =
   /** Behind `<!-- start -->`: it goes on in a shell of its own, and prints a line once it is ready. */
   | { readonly kind: 'start'; readonly command: string }
 
-/** @throws Where a mark stands before something else than a block of `sh`. */
+/**
+ * Marks of figures, `<!-- figures: postgres -->`, are no step.
+ *
+ * @throws Where another mark stands before something else than a block of `sh`.
+ */
 export function readSteps(page: string): readonly PageStep[] {
-  const blocks = page.matchAll(/^(?:<!-- (.+?) -->\n+)?(?:```(\w+)\n(.*?)^```$)?/gms)
+  const blocks = page.matchAll(/^(?:<!-- (?!\/?figures)(.+?) -->\n+)?(?:```(\w+)\n(.*?)^```$)?/gms)
   return [...blocks].flatMap(([, mark, language, code = '']): readonly PageStep[] => {
     if (mark === undefined) {
       const name = /^(?:\/\/|--) ([\w.-]+\.\w+)\n/.exec(code)?.[1]

@@ -202,7 +202,7 @@ test('holds the build, the roots and the documents, and nothing else', () => {
   for (const file of files) {
     assert.match(
       file,
-      /^(dist\/[\w/-]+\.(js|d\.ts)|docs\/[\w/-]+\.md|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^(dist\/[\w/-]+\.(js|d\.ts)|docs\/([\w/-]+\.md|pictures\/[\w-]+\.svg)|roots\/(index|[a-z]+(-[a-z]+)+-\d)\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     )
     if (!file.startsWith('docs/')) assert.doesNotMatch(file, /test|sample|spec|fixture|bench/)
   }
