@@ -15,7 +15,7 @@ export interface PackedPackage {
  * Stands in for npm's registry, for packages that are not published yet: `npm install NAME` gets them as it
  * would. For all others it leads on to the real one.
  *
- * @param upstream The address of the real registry, for example `https://registry.npmjs.org/`.
+ * @param upstream The address of the real registry, as npm has it in its settings.
  * @see https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md
  */
 export async function startRegistry(
