@@ -1,4 +1,5 @@
 import { startDatabaseWith } from '../kit/src/database/database.ts'
+import type { Programs } from '../kit/src/database/engines.ts'
 import {
   type Authority,
   type Database,
@@ -60,6 +61,8 @@ export interface StackOptions extends Pick<DatabaseOptions, 'host' | 'port' | 'o
   readonly template?: Template | undefined
   /** @default one that ends with the gateway */
   readonly getAuthority?: (() => Promise<Authority>) | undefined
+  /** Servers that need not be installed. @default what is installed */
+  readonly programs?: Programs | undefined
 }
 
 /** An IAM user of the database whom the template's policy does not name. */
@@ -82,7 +85,7 @@ export const standInIdentity = {
  */
 export async function startStack(
   engine: EngineName,
-  { template = readTemplate(), getAuthority = makeAuthority, ...options }: StackOptions = {},
+  { template = readTemplate(), getAuthority = makeAuthority, programs = {}, ...options }: StackOptions = {},
 ): Promise<Stack> {
   const databaseOptions: DatabaseOptions = {
     ...options,
@@ -93,7 +96,7 @@ export async function startStack(
     region: standInIdentity.AWS_REGION,
     policy: policyOf(template, engine),
   }
-  const database = await startDatabaseWith(databaseOptions, { getAuthority })
+  const database = await startDatabaseWith(databaseOptions, { getAuthority, programs })
   const { functionName, variables } = samples[engine]
   return {
     engine,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { readArguments, readEngine } from '../kit/src/cli/arguments.ts'
 import { runProgram } from '../kit/src/cli/program.ts'
 import type { RefusalReason } from '../kit/src/index.ts'
+import { findNewest } from '../local/servers/newest.ts'
 import {
   buildSample,
   type EngineName,
@@ -21,7 +22,10 @@ import type { RdsIamErrorCode } from '../src/errors/rds-iam-error.ts'
 
 const help = `npm run demo -- [--engine postgres]
 
---engine  Only postgres, or only mysql, which shows MariaDB where that is installed. Without it, both are shown.
+--engine  Only postgres, or only mysql. Without it, both are shown.
+
+The server is the newest that there is: what npm run servers has
+fetched, else what is installed, else what npm brings.
 `
 
 const differences: string[] = []
@@ -116,7 +120,10 @@ async function showRefusal(
 }
 
 async function showEngine(engine: EngineName): Promise<void> {
-  const [stack, folder] = await Promise.all([startStack(engine), buildSample(engine)])
+  const [stack, folder] = await Promise.all([
+    startStack(engine, { programs: findNewest(engine) }),
+    buildSample(engine),
+  ])
   try {
     const { Handler } = readTemplate().Resources[stack.functionName].Properties
     const size = statSync(join(folder, Handler.replace(/\.handler$/, '.mjs'))).size

@@ -7,6 +7,8 @@ import { mysqlSql, postgresSql, type Sql } from '../support/sql.ts'
 
 /** A real server with the database of the faults in it. */
 export interface Server {
+  /** For example `PostgreSQL 18.4`. */
+  readonly name: string
   readonly port: number
   readonly pid: number
   query(sql: string, database?: string): Promise<Record<string, unknown>[]>

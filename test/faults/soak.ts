@@ -152,7 +152,7 @@ function pick(
 
 /** @returns What went wrong that should not have. */
 async function soak(bench: Bench, random: Random): Promise<string[]> {
-  const name = `${bench.kind} on ${bench.engine.name}`
+  const name = `${bench.kind} on ${bench.site.servers.first.name}`
   const problems: string[] = []
   const counts: Record<string, number> = {}
   const measured: Measurement[] = []

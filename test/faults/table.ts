@@ -32,6 +32,7 @@ export function runTable(
   wanted = /^/,
 ): void {
   const columns: string[] = []
+  const servers: string[] = []
   const cells = new Map<string, string>()
 
   test('survives', { concurrency: true }, async all => {
@@ -44,6 +45,7 @@ export function runTable(
         // Whoever asked for a part of the table is told what was left out; without `FAULTS` nothing is.
         if (kinds.length === 0) return t.skip('FAULTS leaves all of them out')
         const site = await startSite(engine)
+        servers.push(site.servers.first.name)
         // Not while the others go on: to remove a server's files blocks the process.
         all.after(() => site.stop())
         for (const kind of kinds) {
@@ -79,6 +81,7 @@ export function runTable(
 
   after(() => {
     columns.sort()
+    console.log(`on ${servers.sort().join(', ')}`)
     const lines = [['fault', ...columns]]
     for (const { name } of faults)
       lines.push([name, ...columns.map(column => cells.get(`${name}\n${column}`) ?? 'not run')])

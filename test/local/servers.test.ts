@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { findNewest } from '../../local/servers/newest.ts'
 import { root } from '../../local/template.ts'
 import { nodeFlags } from '../support/node-process.ts'
 
@@ -95,4 +96,21 @@ test('knows no other servers', () => {
   const { status, stderr } = run(['oracle'], '')
   assert.equal(status, 2)
   assert.match(stderr, /there is no server "oracle"; there are postgresql-14, /)
+})
+
+test('the newest of what was fetched is taken, and what is installed where nothing was', { skip }, t => {
+  const folder = makeFolder(t)
+  assert.deepEqual(findNewest('mysql', folder), {})
+  assert.deepEqual(findNewest('postgres', folder), {})
+  // Two that say a version; the newer one is broken afterwards.
+  for (const name of ['mysql-newest', 'mariadb-11.8']) {
+    const [programs, isMysql] = [join(folder, name, 'bin'), name.startsWith('mysql')]
+    const version = `#!/bin/sh\necho Ver ${isMysql ? '9.7.4' : '11.8.9-MariaDB'}\n`
+    mkdirSync(programs, { recursive: true })
+    writeFileSync(join(programs, isMysql ? 'mysqld' : 'mariadbd'), version, { mode: 0o755 })
+  }
+  chmodSync(folder, 0o755)
+  assert.equal(findNewest('mysql', folder).mysql?.kind, 'mysql')
+  writeFileSync(join(folder, 'mysql-newest', 'bin', 'mysqld'), 'no program')
+  assert.equal(findNewest('mysql', folder).mysql?.kind, 'mariadb')
 })
