@@ -127,11 +127,14 @@ test('takes the connection of an invocation that is over, for one that waits for
 
 test('holds no more than `max` connections while one is being looked at', async () => {
   const { gateway, options } = await gate()
-  const handler = createHandler({ ...options, max: 1, pingAfterIdleMs: 0 })
+  const logger = recordingLogger()
+  const handler = createHandler({ ...options, logger, max: 1, pingAfterIdleMs: 0 })
   await handler(selectPid, lambdaContext())
   const pids = await Promise.all(Array.from({ length: 4 }, () => handler(selectPid, lambdaContext())))
-  assert.equal(new Set(pids).size, 1)
-  assert.equal(gateway.stats().connections, 1)
+  // On a busy machine, a ping may be late, and the connection be replaced; none comes without another one's end.
+  const replaced = logger.lines.filter(({ fields }) => fields.event === 'connection:closed').length
+  assert.ok(new Set(pids).size <= 1 + replaced)
+  assert.equal(gateway.stats().connections, 1 + replaced)
 })
 
 test('does not take a connection from its invocation when an earlier one ends late', async () => {
