@@ -22,12 +22,13 @@ export function findGrowth(measured: readonly Measurement[]): string[] {
   const quarter = Math.floor(measured.length / 4)
   const [early, late] = [measured.slice(quarter, 2 * quarter), measured.slice(-quarter)]
   const problems: string[] = []
-  const heapMB = late.map(({ heapMB }) => heapMB)
-  const [before, after] = [median(early.map(({ heapMB }) => heapMB)), median(heapMB)]
+  // What is closed may take a turn of the event loop to be gone, and compiled code comes and goes, so the least
+  // that was ever held counts.
+  const least = (of: readonly Measurement[], read: (one: Measurement) => number) => Math.min(...of.map(read))
+  const heapMB = ({ heapMB }: Measurement) => heapMB
+  const [before, after] = [least(early, heapMB), least(late, heapMB)]
   if (after - before > heapNoiseMB)
     problems.push(`the heap grew from ${before.toFixed(2)} to ${after.toFixed(2)} MB`)
-  // What is closed may take a turn of the event loop to be gone, so the least that was ever held counts.
-  const least = (of: readonly Measurement[], read: (one: Measurement) => number) => Math.min(...of.map(read))
   const names = new Set(late.flatMap(({ resources }) => Object.keys(resources)))
   for (const name of names) {
     const read = ({ resources }: Measurement) => resources[name] ?? 0
@@ -38,8 +39,4 @@ export function findGrowth(measured: readonly Measurement[]): string[] {
   if (least(late, listeners) > least(early, listeners))
     problems.push(`listeners: ${least(early, listeners)} became ${least(late, listeners)}`)
   return problems
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
 }
