@@ -119,7 +119,7 @@ function carryRoots({ onResolve, onLoad }: PluginBuild, regions: readonly string
         `const byRegion = ${JSON.stringify(byRegion)}`,
         `export const amazonRoots = ${JSON.stringify(amazonRoots)}`,
         'export const regions = Object.keys(byRegion)',
-        'export const loadRegionRoots = async region => byRegion[region] ?? []',
+        'export const loadRegionRoots = async region => (Object.hasOwn(byRegion, region) ? byRegion[region] : [])',
       ].join('\n'),
     }
   })

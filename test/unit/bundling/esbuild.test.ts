@@ -51,7 +51,7 @@ test('carries the authorities of the Regions that are named, and of no other', a
   const { own, other, regions, amazon } = await run(
     `import { amazonRoots, loadRegionRoots, regions } from 'middy-rds-iam/roots/index'
      export { regions, amazonRoots as amazon }
-     export const own = await loadRegionRoots('eu-west-1'), other = await loadRegionRoots('us-east-1')`,
+     export const own = await loadRegionRoots('eu-west-1'), other = [...await loadRegionRoots('us-east-1'), ...[await loadRegionRoots('constructor')].flat()]`,
     { plugins: [rdsIam({ regions: ['eu-west-1'] })] },
   )
   assert.deepEqual(
